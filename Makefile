@@ -1,0 +1,33 @@
+# What there is to do here. Each target says what it installs, where it installs anything.
+#
+# Everything is built in the release profile: tests and programs then share what is slow to compile.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+started := $(shell date +%s)
+.PHONY: help build demo test lint clean
+
+help: ## List the targets.
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+
+build: ## Build target/release/nova-host and target/handlers/NAME.wasm.
+	@command -v cc >/dev/null || { echo "make: no C compiler to link with; run tests/setup.sh, or install gcc" >&2; exit 1; }
+	cargo build --release --package nova-host
+	handlers/build.sh
+
+demo: build ## Build, then show a service at work.
+	tests/demo.sh
+
+test: ## Install what the tests need (RabbitMQ, oslo.messaging), build, and run every test.
+	tests/setup.sh
+	$(MAKE) --no-print-directory build
+	cargo test --workspace --release
+	@seconds=$$(($$(date +%s) - $(started))); echo "make test: all passed in $$((seconds / 60)) min $$((seconds % 60)) s"
+
+lint: ## Check the format and the lints of all Rust code, as CI does.
+	cargo fmt --check
+	cargo clippy --workspace --all-targets --release -- -D warnings
+
+clean: ## Remove everything that was built or installed in target/.
+	cargo clean

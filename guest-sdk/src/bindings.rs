@@ -1,0 +1,10 @@
+//! What `wit-bindgen` makes of `wit/`: the imports as functions, the export as a trait.
+//!
+//! Public only for [`export!`](crate::export), which expands in the handler's crate.
+
+wit_bindgen::generate!({
+    path: "../wit",
+    world: "dynamic",
+    pub_export_macro: true,
+    default_bindings_module: "nova_guest::bindings",
+});

@@ -1,0 +1,11 @@
+//! What a handler asks of its host, in one place: the real imports in a component, stand-ins natively.
+
+#[cfg(target_family = "wasm")]
+mod host;
+#[cfg(target_family = "wasm")]
+pub(crate) use host::{context, context_entry, panicking, reply_wanted, time_left_ms, write};
+
+#[cfg(not(target_family = "wasm"))]
+mod native;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use native::{Scene, context, context_entry, play, reply_wanted, time_left_ms, write};

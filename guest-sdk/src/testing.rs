@@ -1,0 +1,161 @@
+//! Calls a handler natively, for its unit tests.
+//!
+//! Requests find their endpoint by the host's rule, so that a test sees what a caller would.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{
+    Endpoint, Failure, Handler, Info, Reply,
+    handler::handle,
+    imports::{Scene, play},
+    log::Level,
+};
+
+/// The time that a request has left unless it says otherwise: the host's default limit.
+const TIME_LEFT: Duration = Duration::from_secs(60);
+
+/// Calls a method in the null namespace at version 1.0.
+///
+/// # Errors
+///
+/// The failure that a caller would get.
+pub fn call<H: Handler>(method: &str, arguments: impl ToString) -> Result<Value, Failure> {
+    Request::new(method, arguments).send::<H>().value()
+}
+
+/// A request in the making.
+#[derive(Debug)]
+pub struct Request {
+    method: String,
+    namespace: Option<String>,
+    version: String,
+    arguments: String,
+    context: Value,
+    reply_wanted: bool,
+    time_left: Duration,
+}
+
+impl Request {
+    /// Starts a call in the null namespace at version 1.0 with an empty context. The arguments are a
+    /// [`json!`](serde_json::json) object or JSON text.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "reads as json!(…) rather than &json!(…)")]
+    pub fn new(method: &str, arguments: impl ToString) -> Self {
+        Self {
+            method: method.to_owned(),
+            namespace: None,
+            version: "1.0".to_owned(),
+            arguments: arguments.to_string(),
+            context: Value::Object(serde_json::Map::new()),
+            reply_wanted: true,
+            time_left: TIME_LEFT,
+        }
+    }
+
+    /// Asks in a namespace.
+    #[must_use]
+    pub fn namespace(mut self, namespace: &str) -> Self {
+        self.namespace = Some(namespace.to_owned());
+        self
+    }
+
+    /// Asks for a version, `MAJOR.MINOR`.
+    #[must_use]
+    pub fn version(mut self, version: &str) -> Self {
+        version.clone_into(&mut self.version);
+        self
+    }
+
+    /// Sends a request context: a JSON object.
+    #[must_use]
+    pub fn context(mut self, context: Value) -> Self {
+        self.context = context;
+        self
+    }
+
+    /// Makes it a cast: nobody waits for the result.
+    #[must_use]
+    pub fn cast(mut self) -> Self {
+        self.reply_wanted = false;
+        self
+    }
+
+    /// Sets the time that is left.
+    #[must_use]
+    pub fn time_left(mut self, time: Duration) -> Self {
+        self.time_left = time;
+        self
+    }
+
+    /// Lets a handler answer.
+    ///
+    /// # Panics
+    ///
+    /// If the handler does.
+    #[must_use]
+    pub fn send<H: Handler>(self) -> Answer {
+        let scene = Scene {
+            context: self.context,
+            reply_wanted: self.reply_wanted,
+            time_left_ms: u64::try_from(self.time_left.as_millis()).unwrap_or(u64::MAX),
+            log: Vec::new(),
+        };
+        let endpoint = match find(H::ENDPOINTS, self.namespace.as_deref(), &self.version, &self.method) {
+            Ok(endpoint) => endpoint,
+            Err(failure) => return Answer { reply: Err(failure), log: Vec::new() },
+        };
+        let info = Info::new(self.method, self.namespace, self.version);
+        let (reply, log) = play(scene, || handle::<H>(endpoint, &info, &self.arguments));
+        Answer { reply, log }
+    }
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub struct Answer {
+    /// The result as JSON text, or the failure.
+    pub reply: Reply,
+    /// What the handler logged, oldest first.
+    pub log: Vec<(Level, String)>,
+}
+
+impl Answer {
+    /// Returns the result as a value, or the failure.
+    ///
+    /// # Errors
+    ///
+    /// The failure that a caller would get.
+    pub fn value(self) -> Result<Value, Failure> {
+        Ok(serde_json::from_str(&self.reply?)?)
+    }
+}
+
+/// Finds the highest endpoint that serves a version and has the method.
+fn find(endpoints: &[Endpoint], namespace: Option<&str>, version: &str, method: &str) -> Result<usize, Failure> {
+    let asked = parse(version);
+    let fits = |endpoint: &Endpoint| {
+        let offered = parse(endpoint.version);
+        endpoint.namespace == namespace
+            && matches!((asked, offered), (Some(asked), Some(offered)) if asked.0 == offered.0 && asked.1 <= offered.1)
+    };
+    let fitting = || endpoints.iter().enumerate().filter(|(_, endpoint)| fits(endpoint));
+    let has = |endpoint: &Endpoint| endpoint.methods.iter().any(|offered| offered.name == method);
+    let (class, message) = match fitting().filter(|(_, e)| has(e)).max_by_key(|(_, e)| parse(e.version)) {
+        Some((index, _)) => return Ok(index),
+        None if fitting().next().is_some() => {
+            ("NoSuchMethod", format!("Endpoint does not support RPC method {method}"))
+        }
+        None => (
+            "UnsupportedVersion",
+            format!("Endpoint does not support RPC version {version}. Attempted method: {method}"),
+        ),
+    };
+    Err(Failure::new("oslo_messaging.rpc.dispatcher", class, message))
+}
+
+fn parse(version: &str) -> Option<(u32, u32)> {
+    let (major, minor) = version.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}

@@ -1,0 +1,130 @@
+//! The command line: what was typed, and one file for each subcommand.
+//!
+//! Before it: `main`. After it: [`crate::config`], and whatever the subcommand needs.
+
+mod call;
+mod check;
+mod exit;
+mod inspect;
+mod serve;
+mod telemetry;
+
+use std::{io::Write, path::PathBuf};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Sources};
+
+pub use exit::{Exit, Failed, INTERNAL};
+
+/// Serves OpenStack-style RPC with sandboxed WebAssembly handlers.
+#[derive(Debug, Parser)]
+#[command(name = "nova-host", version, about, after_help = exit::HELP)]
+pub struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every subcommand takes.
+#[derive(Debug, clap::Args)]
+struct Options {
+    /// Configuration file; without it nova-host.toml, if there is one
+    #[arg(long, global = true, env = "NOVA_HOST_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the messages are: rabbit://user:password@host:port/vhost, or memory:// for no broker at all
+    #[arg(long, global = true, value_name = "URL")]
+    transport_url: Option<String>,
+    /// The topic
+    #[arg(long, global = true)]
+    topic: Option<String>,
+    /// Directory of handlers: *.wasm
+    #[arg(long, global = true, value_name = "DIR")]
+    handlers: Option<PathBuf>,
+    /// Any setting of the configuration file, such as limits.timeout=5s
+    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
+    /// What to log: error, warn, info, debug or trace, also by target: info,handler=debug
+    #[arg(long, global = true, value_name = "LEVELS")]
+    log: Option<String>,
+    /// Write results and logs as JSON, for scripts
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service until SIGTERM or ctrl-c
+    Serve,
+    /// Call a method and print its result
+    Call(call::Call),
+    /// Ask for a method without waiting for it to run
+    Cast(call::Cast),
+    /// Read the configuration, load every handler, print what would be served
+    Check,
+    /// Say what a component offers and imports
+    Inspect(inspect::Inspect),
+}
+
+impl Cli {
+    /// Does what was typed.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`] with its exit code where the user or the world is at fault; anything else is a fault of ours.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let Self { options, command } = self;
+        match command {
+            Command::Serve => serve::run(&options).await,
+            Command::Call(call) => call.run(&options).await,
+            Command::Cast(cast) => cast.run(&options).await,
+            Command::Check => check::run(&options).await,
+            Command::Inspect(inspect) => inspect.run(&options).await,
+        }
+    }
+}
+
+impl Options {
+    /// Reads the configuration; `overrides` are the subcommand's own.
+    fn load(&self, overrides: &[(&str, &str)]) -> Result<Config, Failed> {
+        let mut all: Vec<(String, String)> = Vec::new();
+        let mut set = |key: &str, value: String| all.push((key.to_owned(), value));
+        for (key, value) in overrides {
+            set(key, (*value).to_owned());
+        }
+        for (key, value) in &self.set {
+            set(key, value.clone());
+        }
+        if let Some(url) = &self.transport_url {
+            set("transport_url", url.clone());
+        }
+        if let Some(topic) = &self.topic {
+            set("topic", topic.clone());
+        }
+        if let Some(directory) = &self.handlers {
+            set("handlers.directory", directory.display().to_string());
+        }
+        if let Some(log) = &self.log {
+            set("log", log.clone());
+        }
+        Config::load(&Sources { file: self.config.clone(), overrides: all }).map_err(Failed::configuration)
+    }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        _ => Err("expected NAME=VALUE, such as limits.timeout=5s".to_owned()),
+    }
+}
+
+/// Writes a line to standard output. A reader that has gone is not our concern.
+fn say(line: impl std::fmt::Display) {
+    writeln!(std::io::stdout(), "{line}").ok();
+}
+
+/// Writes a line to standard error.
+pub fn complain(line: impl std::fmt::Display) {
+    writeln!(std::io::stderr(), "{line}").ok();
+}

@@ -1,0 +1,60 @@
+//! `nova-host check`: what would be served, without serving it.
+
+use serde_json::json;
+
+use super::{Exit, Failed, Options, say, telemetry};
+use crate::{
+    catalog::{Endpoint, Generation},
+    host,
+};
+
+pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
+    let quiet: &[_] = if options.log.is_some() { &[] } else { &[("log", "off")] };
+    let config = options.load(quiet)?;
+    telemetry::start(&config.log, options.json)?;
+    let handlers = host::handlers(&config).await.map_err(Failed::from)?;
+    let generations = handlers.catalog.generations();
+    if options.json {
+        let refused: Vec<_> = (handlers.refused.iter())
+            .map(|refused| json!({"path": refused.path, "reason": refused.reason.to_string()}))
+            .collect();
+        let served: Vec<_> = generations.iter().map(|generation| describe(generation)).collect();
+        say(json!({"handlers": served, "refused": refused}));
+    } else {
+        for generation in generations {
+            say(format_args!("{}  sha256:{}", generation.name, generation.program.digest().short()));
+            for endpoint in &generation.endpoints {
+                let namespace = endpoint.namespace.as_deref().unwrap_or("(no namespace)");
+                say(format_args!("  {namespace} {}: {}", endpoint.version, sorted(endpoint).join(", ")));
+            }
+        }
+        for refused in &handlers.refused {
+            say(format_args!("refused: {}: {}", refused.path.display(), refused.reason));
+        }
+    }
+    match handlers.refused.len() {
+        0 if generations.is_empty() => {
+            let directory = config.handlers.directory.display();
+            Err(Failed::new(Exit::Handlers, format!("no handler in {directory}: put NAME.wasm files there")).into())
+        }
+        0 => Ok(()),
+        count => Err(Failed::new(Exit::Handlers, format!("{count} handler(s) refused")).into()),
+    }
+}
+
+fn describe(generation: &Generation) -> serde_json::Value {
+    let endpoints: Vec<_> = (generation.endpoints.iter())
+        .map(|endpoint| {
+            json!({
+                "namespace": endpoint.namespace, "version": endpoint.version.to_string(), "methods": sorted(endpoint),
+            })
+        })
+        .collect();
+    json!({"name": generation.name, "digest": generation.program.digest().as_str(), "endpoints": endpoints})
+}
+
+fn sorted(endpoint: &Endpoint) -> Vec<&str> {
+    let mut methods: Vec<&str> = endpoint.methods.iter().map(String::as_str).collect();
+    methods.sort_unstable();
+    methods
+}

@@ -1,0 +1,81 @@
+//! Exit codes, and what is said before them.
+
+use crate::{client, config, host, sandbox::SetUpError, transport};
+
+/// How the program ends. The codes are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The remote side failed: an exception of the handler, or of the service about it.
+    Remote = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// A handler was refused, or the handlers cannot be loaded at all.
+    Handlers = 3,
+    /// The broker cannot be reached or refuses.
+    Transport = 4,
+    /// Nobody answered in time.
+    TimedOut = 5,
+}
+
+/// For everything that is no [`Failed`]: a fault of ours. `EX_SOFTWARE` of BSD's `sysexits.h`.
+pub const INTERNAL: u8 = 70;
+
+/// For `--help`.
+pub(super) const HELP: &str = "\
+Exit codes: 0 done; 1 the remote side failed; 2 wrong command line or configuration; 3 a handler was refused; \
+4 the broker cannot be reached or refuses, or nobody serves the topic; 5 no reply in time; 70 internal error.";
+
+/// Why the program ends without having done what was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failed {
+    /// For the person; one or two lines that say what to do.
+    pub message: String,
+    /// For scripts.
+    pub exit: Exit,
+}
+
+impl Failed {
+    pub(super) fn new(exit: Exit, message: impl std::fmt::Display) -> Self {
+        Self { message: message.to_string(), exit }
+    }
+
+    pub(super) fn configuration(error: config::Error) -> Self {
+        Self::new(Exit::Usage, error)
+    }
+}
+
+impl From<host::Error> for Failed {
+    fn from(error: host::Error) -> Self {
+        match error {
+            host::Error::Transport(error) => error.into(),
+            host::Error::SetUp(error) => error.into(),
+            host::Error::Handlers { .. } => {
+                Self::new(Exit::Handlers, format!("{error}; name another with --handlers DIR"))
+            }
+        }
+    }
+}
+
+impl From<SetUpError> for Failed {
+    fn from(error: SetUpError) -> Self {
+        // The engine needs address space for max_in_flight, the cache a directory: both are configured.
+        Self::new(Exit::Usage, error)
+    }
+}
+
+impl From<transport::Error> for Failed {
+    fn from(error: transport::Error) -> Self {
+        Self::new(Exit::Transport, error)
+    }
+}
+
+impl From<client::Error> for Failed {
+    fn from(error: client::Error) -> Self {
+        match error {
+            client::Error::Remote(failure) => Self::new(Exit::Remote, failure),
+            client::Error::TimedOut { .. } => Self::new(Exit::TimedOut, error),
+            client::Error::Undeliverable(_) | client::Error::Transport(_) => Self::new(Exit::Transport, error),
+        }
+    }
+}

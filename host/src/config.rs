@@ -1,0 +1,251 @@
+//! The configuration: each stage's own, composed.
+//!
+//! Before it: the command line says where the file is and what overrides it. After it: [`crate::host`] starts the
+//! stages. Every mistake is reported at once.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    catalog::load,
+    sandbox::Limits,
+    serve,
+    settings::{Problems, Settings},
+    transport::{self, rabbit},
+};
+
+/// The file that is read where none is named; it may be missing.
+pub const DEFAULT_FILE: &str = "nova-host.toml";
+
+/// RabbitMQ's own defaults.
+const DEFAULT_TRANSPORT_URL: &str = "rabbit://guest:guest@127.0.0.1:5672/";
+
+/// nova's; oslo.messaging's own default is `openstack`.
+const DEFAULT_CONTROL_EXCHANGE: &str = "nova";
+
+/// The service that this host was first made for.
+const DEFAULT_TOPIC: &str = "conductor";
+
+/// AMQP's bound on the names of exchanges, queues and routing keys, less what stands around a topic in them.
+const MAX_NAME: usize = 200;
+
+/// Everything that can be configured.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the messages are.
+    pub transport_url: transport::Url,
+    /// The exchange that scopes the topics.
+    pub control_exchange: String,
+    /// What is served.
+    pub topics: Vec<String>,
+    /// The name of this server.
+    pub server: String,
+    /// Log levels: `info`, or `info,handler=debug` by target.
+    pub log: String,
+    /// The corridor.
+    pub serve: serve::Config,
+    /// The section `rabbit`.
+    pub rabbit: rabbit::Config,
+    /// The section `handlers`.
+    pub handlers: load::Config,
+    /// The section `limits`.
+    pub limits: Limits,
+}
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// `--config`; without it [`DEFAULT_FILE`], if there is one.
+    pub file: Option<PathBuf>,
+    /// Settings by their names, over file and environment.
+    pub overrides: Vec<(String, String)>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("configuration file {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Mistakes in it.
+    #[error("{path}: {problems}")]
+    Wrong {
+        /// The file, or what stands for it.
+        path: String,
+        /// All of them.
+        problems: Problems,
+    },
+}
+
+impl Config {
+    /// Reads the configuration from its sources and the environment.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`].
+    pub fn load(sources: &Sources) -> Result<Self, Error> {
+        let path = sources.file.clone().or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
+        let text = match &path {
+            Some(path) => {
+                std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.clone(), source })?
+            }
+            None => String::new(),
+        };
+        let shown = path.as_deref().map_or_else(|| "configuration".to_owned(), |path: &Path| path.display().to_string());
+        let wrong = |problems| Error::Wrong { path: shown.clone(), problems };
+        let mut settings = Settings::default();
+        settings.add_file(&text).map_err(wrong)?;
+        settings.add_environment(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        }));
+        for (key, value) in &sources.overrides {
+            settings.set(key, value.as_str());
+        }
+        Self::read(settings).map(|(config, _)| config).map_err(wrong)
+    }
+
+    /// Takes every setting, and gives their names along.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes at once.
+    pub fn read(mut settings: Settings) -> Result<(Self, BTreeSet<String>), Problems> {
+        let all = &mut settings;
+        let transport_url = read_url(all);
+        let server = all.take("server", host_name());
+        let topics = match (all.take_optional("topics"), all.take_optional("topic")) {
+            (Some(_), Some(_)) => {
+                all.problem("topics", "topic and topics are one setting: give only one of them");
+                Vec::new()
+            }
+            (Some(topics), None) => topics,
+            (None, topic) => vec![topic.unwrap_or_else(|| DEFAULT_TOPIC.to_owned())],
+        };
+        let config = Self {
+            transport_url,
+            control_exchange: all.take("control_exchange", DEFAULT_CONTROL_EXCHANGE.to_owned()),
+            topics,
+            server,
+            log: all.take("log", "info".to_owned()),
+            serve: serve::Config::read(all),
+            rabbit: rabbit::Config::read(all),
+            handlers: load::Config::read(all),
+            limits: Limits::default().read(all),
+        };
+        for (key, name) in config.topics.iter().map(|topic| ("topic", topic)).chain([("server", &config.server)]) {
+            if name.len() > MAX_NAME {
+                all.problem(key, &format!("must not have more than {MAX_NAME} bytes"));
+            }
+        }
+        Ok((config, settings.finish()?))
+    }
+
+    /// The subscription that the service has.
+    #[must_use]
+    pub fn subscription(&self) -> transport::Subscription {
+        transport::Subscription {
+            exchange: self.control_exchange.clone(),
+            topics: self.topics.clone(),
+            server: self.server.clone(),
+            prefetch: self.serve.max_in_flight,
+        }
+    }
+}
+
+/// The URL, whose query overrides the section `rabbit`.
+fn read_url(settings: &mut Settings) -> transport::Url {
+    let text = settings.take("transport_url", DEFAULT_TRANSPORT_URL.to_owned());
+    match transport::Url::parse(&text) {
+        Ok(url) => {
+            if let transport::Url::Rabbit(address) = &url {
+                for (option, value) in &address.options {
+                    settings.set(&format!("rabbit.{option}"), value.as_str());
+                }
+            }
+            url
+        }
+        Err(error) => {
+            settings.problem("transport_url", &error.to_string());
+            transport::Url::Memory
+        }
+    }
+}
+
+/// The name of this machine, as the reference's services call themselves.
+fn host_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() { "localhost".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::settings::Bytes;
+
+    fn read(file: &str) -> Result<Config, Problems> {
+        let mut settings = Settings::default();
+        settings.add_file(file).unwrap();
+        Config::read(settings).map(|(config, _)| config)
+    }
+
+    #[test]
+    fn the_documented_example_is_read() {
+        let config = read(
+            r#"
+            transport_url    = "rabbit://guest:guest@127.0.0.1:5672/"
+            control_exchange = "nova"
+            topic            = "conductor"
+            server           = "host-1"
+            max_in_flight    = 64
+            grace_period     = "30s"
+            [rabbit]
+            rabbit_quorum_queue = false
+            [handlers]
+            directory = "handlers"
+            watch     = true
+            [limits]
+            timeout = "60s"
+            memory  = "64 MiB"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(config.topics, ["conductor"]);
+        assert_eq!((config.limits.timeout, config.limits.memory), (Duration::from_secs(60), Bytes(64 << 20)));
+        assert!(config.handlers.watch);
+    }
+
+    #[test]
+    fn mistakes_of_all_stages_are_reported_at_once() {
+        let problems = read(
+            "transport_url = \"amqp://x\"\nmax_in_flight = 0\n[rabbit]\nrabbit_quorum_queues = true\n[limits]\nmemory = \"1\"",
+        )
+        .unwrap_err();
+        assert_eq!(problems.0.len(), 4, "{problems}");
+        assert!(problems.0.iter().any(|line| line.contains("did you mean rabbit.rabbit_quorum_queue?")), "{problems}");
+    }
+
+    #[test]
+    fn the_urls_query_overrides_the_section() {
+        let file = "transport_url = \"rabbit://h/?rabbit_quorum_queue=true\"\n[rabbit]\nrabbit_quorum_queue = false";
+        assert!(read(file).unwrap().rabbit.topology.rabbit_quorum_queue);
+        let problems = read("transport_url = \"rabbit://h/?rabbit_quorum_queues=true\"").unwrap_err();
+        assert!(problems.0[0].contains("rabbit_quorum_queues"), "{problems}");
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let config = read("transport_url = \"rabbit://u:secret@h/\"").unwrap();
+        assert!(!format!("{config:?}").contains("secret"));
+        let problems = read("transport_url = \"rabbit://u:secret@h:port/\"").unwrap_err();
+        assert!(!problems.to_string().contains("secret"), "{problems}");
+    }
+}

@@ -1,0 +1,164 @@
+//! Request → [`Outcome`]: look up, admit, run within the deadline.
+//!
+//! Before it: [`crate::serve`] has decoded a request. After it: [`crate::sandbox`] runs the handler, and
+//! [`crate::reply`] says what the caller gets. No bytes here, and nothing of where the request came from.
+
+use crate::{
+    catalog::{Catalog, Found, Generation, Miss},
+    envelope::{Answer, Arguments, Failure, Field, Request, Text},
+    sandbox::{Fault, Invocation, RequestInfo},
+    settings::Bytes,
+    version::{Malformed, Version},
+};
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The handler's result.
+    Replied(Text),
+    /// The handler's own failure, which passes unchanged.
+    Failed(Failure),
+    /// No handler was started.
+    Refused(Refusal),
+    /// The handler did not answer.
+    Faulted(Fault),
+}
+
+/// Why no handler was started. The first six are the reference's, with its texts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// An endpoint serves this version, and does not have the method.
+    #[error("Endpoint does not support RPC method {method}")]
+    NoSuchMethod {
+        /// The method asked for.
+        method: String,
+    },
+    /// No endpoint of this namespace serves this version.
+    #[error("Endpoint does not support RPC version {version}. Attempted method: {method}")]
+    UnsupportedVersion {
+        /// The version asked for.
+        version: String,
+        /// The method asked for.
+        method: String,
+    },
+    /// The version cannot be read.
+    #[error(transparent)]
+    MalformedVersion(Malformed),
+    /// The version is not text.
+    #[error("'{python_type}' object has no attribute 'split'")]
+    VersionType {
+        /// What it is instead.
+        python_type: &'static str,
+    },
+    /// The method is not text.
+    #[error("attribute name must be string, not '{python_type}'")]
+    MethodType {
+        /// What it is instead.
+        python_type: &'static str,
+    },
+    /// The arguments are not an object.
+    #[error("'{python_type}' object has no attribute 'items'")]
+    ArgumentsType {
+        /// What they are instead.
+        python_type: &'static str,
+    },
+    /// The arguments are too large for this handler.
+    #[error("the arguments have {length} bytes, more than {limit} (limits.arguments)")]
+    ArgumentsTooLarge {
+        /// Their length.
+        length: usize,
+        /// The limit.
+        limit: Bytes,
+    },
+    /// The handler is busy for as long as a request may take.
+    #[error("the handler runs as many requests as it may (limits.concurrency)")]
+    Busy,
+}
+
+/// Runs a request to its outcome.
+///
+/// # Cancel safety
+///
+/// Dropped half-way, the handler ends where it is and the request has no outcome.
+pub async fn dispatch(catalog: &Catalog, request: Request) -> Outcome {
+    let (found, method, version) = match find(catalog, &request) {
+        Ok(found) => found,
+        Err(refusal) => return Outcome::Refused(refusal),
+    };
+    tracing::Span::current().record("handler", found.generation.name.as_str());
+    let arguments = match arguments(request.arguments, &found.generation) {
+        Ok(arguments) => arguments,
+        Err(refusal) => return Outcome::Refused(refusal),
+    };
+    let Ok(_admitted) = admit(&found.generation).await else { return Outcome::Refused(Refusal::Busy) };
+    let invocation = Invocation {
+        endpoint: found.endpoint,
+        method,
+        namespace: request.namespace.text().map(str::to_owned),
+        version,
+        arguments,
+        info: RequestInfo {
+            client_timeout: request.reply_to.as_ref().map_or_else(Text::null, |to| to.client_timeout()),
+            context: request.context,
+            reply_wanted: request.reply_to.is_some(),
+        },
+    };
+    match found.generation.program.handle(invocation).await {
+        Ok(Answer::Result(result)) => Outcome::Replied(result),
+        Ok(Answer::Failure(failure)) => Outcome::Failed(failure),
+        Err(fault) => Outcome::Faulted(fault),
+    }
+}
+
+/// Finds who answers, in the reference's order of checks, so that the first thing wrong is the same.
+fn find(catalog: &Catalog, request: &Request) -> Result<(Found, String, String), Refusal> {
+    let unsupported = || Refusal::UnsupportedVersion {
+        version: match request.version {
+            Field::Absent => Version::DEFAULT.to_string(),
+            ref given => given.to_string(),
+        },
+        method: request.method.to_string(),
+    };
+    let namespace = match &request.namespace {
+        Field::Absent | Field::Null => None,
+        Field::Text(text) => Some(text.as_str()),
+        // No endpoint has a number for a namespace.
+        Field::Other(_) => return Err(unsupported()),
+    };
+    let version = match &request.version {
+        Field::Absent => Version::DEFAULT.to_string(),
+        Field::Text(text) => text.clone(),
+        Field::Null => return Err(unsupported()),
+        Field::Other(_) if !catalog.has_namespace(namespace) => return Err(unsupported()),
+        Field::Other(other) => return Err(Refusal::VersionType { python_type: other.python_type() }),
+    };
+    match (catalog.find(namespace, &version, request.method.text()), request.method.text()) {
+        (Ok(found), method) => Ok((found, method.unwrap_or_default().to_owned(), version)),
+        (Err(Miss::NoSuchMethod), Some(method)) => Err(Refusal::NoSuchMethod { method: method.to_owned() }),
+        (Err(Miss::NoSuchMethod), None) => Err(Refusal::MethodType { python_type: request.method.python_type() }),
+        (Err(Miss::UnsupportedVersion), _) => Err(unsupported()),
+        (Err(Miss::Malformed(malformed)), _) => Err(Refusal::MalformedVersion(malformed)),
+    }
+}
+
+fn arguments(arguments: Arguments, generation: &Generation) -> Result<String, Refusal> {
+    let text = match arguments {
+        Arguments::Absent => return Ok("{}".to_owned()),
+        Arguments::Object(text) => text,
+        Arguments::Other(other) => return Err(Refusal::ArgumentsType { python_type: other.python_type() }),
+    };
+    let limit = generation.program.limits().arguments;
+    match text.get().len() {
+        length if length > limit.0 => Err(Refusal::ArgumentsTooLarge { length, limit }),
+        _ => Ok(text.get().to_owned()),
+    }
+}
+
+/// Waits for a place among the handler's own requests, as long as one of them may take.
+async fn admit(generation: &Generation) -> Result<Option<tokio::sync::SemaphorePermit<'_>>, Refusal> {
+    let Some(places) = &generation.concurrency else { return Ok(None) };
+    match tokio::time::timeout(generation.program.limits().timeout, places.acquire()).await {
+        Ok(Ok(place)) => Ok(Some(place)),
+        Ok(Err(_)) | Err(_) => Err(Refusal::Busy),
+    }
+}

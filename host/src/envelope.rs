@@ -1,0 +1,120 @@
+//! Bytes ↔ [`Request`], [`Reply`] and [`Failure`]: oslo.messaging's envelope, version 2.0.
+//!
+//! Before it: [`crate::serve`] has a delivery. After it: [`crate::dispatch`] gets the request, and [`crate::reply`]
+//! comes back with what to tell the caller. Everything here is pure and total: no IO, no clock, no randomness, no
+//! panic, whatever the bytes are.
+//!
+//! A message is JSON in JSON: an outer object whose `oslo.message` is a string that holds the inner object.
+
+pub mod failure;
+mod json;
+pub mod reply;
+pub mod request;
+
+pub use failure::Failure;
+pub use json::{Text, to_text};
+pub use reply::{Answer, Reply, ReplyTo, Style};
+pub use request::{Arguments, Context, Field, Request};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::version::Version;
+
+/// The version that is sent.
+const VERSION: &str = "2.0";
+
+/// What [`VERSION`] is compared with on receipt.
+const IMPLEMENTED: Version = Version::new(2, 0, 0);
+
+/// The only content type that the reference decodes as JSON.
+pub const CONTENT_TYPE: &str = "application/json";
+
+/// The largest body that is decoded: 64 MiB. RabbitMQ's own default limit for a message is 128 MiB; a larger request
+/// than this does not fit a handler's memory either.
+pub const MAX_BODY: usize = 64 << 20;
+
+/// Why bytes are not a message. Nobody can be answered, since the reply queue is in the message.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The body is larger than [`MAX_BODY`].
+    #[error("the body has {0} bytes, more than the {MAX_BODY} that are decoded")]
+    TooLarge(usize),
+    /// Not `application/json`.
+    #[error("the content type is {0:?}, not application/json")]
+    ContentType(Option<String>),
+    /// A compression that is not known.
+    #[error("the body is compressed with {0:?}, which is not supported")]
+    Compression(String),
+    /// Not a JSON object in UTF-8.
+    #[error("the {part} is not a JSON object: {reason}")]
+    Json {
+        /// `body` or `oslo.message`.
+        part: &'static str,
+        /// Where and why; never the content, which may hold secrets.
+        reason: String,
+    },
+    /// An envelope of another version.
+    #[error("the envelope's version is {0}, which 2.0 does not cover")]
+    Version(String),
+}
+
+/// The outer object, as sent.
+#[derive(Serialize)]
+struct Outgoing<'a> {
+    #[serde(rename = "oslo.version")]
+    version: &'a str,
+    #[serde(rename = "oslo.message")]
+    message: &'a str,
+}
+
+/// The outer object, as received. Either key missing means that the object is itself the message.
+#[derive(Deserialize)]
+struct Incoming<'a> {
+    #[serde(rename = "oslo.version", borrow)]
+    version: Option<&'a RawValue>,
+    #[serde(rename = "oslo.message", borrow)]
+    message: Option<&'a RawValue>,
+}
+
+/// Takes the envelope off and decodes what is inside.
+fn open<'a, T: Deserialize<'a>>(
+    body: &'a [u8],
+    content_type: Option<&str>,
+    inner: &'a mut String,
+) -> Result<T, Error> {
+    if body.len() > MAX_BODY {
+        return Err(Error::TooLarge(body.len()));
+    }
+    if body.is_empty() {
+        // The reference takes it for a message without any key.
+        return parse("{}", "body");
+    }
+    if content_type != Some(CONTENT_TYPE) {
+        return Err(Error::ContentType(content_type.map(|given| given.chars().take(100).collect())));
+    }
+    let text = std::str::from_utf8(body).map_err(|error| Error::Json { part: "body", reason: error.to_string() })?;
+    let outer: Incoming<'_> = parse(text, "body")?;
+    let (Some(version), Some(message)) = (outer.version, outer.message) else {
+        return parse(text, "body");
+    };
+    let version: String = parse(version.get(), "version").map_err(|_| Error::Version(shorten(version.get())))?;
+    if !IMPLEMENTED.serves(&version).unwrap_or(false) {
+        return Err(Error::Version(shorten(&version)));
+    }
+    *inner = parse(message.get(), "oslo.message")?;
+    parse(inner, "oslo.message")
+}
+
+/// Puts the envelope on.
+fn seal(message: &impl Serialize) -> Vec<u8> {
+    to_text(&Outgoing { version: VERSION, message: &to_text(message) }).into_bytes()
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a str, part: &'static str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|error| Error::Json { part, reason: error.to_string() })
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(100).collect()
+}

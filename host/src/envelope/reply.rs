@@ -1,0 +1,220 @@
+//! A reply: what the caller gets.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Failure, Text, open, seal};
+
+/// Where the reply to a call goes, and in what form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyTo {
+    /// The caller's reply queue.
+    pub queue: String,
+    /// What the caller knows its call by.
+    pub message_id: String,
+    /// The form that this caller understands.
+    pub style: Style,
+}
+
+/// The form of a reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// One message, for callers since oslo.messaging 6.3, which always send `_timeout`.
+    OneMessage {
+        /// `_timeout`: the caller's call-monitor timeout in seconds, or `null`.
+        monitor: Text,
+    },
+    /// The value, then an ending without one, for callers before that: Havana's ignore a value in the ending.
+    TwoMessages,
+}
+
+impl ReplyTo {
+    /// What a Python endpoint finds as `client_timeout` in its context.
+    #[must_use]
+    pub fn client_timeout(&self) -> Text {
+        match &self.style {
+            Style::OneMessage { monitor } => monitor.clone(),
+            Style::TwoMessages => Text::null(),
+        }
+    }
+
+    /// Encodes the answer as one message or two, to be sent in this order. `new_id` gives a fresh unique id for each.
+    #[must_use]
+    pub fn encode(&self, answer: &Answer, mut new_id: impl FnMut() -> String) -> Vec<Vec<u8>> {
+        let message = |answer: &Answer, ending: Option<bool>, unique_id: String| {
+            let (result, failure) = match answer {
+                Answer::Result(result) => (result.clone(), None),
+                Answer::Failure(failure) => (Text::null(), Some(failure.encode())),
+            };
+            seal(&Outgoing { result: &result, failure, ending, message_id: &self.message_id, unique_id: &unique_id })
+        };
+        match self.style {
+            Style::OneMessage { .. } => vec![message(answer, Some(true), new_id())],
+            Style::TwoMessages => {
+                let end = Answer::Result(Text::null());
+                vec![message(answer, Some(false), new_id()), message(&end, Some(true), new_id())]
+            }
+        }
+    }
+}
+
+/// What a call ends in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The handler's result.
+    Result(Text),
+    /// An exception.
+    Failure(Failure),
+}
+
+impl Answer {
+    /// The exception, if it is one.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Result(_) => None,
+            Self::Failure(failure) => Some(failure),
+        }
+    }
+}
+
+/// One message on a reply queue, decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Which call it belongs to.
+    pub message_id: String,
+    /// What it says; `None` for a heartbeat.
+    pub answer: Option<Answer>,
+    /// Whether it is the last for this call.
+    pub ending: bool,
+}
+
+impl Reply {
+    /// Decodes the body of a message from a reply queue.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] where the bytes are not a reply.
+    pub fn decode(body: &[u8], content_type: Option<&str>) -> Result<Self, Error> {
+        let mut inner = String::new();
+        let incoming: Incoming = open(body, content_type, &mut inner)?;
+        let answer = match incoming.failure {
+            Some(text) if !text.is_empty() => {
+                let failure = serde_json::from_str(&text)
+                    .map_err(|error| Error::Json { part: "failure", reason: error.to_string() })?;
+                Some(Answer::Failure(failure))
+            }
+            _ => match incoming.result {
+                Some(result) => Some(Answer::Result(result)),
+                None if incoming.ending => Some(Answer::Result(Text::null())),
+                None => None,
+            },
+        };
+        // A failure ends the call even where an old server does not say so.
+        let ending = incoming.ending || matches!(answer, Some(Answer::Failure(_)));
+        Ok(Self { message_id: incoming.message_id, answer, ending })
+    }
+}
+
+#[derive(Serialize)]
+struct Outgoing<'a> {
+    result: &'a Text,
+    failure: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ending: Option<bool>,
+    #[serde(rename = "_msg_id")]
+    message_id: &'a str,
+    #[serde(rename = "_unique_id")]
+    unique_id: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Incoming {
+    /// `None` for `null` too.
+    #[serde(default)]
+    result: Option<Text>,
+    #[serde(default)]
+    failure: Option<String>,
+    #[serde(default)]
+    ending: bool,
+    #[serde(rename = "_msg_id")]
+    message_id: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::envelope::CONTENT_TYPE;
+
+    fn reply_to(style: Style) -> ReplyTo {
+        ReplyTo { queue: "reply_q".into(), message_id: "i".into(), style }
+    }
+
+    fn modern() -> ReplyTo {
+        reply_to(Style::OneMessage { monitor: Text::null() })
+    }
+
+    fn encode(reply_to: &ReplyTo, answer: &Answer) -> Vec<String> {
+        let mut n = 0;
+        let id = || {
+            n += 1;
+            format!("u{n}")
+        };
+        reply_to.encode(answer, id).into_iter().map(|body| String::from_utf8(body).unwrap()).collect()
+    }
+
+    fn decode(body: &str) -> Reply {
+        Reply::decode(body.as_bytes(), Some(CONTENT_TYPE)).unwrap()
+    }
+
+    #[test]
+    fn a_result_is_one_message_with_the_references_keys_in_its_order() {
+        let bodies = encode(&modern(), &Answer::Result(Text::of(&3)));
+        assert_eq!(
+            bodies,
+            [concat!(
+                r#"{"oslo.version": "2.0", "oslo.message": "{\"result\": 3, \"failure\": null, "#,
+                r#"\"ending\": true, \"_msg_id\": \"i\", \"_unique_id\": \"u1\"}"}"#
+            )]
+        );
+        let reply = Reply { message_id: "i".into(), answer: Some(Answer::Result(Text::of(&3))), ending: true };
+        assert_eq!(decode(&bodies[0]), reply);
+    }
+
+    #[test]
+    fn an_old_caller_gets_the_value_and_then_the_end() {
+        let bodies = encode(&reply_to(Style::TwoMessages), &Answer::Result(Text::of(&3)));
+        let [value, end] = [decode(&bodies[0]), decode(&bodies[1])];
+        assert_eq!((value.answer, value.ending), (Some(Answer::Result(Text::of(&3))), false));
+        assert!(end.ending);
+        assert!(bodies[0].contains("u1") && bodies[1].contains("u2"));
+    }
+
+    #[test]
+    fn a_failure_arrives_whole_and_ends_the_call() {
+        let answer = Answer::Failure(Failure::new("nova.exception", "InstanceNotFound", "gone"));
+        assert_eq!(decode(&encode(&modern(), &answer)[0]).answer, Some(answer.clone()));
+        let old = r#"{"result": null, "failure": "{\"class\": \"ValueError\"}", "_msg_id": "i"}"#;
+        assert!(decode(old).ending);
+    }
+
+    #[test]
+    fn a_heartbeat_answers_nothing() {
+        let beat = decode(r#"{"result": null, "failure": null, "ending": false, "_msg_id": "i"}"#);
+        assert_eq!(beat, Reply { message_id: "i".into(), answer: None, ending: false });
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_decode_or_fail_without_a_panic(body: Vec<u8>) {
+            let _ = Reply::decode(&body, Some(CONTENT_TYPE));
+        }
+
+        #[test]
+        fn any_text_comes_back_as_it_was_sent(text in ".*") {
+            let answer = Answer::Result(Text::of(&text));
+            prop_assert_eq!(decode(&encode(&modern(), &answer)[0]).answer.unwrap(), answer);
+        }
+    }
+}

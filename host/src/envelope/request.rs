@@ -1,0 +1,294 @@
+//! A request: what a client asks for.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{MapAccess, Visitor},
+    ser::SerializeMap,
+};
+
+use super::{Error, ReplyTo, Style, Text, json::to_text, open, seal};
+
+/// What stands before the name of a context entry in a message.
+const CONTEXT_PREFIX: &str = "_context_";
+
+/// One request, decoded. Fields of the wrong type are kept as such: what they mean depends on the endpoint that is
+/// asked, so [`crate::dispatch`] judges them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: Field,
+    /// The namespace; absent and `null` are the null namespace.
+    pub namespace: Field,
+    /// The version; absent is 1.0.
+    pub version: Field,
+    /// The keyword arguments.
+    pub arguments: Arguments,
+    /// The request context.
+    pub context: Context,
+    /// Where the reply goes; `None` for a cast.
+    pub reply_to: Option<ReplyTo>,
+    /// The sender's mark, the same when it sends the message again.
+    pub unique_id: Option<String>,
+}
+
+/// A field that should be a string.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// The key is not there.
+    Absent,
+    /// `null`.
+    Null,
+    /// A string, as it should be.
+    Text(String),
+    /// Something else.
+    Other(Text),
+}
+
+/// The keyword arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arguments {
+    /// The key is not there: the same as none.
+    Absent,
+    /// A JSON object, as it should be.
+    Object(Text),
+    /// Something else.
+    Other(Text),
+}
+
+/// The request context: entries in the order of the message. May hold an auth token, so that `Debug` shows names only.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Context(Vec<(String, Text)>);
+
+impl Request {
+    /// Decodes the body of a message.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] where the bytes are not a message; there is nobody to answer then.
+    pub fn decode(body: &[u8], content_type: Option<&str>, compression: Option<&str>) -> Result<Self, Error> {
+        if let Some(compression) = compression {
+            return Err(Error::Compression(compression.chars().take(100).collect()));
+        }
+        open(body, content_type, &mut String::new())
+    }
+
+    /// Encodes the request as a client sends it: the reference's keys in its order.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        seal(self)
+    }
+}
+
+impl Field {
+    /// The text, where it is one.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Absent | Self::Null | Self::Other(_) => None,
+        }
+    }
+
+    /// The name that Python gives to the type of the value.
+    #[must_use]
+    pub fn python_type(&self) -> &'static str {
+        match self {
+            Self::Absent | Self::Null => "NoneType",
+            Self::Text(_) => "str",
+            Self::Other(text) => text.python_type(),
+        }
+    }
+}
+
+/// As Python's `str()` shows it, for messages.
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent | Self::Null => f.write_str("None"),
+            Self::Text(text) => f.write_str(text),
+            Self::Other(text) => f.write_str(text.get()),
+        }
+    }
+}
+
+impl Context {
+    /// Makes a context of the entries of a JSON object.
+    ///
+    /// # Errors
+    ///
+    /// serde_json's, where the text is not an object.
+    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        struct Entries(Vec<(String, Text)>);
+        impl<'de> Deserialize<'de> for Entries {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Each;
+                impl<'de> Visitor<'de> for Each {
+                    type Value = Entries;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("an object")
+                    }
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                        let mut entries = Vec::new();
+                        while let Some(entry) = map.next_entry()? {
+                            entries.push(entry);
+                        }
+                        Ok(Entries(entries))
+                    }
+                }
+                deserializer.deserialize_map(Each)
+            }
+        }
+        serde_json::from_str(text).map(|Entries(entries)| Self(entries))
+    }
+
+    /// The value of an entry; the last one where there are several.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Text> {
+        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
+    /// The text of an entry that is a string.
+    #[must_use]
+    pub fn get_str(&self, name: &str) -> Option<String> {
+        serde_json::from_str(self.get(name)?.get()).ok()
+    }
+
+    /// The context as a Python endpoint gets it: a JSON object, with `client_timeout` added.
+    #[must_use]
+    pub fn to_json(&self, client_timeout: &Text) -> String {
+        struct Object<'a>(&'a Context, &'a Text);
+        impl Serialize for Object<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                // These three are overwritten by the message's own fields in the reference.
+                let kept = |key: &str| !matches!(key, "msg_id" | "reply_q" | "client_timeout");
+                let mut map = serializer.serialize_map(None)?;
+                for (key, value) in self.0.0.iter().filter(|(key, _)| kept(key)) {
+                    map.serialize_entry(key, value)?;
+                }
+                map.serialize_entry("client_timeout", self.1)?;
+                map.end()
+            }
+        }
+        to_text(&Object(self, client_timeout))
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|(key, _)| key)).finish()
+    }
+}
+
+impl<'de> Deserialize<'de> for Request {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Keys)
+    }
+}
+
+struct Keys;
+
+impl<'de> Visitor<'de> for Keys {
+    type Value = Request;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    /// The last of duplicate keys wins, as in Python.
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Request, A::Error> {
+        let (mut method, mut namespace, mut version) = (None, None, None);
+        let (mut arguments, mut message_id, mut queue) = (None, None, None);
+        let (mut monitor, mut unique_id) = (None, None);
+        let mut context = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let value: Text = map.next_value()?;
+            match key.as_str() {
+                "method" => method = Some(value),
+                "namespace" => namespace = Some(value),
+                "version" => version = Some(value),
+                "args" => arguments = Some(value),
+                "_msg_id" => message_id = Some(value),
+                "_reply_q" => queue = Some(value),
+                "_timeout" => monitor = Some(value),
+                "_unique_id" => unique_id = Some(value),
+                key => {
+                    if let Some(name) = key.strip_prefix(CONTEXT_PREFIX) {
+                        context.push((name.to_owned(), value));
+                    }
+                }
+            }
+        }
+        let reply_to = string(message_id).filter(|id| !id.is_empty()).map(|message_id| ReplyTo {
+            // Folsom names the queue after the message.
+            queue: string(queue).unwrap_or_else(|| message_id.clone()),
+            message_id,
+            style: monitor.map_or(Style::TwoMessages, |monitor| Style::OneMessage { monitor }),
+        });
+        Ok(Request {
+            method: field(method),
+            namespace: field(namespace),
+            version: field(version),
+            arguments: match arguments {
+                None => Arguments::Absent,
+                Some(text) if text.get().starts_with('{') => Arguments::Object(text),
+                Some(text) => Arguments::Other(text),
+            },
+            context: Context(context),
+            reply_to,
+            unique_id: string(unique_id).filter(|id| !id.is_empty()),
+        })
+    }
+}
+
+/// A string, if it is one.
+fn string(text: Option<Text>) -> Option<String> {
+    serde_json::from_str(text?.get()).ok()
+}
+
+fn field(text: Option<Text>) -> Field {
+    match text {
+        None => Field::Absent,
+        Some(text) if text.get() == "null" => Field::Null,
+        // A string that Rust cannot hold (a lone surrogate) matches no name of ours.
+        Some(text) => serde_json::from_str(text.get()).map_or_else(|_| Field::Other(text), Field::Text),
+    }
+}
+
+impl Serialize for Request {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let put = |map: &mut S::SerializeMap, key: &str, field: &Field| match field {
+            Field::Absent => Ok(()),
+            Field::Null => map.serialize_entry(key, &()),
+            Field::Text(text) => map.serialize_entry(key, text),
+            Field::Other(text) => map.serialize_entry(key, text),
+        };
+        put(&mut map, "method", &self.method)?;
+        match &self.arguments {
+            Arguments::Absent => {}
+            Arguments::Object(text) | Arguments::Other(text) => map.serialize_entry("args", text)?,
+        }
+        put(&mut map, "namespace", &self.namespace)?;
+        put(&mut map, "version", &self.version)?;
+        if let Some(reply_to) = &self.reply_to {
+            map.serialize_entry("_msg_id", &reply_to.message_id)?;
+            map.serialize_entry("_reply_q", &reply_to.queue)?;
+            if let Style::OneMessage { monitor } = &reply_to.style {
+                map.serialize_entry("_timeout", monitor)?;
+            }
+        }
+        if let Some(id) = &self.unique_id {
+            map.serialize_entry("_unique_id", id)?;
+        }
+        for (name, value) in &self.context.0 {
+            map.serialize_entry(&format!("{CONTEXT_PREFIX}{name}"), value)?;
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

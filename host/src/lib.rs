@@ -1,0 +1,38 @@
+//! Serves OpenStack-style RPC with sandboxed WebAssembly handlers.
+//!
+//! A request walks one corridor, and each room is named after what flows through it:
+//!
+//! ```text
+//!            transport ──► serve ──► envelope ──► dispatch ──► sandbox
+//!   RabbitMQ    ▲          permit     bytes →      look up,     a fresh instance,
+//!   or memory   │                     Request      admit        within the limits
+//!               └───────── serve ◄──── reply ◄──── Outcome ◄──────┘
+//!                          settle     Outcome → answer, disposition, log level
+//! ```
+//!
+//! [`cli`] is the door, [`config`] and [`host`] put the rooms together, [`catalog`] says which handler answers. The
+//! modules below are in reading order.
+
+pub mod cli;
+pub mod config;
+pub mod settings;
+
+pub mod host;
+pub mod serve;
+
+pub mod transport;
+
+pub mod envelope;
+pub mod version;
+
+pub mod catalog;
+pub mod dispatch;
+
+pub mod sandbox;
+
+pub mod reply;
+
+pub mod client;
+
+#[cfg(test)]
+mod testing;

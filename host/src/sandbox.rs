@@ -1,0 +1,178 @@
+//! Runs handlers: WebAssembly components, each request in an instance of its own. The only place that knows wasmtime.
+//!
+//! Before it: [`crate::catalog`] loads components, [`crate::dispatch`] runs requests. After it: the guest. A guest is
+//! taken for an attacker: whatever it does ends as an [`Answer`](crate::envelope::Answer) or a [`Fault`], within the
+//! limits, and neither the host nor another handler notices.
+
+mod bindings;
+mod cache;
+mod engine;
+mod fault;
+pub mod limits;
+mod log;
+mod program;
+mod request_info;
+mod state;
+
+use std::{path::Path, sync::Arc};
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::{
+    Engine,
+    component::{Component, HasSelf, Linker},
+};
+
+pub use cache::Error as CacheError;
+pub use fault::Fault;
+pub use limits::Limits;
+pub use program::{EndpointOffer, Invocation, Program};
+pub use request_info::RequestInfo;
+
+/// The largest component that is loaded: 128 MiB. Python's, the largest in use, have 20.
+pub const MAX_COMPONENT: usize = 128 << 20;
+
+/// Instances beyond those for requests in flight, for `describe` while loading.
+const SPARE_INSTANCES: u32 = 4;
+
+/// Everything that all handlers share.
+pub struct Sandbox {
+    engine: Engine,
+    linker: Linker<state::State>,
+    ticker: Arc<engine::Ticker>,
+    cache: Option<cache::Cache>,
+}
+
+/// SHA-256 of a component, in hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Digest(String);
+
+/// Why a component is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Larger than [`MAX_COMPONENT`].
+    #[error("the file has {0} bytes, more than the {MAX_COMPONENT} that are loaded")]
+    TooLarge(usize),
+    /// Does not begin like WebAssembly.
+    #[error("not WebAssembly: the file does not begin with \\0asm")]
+    NotWasm,
+    /// A core module.
+    #[error(
+        "a core module, not a component: build it with wasm-component-ld as the linker (see docs/handlers.md), or make \
+         it one with `wasm-tools component new`"
+    )]
+    CoreModule,
+    /// Does not validate or compile.
+    #[error("does not compile: {0}")]
+    Compile(String),
+    /// Imports that nobody offers.
+    #[error("imports {}, which no handler is given; what is offered: {}", .0.join(", "), bindings::OFFERED.join(", "))]
+    Imports(Vec<String>),
+    /// An import that is offered, but not like this; or the export that is missing.
+    #[error("does not fit the world nova:rpc/dynamic: {0}")]
+    World(String),
+    /// `describe` failed.
+    #[error("describe failed: {0}")]
+    Describe(Fault),
+    /// What `describe` returned makes no sense.
+    #[error("describe returned {0}")]
+    Description(String),
+}
+
+/// Why there is no sandbox.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up the WebAssembly engine: {0}")]
+pub struct Error(String);
+
+impl Sandbox {
+    /// Makes the engine, with room for `max_in_flight` requests at once. Compiled code is kept in `cache`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] where the machine refuses the address space, [`CacheError`] where the directory cannot be trusted.
+    pub fn new(max_in_flight: u16, cache: Option<&Path>) -> Result<Self, SetUpError> {
+        let engine = engine::engine(u32::from(max_in_flight) + SPARE_INSTANCES).map_err(|error| Error(chain(&error)))?;
+        let mut linker = Linker::new(&engine);
+        bindings::Dynamic::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
+            .map_err(|error| Error(chain(&error)))?;
+        let cache = cache.map(|directory| cache::Cache::open(directory, &engine)).transpose()?;
+        Ok(Self { ticker: Arc::new(engine::Ticker::start(&engine)?), engine, linker, cache })
+    }
+
+    /// Compiles a component, or takes its code from the cache, and checks that it fits the world.
+    ///
+    /// Takes seconds of CPU time for large components: call it where blocking is fine.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`].
+    pub fn load(&self, wasm: &[u8], limits: Limits) -> Result<Program, LoadError> {
+        if wasm.len() > MAX_COMPONENT {
+            return Err(LoadError::TooLarge(wasm.len()));
+        }
+        match wasm.get(..8) {
+            Some([0, b'a', b's', b'm', _, _, 1, _]) => {}
+            Some([0, b'a', b's', b'm', ..]) => return Err(LoadError::CoreModule),
+            _ => return Err(LoadError::NotWasm),
+        }
+        let digest = Digest::of(wasm);
+        let component = match self.cache.as_ref().and_then(|cache| cache.get(&digest, &self.engine)) {
+            Some(component) => component,
+            None => {
+                let component =
+                    Component::from_binary(&self.engine, wasm).map_err(|error| LoadError::Compile(chain(&error)))?;
+                if let Some(cache) = &self.cache {
+                    cache.put(&digest, &component);
+                }
+                component
+            }
+        };
+        Program::new(&self.engine, &self.linker, &component, Arc::clone(&self.ticker), digest, limits)
+    }
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox").field("cache", &self.cache).finish_non_exhaustive()
+    }
+}
+
+/// Why there is no sandbox, or no cache for it.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    /// No engine.
+    #[error(transparent)]
+    Engine(#[from] Error),
+    /// No cache.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+}
+
+impl Digest {
+    /// The digest of some bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The whole digest, 64 digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first 12 digits, for people.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or(&self.0)
+    }
+}
+
+/// A wasmtime error and its causes in one line, without the backtrace.
+fn chain(error: &wasmtime::Error) -> String {
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    causes.join(": ").replace('\n', " ")
+}
+
+#[cfg(test)]
+#[path = "sandbox/tests.rs"]
+mod tests;

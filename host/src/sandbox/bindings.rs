@@ -1,0 +1,17 @@
+//! The host's side of the WIT package, generated, and the list of what is offered.
+
+/// The interfaces that a handler may import, without their version.
+pub(super) const OFFERED: [&str; 3] = ["nova:rpc/types", "nova:rpc/log", "nova:rpc/request-info"];
+
+#[expect(missing_docs, reason = "the documentation is in the WIT files")]
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "nova:rpc/dynamic",
+        exports: { default: async },
+    });
+}
+
+pub(super) use generated::exports::nova::rpc::handler::{Endpoint, Failure, Request};
+pub(super) use generated::nova::rpc::{log, request_info, types};
+pub(super) use generated::{Dynamic, DynamicPre};

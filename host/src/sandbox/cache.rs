@@ -1,0 +1,103 @@
+//! Compiled code on disk, by digest and engine configuration.
+//!
+//! Loading compiled code is trusting it, so the directory must belong to us alone. An entry that is cut off, damaged or
+//! of another engine is compiled again.
+
+use std::{
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    io::Write,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::{Engine, component::Component};
+
+use super::Digest;
+
+/// The bytes of a checksum, which stands before the code.
+const CHECKSUM: usize = 32;
+
+/// The bits of a mode by which others may write.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// Why the directory is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be made or looked at.
+    #[error("cache directory {path}: {source}")]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Somebody else could put code there.
+    #[error("cache directory {path} can be written by others, who could have us run their code: chmod go-w it, or set \
+             handlers.cache to another")]
+    Untrusted {
+        /// The directory.
+        path: PathBuf,
+    },
+}
+
+/// A directory of compiled code.
+#[derive(Debug)]
+pub(super) struct Cache {
+    directory: PathBuf,
+    engine: u64,
+}
+
+impl Cache {
+    /// Makes the directory, readable by us alone, or checks that nobody else can write to it.
+    pub(super) fn open(directory: &Path, engine: &Engine) -> Result<Self, Error> {
+        let io = |source| Error::Io { path: directory.to_owned(), source };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io)?;
+        let metadata = fs::metadata(directory).map_err(io)?;
+        let ours = metadata.uid() == rustix::process::geteuid().as_raw();
+        if !ours || metadata.mode() & WRITABLE_BY_OTHERS != 0 {
+            return Err(Error::Untrusted { path: directory.to_owned() });
+        }
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        Ok(Self { directory: directory.to_owned(), engine: hasher.finish() })
+    }
+
+    /// The code of a component, if it is there and whole.
+    pub(super) fn get(&self, digest: &Digest, engine: &Engine) -> Option<Component> {
+        let path = self.path(digest);
+        let bytes = fs::read(&path).ok()?;
+        let (checksum, code) = bytes.split_at_checked(CHECKSUM)?;
+        if Sha256::digest(code).as_slice() != checksum {
+            tracing::warn!(path = %path.display(), "compiled code is damaged, compiling again");
+            return None;
+        }
+        #[expect(unsafe_code, reason = "only we write to the directory, and the checksum says that it is what we wrote")]
+        // SAFETY: the bytes are what `Component::serialize` gave us for an engine of the same configuration.
+        let component = unsafe { Component::deserialize(engine, code) };
+        component
+            .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "compiled code is of another engine"))
+            .ok()
+    }
+
+    /// Keeps the code of a component. What cannot be kept is compiled again next time.
+    pub(super) fn put(&self, digest: &Digest, component: &Component) {
+        let path = self.path(digest);
+        let kept = component.serialize().map_err(std::io::Error::other).and_then(|code| {
+            // Under another name first: a half-written file never has the real one.
+            let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
+            file.write_all(&Sha256::digest(&code))?;
+            file.write_all(&code)?;
+            file.persist(&path)?;
+            Ok(())
+        });
+        if let Err(error) = kept {
+            tracing::warn!(path = %path.display(), %error, "cannot keep compiled code");
+        }
+    }
+
+    fn path(&self, digest: &Digest) -> PathBuf {
+        self.directory.join(format!("{}-{:016x}.cwasm", digest.as_str(), self.engine))
+    }
+}

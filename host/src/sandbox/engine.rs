@@ -1,0 +1,136 @@
+//! The engine's configuration, and the clock that interrupts guests.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
+
+use super::Error;
+
+/// How often a running guest yields to other tasks and looks at its deadline. Spin and wasmtime's own server use 10 ms:
+/// short against a timeout, long against a call of some microseconds.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Core instances, memories and tables for each component instance. A component of one module has up to four core
+/// instances (the module, the adapter's shims); Python's and JavaScript's fit as well.
+const CORE_INSTANCES_PER_INSTANCE: u32 = 4;
+
+/// Elements of a table; Python's, the largest in use, has 15,000.
+pub(super) const MAX_TABLE_ELEMENTS: usize = 20_000;
+
+/// The largest linear memory that a limit can allow: all that 32 bits address.
+pub(super) const MAX_MEMORY: usize = 4 << 30;
+
+/// Bytes of a memory and of a table that a slot keeps for the next instance instead of giving them back to the kernel.
+/// With the page scan, resetting is then a copy of the pages written; measured, it halves the cost of an instance.
+const KEEP_RESIDENT: usize = 1 << 20;
+
+/// Metadata of an instance; Python's, with thousands of functions, fits.
+const MAX_INSTANCE_METADATA: usize = 1 << 20;
+
+/// Guest frames in a traceback.
+const MAX_FRAMES: usize = 32;
+
+pub(super) fn engine(instances: u32) -> wasmtime::Result<Engine> {
+    let core_instances = instances.saturating_mul(CORE_INSTANCES_PER_INSTANCE);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_stacks(instances)
+        .total_core_instances(core_instances)
+        .total_memories(core_instances)
+        .total_tables(core_instances)
+        .max_core_instances_per_component(64)
+        .max_memories_per_component(CORE_INSTANCES_PER_INSTANCE)
+        .max_tables_per_component(CORE_INSTANCES_PER_INSTANCE)
+        .max_component_instance_size(MAX_INSTANCE_METADATA)
+        .max_core_instance_size(MAX_INSTANCE_METADATA)
+        .max_memory_size(MAX_MEMORY)
+        .table_elements(MAX_TABLE_ELEMENTS)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(KEEP_RESIDENT)
+        .pagemap_scan(Enabled::Auto);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .epoch_interruption(true)
+        // No component-model async: instances are a third cheaper without the support for it.
+        .concurrency_support(false)
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(MAX_FRAMES));
+    Engine::new(&config)
+}
+
+/// Advances the engine's epoch while guests run, and sleeps while none does: an idle host costs no CPU.
+#[derive(Debug)]
+pub(super) struct Ticker {
+    shared: Arc<Shared>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    running: AtomicUsize,
+    stopped: AtomicBool,
+}
+
+/// Keeps the ticker ticking.
+#[derive(Debug)]
+pub(super) struct Ticking<'a>(&'a Ticker);
+
+impl Ticker {
+    pub(super) fn start(engine: &Engine) -> Result<Self, Error> {
+        let shared = Arc::new(Shared { running: AtomicUsize::new(0), stopped: AtomicBool::new(false) });
+        let (state, engine) = (Arc::clone(&shared), engine.weak());
+        let tick = move || {
+            while !state.stopped.load(Ordering::Acquire) {
+                if state.running.load(Ordering::Acquire) == 0 {
+                    // Started while we look, a guest unparks us, and that is remembered.
+                    thread::park();
+                    continue;
+                }
+                thread::sleep(TICK);
+                match engine.upgrade() {
+                    Some(engine) => engine.increment_epoch(),
+                    None => return,
+                }
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("epoch".to_owned())
+            .spawn(tick)
+            .map_err(|error| Error(format!("no thread for the epoch: {error}")))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Ticks as long as the guard lives.
+    pub(super) fn tick(&self) -> Ticking<'_> {
+        if self.shared.running.fetch_add(1, Ordering::AcqRel) == 0
+            && let Some(handle) = &self.thread
+        {
+            handle.thread().unpark();
+        }
+        Ticking(self)
+    }
+}
+
+impl Drop for Ticking<'_> {
+    fn drop(&mut self) {
+        self.0.shared.running.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::Release);
+        if let Some(handle) = self.thread.take() {
+            handle.thread().unpark();
+            handle.join().ok();
+        }
+    }
+}

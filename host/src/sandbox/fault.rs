@@ -1,0 +1,144 @@
+//! What a guest did instead of answering.
+
+use std::time::Duration;
+
+use wasmtime::{Trap, WasmBacktrace};
+
+use super::{chain, limits::OutOfMemory, log::clean};
+use crate::settings::Bytes;
+
+/// A frame's text is cut beyond this many bytes.
+const MAX_FRAME: usize = 300;
+
+/// How a handler failed to answer. `Display` is for the caller: one line, nothing of the host's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// It trapped: a panic, an uncaught exception, a wrong memory access.
+    #[error("the handler trapped: {message}")]
+    Trapped {
+        /// The guest's own words, else the kind of trap.
+        message: String,
+        /// The guest's frames, outermost first.
+        frames: Vec<String>,
+    },
+    /// It ran past its deadline.
+    #[error("the handler did not finish within {limit:?} (limits.timeout)")]
+    TimedOut {
+        /// The limit.
+        limit: Duration,
+        /// Where it was, outermost first.
+        frames: Vec<String>,
+    },
+    /// It wanted more memory than it may have.
+    #[error("the handler wanted more than {limit} of memory (limits.memory)")]
+    OutOfMemory {
+        /// The limit.
+        limit: Bytes,
+        /// Where it was, outermost first.
+        frames: Vec<String>,
+    },
+    /// It recursed too deep.
+    #[error("the handler exhausted its call stack")]
+    OutOfStack {
+        /// Where it was, outermost first.
+        frames: Vec<String>,
+    },
+    /// It returned what is not an answer.
+    #[error("the handler's answer is not valid: {reason}")]
+    InvalidResult {
+        /// What is wrong.
+        reason: String,
+    },
+    /// It could not be started.
+    #[error("the handler could not be started: {reason}")]
+    Unavailable {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The epoch callback's word for a passed deadline.
+#[derive(Debug, thiserror::Error)]
+#[error("deadline passed")]
+pub(super) struct DeadlinePassed;
+
+impl Fault {
+    /// The guest's frames, outermost first.
+    #[must_use]
+    pub fn frames(&self) -> &[String] {
+        match self {
+            Self::Trapped { frames, .. }
+            | Self::TimedOut { frames, .. }
+            | Self::OutOfMemory { frames, .. }
+            | Self::OutOfStack { frames } => frames,
+            Self::InvalidResult { .. } | Self::Unavailable { .. } => &[],
+        }
+    }
+
+    /// Says what an error of wasmtime means. `panic` are the guest's last words; `limit` is its time.
+    pub(super) fn classify(error: &wasmtime::Error, panic: Option<String>, limit: Duration) -> Self {
+        let frames = frames(error);
+        if error.downcast_ref::<DeadlinePassed>().is_some() {
+            return Self::TimedOut { limit, frames };
+        }
+        if let Some(OutOfMemory(limit)) = error.downcast_ref() {
+            return Self::OutOfMemory { limit: *limit, frames };
+        }
+        if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
+            return Self::Unavailable { reason: "too many instances at once".to_owned() };
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::StackOverflow) => Self::OutOfStack { frames },
+            Some(trap) => Self::Trapped { message: panic.unwrap_or_else(|| trap.to_string()), frames },
+            // Not a trap of the guest's code: it returned what the canonical ABI does not allow.
+            None => Self::InvalidResult { reason: clean(&root(error)) },
+        }
+    }
+
+    /// Says why a component could not be instantiated.
+    pub(super) fn classify_start(error: &wasmtime::Error, panic: Option<String>, limit: Duration) -> Self {
+        match Self::classify(error, panic, limit) {
+            Self::InvalidResult { .. } => Self::Unavailable { reason: clean(&chain(error)) },
+            fault => fault,
+        }
+    }
+}
+
+/// The last cause: wasmtime's contexts around it hold the backtrace.
+fn root(error: &wasmtime::Error) -> String {
+    error.chain().last().map_or_else(String::new, ToString::to_string)
+}
+
+/// The guest's frames, outermost first, as a person reads them.
+fn frames(error: &wasmtime::Error) -> Vec<String> {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
+    let mut frames = Vec::new();
+    for frame in backtrace.frames().iter().rev() {
+        let mut named = false;
+        for symbol in frame.symbols().iter().rev() {
+            let Some(name) = symbol.name() else { continue };
+            named = true;
+            let place = symbol.file().map(|file| {
+                // The path is of the machine that built the component; its end says enough.
+                let file = file.rsplit('/').take(2).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("/");
+                format!(" ({file}:{})", symbol.line().unwrap_or_default())
+            });
+            frames.push(format!("at {name}{}", place.unwrap_or_default()));
+        }
+        if !named {
+            let name = frame.func_name().map_or_else(
+                || format!("function {}", frame.func_index()),
+                |name| rustc_demangle::demangle(name).to_string(),
+            );
+            frames.push(format!("at {name}"));
+        }
+    }
+    for frame in &mut frames {
+        *frame = clean(frame);
+        if frame.len() > MAX_FRAME {
+            let cut = (0..=MAX_FRAME).rev().find(|at| frame.is_char_boundary(*at)).unwrap_or_default();
+            frame.truncate(cut);
+        }
+    }
+    frames
+}

@@ -1,0 +1,84 @@
+//! The import `log`: the guest's lines in the service's log.
+//!
+//! A line is written in the span of its request, which names handler, method and request.
+
+use super::{
+    bindings::log::{Host, Level},
+    state::State,
+};
+use crate::settings::Bytes;
+
+/// The target of guests' lines, for log filters.
+const TARGET: &str = "handler";
+
+/// A longer line is cut.
+const MAX_LINE: usize = 4096;
+
+/// What one request has written.
+#[derive(Debug)]
+pub(super) struct Log {
+    left: usize,
+    dropped: usize,
+    panic: Option<String>,
+}
+
+impl Log {
+    pub(super) fn new(limit: Bytes) -> Self {
+        Self { left: limit.0, dropped: 0, panic: None }
+    }
+
+    /// What the guest said last before it trapped.
+    pub(super) fn take_panic(&mut self) -> Option<String> {
+        self.panic.take()
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if self.dropped > 0 {
+            tracing::warn!(target: TARGET, lines = self.dropped, "log limit reached, lines dropped");
+        }
+    }
+}
+
+impl Host for State {
+    fn write(&mut self, level: Level, message: String) {
+        let line = clean(&message);
+        match self.log.left.checked_sub(line.len()) {
+            Some(left) => self.log.left = left,
+            None => {
+                self.log.left = 0;
+                self.log.dropped += 1;
+                return;
+            }
+        }
+        match level {
+            Level::Trace => tracing::trace!(target: TARGET, "{line}"),
+            Level::Debug => tracing::debug!(target: TARGET, "{line}"),
+            Level::Info => tracing::info!(target: TARGET, "{line}"),
+            Level::Warn => tracing::warn!(target: TARGET, "{line}"),
+            Level::Error => tracing::error!(target: TARGET, "{line}"),
+        }
+    }
+
+    fn panicking(&mut self, message: String) {
+        self.log.panic = Some(clean(&message));
+    }
+}
+
+/// Cuts and escapes, so that a guest can neither flood a line nor forge one.
+pub(super) fn clean(text: &str) -> String {
+    let mut line = String::with_capacity(text.len().min(MAX_LINE));
+    for c in text.trim_end().chars() {
+        if line.len() >= MAX_LINE {
+            line.push('…');
+            break;
+        }
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}

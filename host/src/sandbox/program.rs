@@ -1,0 +1,244 @@
+//! A loaded component that can be described and run.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use wasmtime::{
+    Engine,
+    component::{Component, Linker, types::ComponentItem},
+};
+
+use super::{
+    Digest, LoadError, RequestInfo,
+    bindings::{self, Dynamic, DynamicPre, OFFERED},
+    chain,
+    engine::Ticker,
+    fault::Fault,
+    limits::Limits,
+    state::{State, store, within},
+};
+use crate::envelope::{Answer, Failure, Text};
+
+/// `describe` is given less than a request: it only says what is known when the component is built.
+const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Endpoints of one handler; nova's largest service has four.
+const MAX_ENDPOINTS: usize = 256;
+
+/// Methods of one endpoint; nova-compute, the largest, has 120.
+const MAX_METHODS: usize = 4096;
+
+/// Bytes of a method's or namespace's name.
+const MAX_NAME: usize = 255;
+
+/// Code that is ready to be instantiated, with its limits.
+#[derive(Clone)]
+pub struct Program {
+    pre: DynamicPre<State>,
+    ticker: Arc<Ticker>,
+    digest: Digest,
+    limits: Limits,
+    imports: Vec<String>,
+    exports: Vec<String>,
+}
+
+/// An endpoint as the guest describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointOffer {
+    /// `None` is the null namespace.
+    pub namespace: Option<String>,
+    /// As the guest wrote it.
+    pub version: String,
+    /// Method names.
+    pub methods: Vec<String>,
+}
+
+/// One request to a program.
+#[derive(Debug)]
+pub struct Invocation {
+    /// The endpoint: its position in what `describe` returned.
+    pub endpoint: u32,
+    /// One of its methods.
+    pub method: String,
+    /// As the caller wrote it.
+    pub namespace: Option<String>,
+    /// As the caller wrote it.
+    pub version: String,
+    /// A JSON object.
+    pub arguments: String,
+    /// What else is known.
+    pub info: RequestInfo,
+}
+
+impl Program {
+    pub(super) fn new(
+        engine: &Engine,
+        linker: &Linker<State>,
+        component: &Component,
+        ticker: Arc<Ticker>,
+        digest: Digest,
+        limits: Limits,
+    ) -> Result<Self, LoadError> {
+        let world = component.component_type();
+        let imports: Vec<String> = world.imports(engine).map(|(name, _)| name.to_owned()).collect();
+        let exports = world.exports(engine).map(|(name, _)| name.to_owned()).collect();
+        // Types that pass through the world's root are harmless; everything else must be an interface of ours.
+        let refused: Vec<String> = world
+            .imports(engine)
+            .filter(|(_, import)| !matches!(import.ty, ComponentItem::Type(_)))
+            .map(|(name, _)| name.to_owned())
+            .filter(|name| !OFFERED.contains(&name.split('@').next().unwrap_or_default()))
+            .collect();
+        if !refused.is_empty() {
+            return Err(LoadError::Imports(refused));
+        }
+        let pre = linker.instantiate_pre(component).map_err(|error| LoadError::World(chain(&error)))?;
+        let pre = DynamicPre::new(pre).map_err(|error| LoadError::World(chain(&error)))?;
+        Ok(Self { pre, ticker, digest, limits, imports, exports })
+    }
+
+    /// Asks the guest what it offers, and checks that it makes sense.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Describe`] and [`LoadError::Description`].
+    pub async fn describe(&self) -> Result<Vec<EndpointOffer>, LoadError> {
+        let limits = Limits { timeout: self.limits.timeout.min(DESCRIBE_TIMEOUT), ..self.limits.clone() };
+        let offers = self
+            .run(&limits, None, async |program, store| program.nova_rpc_handler().call_describe(store).await)
+            .await
+            .map_err(LoadError::Describe)?;
+        check(&offers).map_err(LoadError::Description)?;
+        let offer = |offer: bindings::Endpoint| EndpointOffer {
+            namespace: offer.namespace,
+            version: offer.version,
+            methods: offer.methods,
+        };
+        Ok(offers.into_iter().map(offer).collect())
+    }
+
+    /// Runs one request in a fresh instance, within the limits.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] where the guest does not answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, the instance ends where it is.
+    pub async fn handle(&self, invocation: Invocation) -> Result<Answer, Fault> {
+        let Invocation { endpoint, method, namespace, version, arguments, info } = invocation;
+        let request = bindings::Request { endpoint, method, namespace, version, arguments };
+        let answer = self
+            .run(&self.limits, Some(info), async |program, store| {
+                program.nova_rpc_handler().call_handle(store, &request).await
+            })
+            .await?;
+        match answer {
+            Ok(result) => result_of(result, &self.limits).map(Answer::Result),
+            Err(failure) => failure_of(failure).map(Answer::Failure),
+        }
+    }
+
+    /// Makes an instance, runs it and drops it.
+    async fn run<T>(
+        &self,
+        limits: &Limits,
+        info: Option<RequestInfo>,
+        call: impl AsyncFnOnce(&Dynamic, &mut wasmtime::Store<State>) -> wasmtime::Result<T>,
+    ) -> Result<T, Fault> {
+        let deadline = Instant::now() + limits.timeout;
+        let mut store = store(self.pre.engine(), limits, info, deadline);
+        let started = within(&self.ticker, deadline, self.pre.instantiate_async(&mut store)).await;
+        let program = started.map_err(|error| {
+            Fault::classify_start(&error, store.data_mut().log.take_panic(), limits.timeout)
+        })?;
+        let ran = within(&self.ticker, deadline, call(&program, &mut store)).await;
+        ran.map_err(|error| Fault::classify(&error, store.data_mut().log.take_panic(), limits.timeout))
+    }
+
+    /// The digest of the component.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// The limits of each request.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The names of what it imports.
+    #[must_use]
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// The names of what it exports.
+    #[must_use]
+    pub fn exports(&self) -> &[String] {
+        &self.exports
+    }
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Program").field("digest", &self.digest.short()).field("limits", &self.limits).finish()
+    }
+}
+
+fn check(offers: &[bindings::Endpoint]) -> Result<(), String> {
+    let named = |what: &str, name: &str| match name.len() {
+        len if len > MAX_NAME => Err(format!("a {what} of {len} bytes, more than {MAX_NAME}")),
+        _ if name.chars().any(char::is_control) => Err(format!("a {what} with control characters: {name:?}")),
+        _ => Ok(()),
+    };
+    if offers.is_empty() {
+        return Err("no endpoint".to_owned());
+    }
+    if offers.len() > MAX_ENDPOINTS {
+        return Err(format!("{} endpoints, more than {MAX_ENDPOINTS}", offers.len()));
+    }
+    for offer in offers {
+        named("namespace", offer.namespace.as_deref().unwrap_or_default())?;
+        if offer.methods.len() > MAX_METHODS {
+            return Err(format!("{} methods in one endpoint, more than {MAX_METHODS}", offer.methods.len()));
+        }
+        let mut seen = std::collections::HashSet::new();
+        for method in &offer.methods {
+            named("method", method)?;
+            if method.is_empty() || !seen.insert(method) {
+                return Err(format!("the method {method:?} twice or without a name"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn result_of(result: String, limits: &Limits) -> Result<Text, Fault> {
+    if result.len() > limits.result.0 {
+        let reason = format!("{} bytes, more than {} (limits.result)", result.len(), limits.result);
+        return Err(Fault::InvalidResult { reason });
+    }
+    Text::parse(result).map_err(|error| Fault::InvalidResult { reason: format!("not JSON: {error}") })
+}
+
+fn failure_of(failure: bindings::Failure) -> Result<Failure, Fault> {
+    let field = |name: &str, text: String, opens: char| match Text::parse(text) {
+        Ok(text) if text.get().starts_with(opens) => Ok(text),
+        Ok(_) => Err(Fault::InvalidResult { reason: format!("the failure's {name} has the wrong type") }),
+        Err(error) => Err(Fault::InvalidResult { reason: format!("the failure's {name} are not JSON: {error}") }),
+    };
+    let bindings::Failure { class, module, message, args, kwargs, traceback } = failure;
+    if class.is_empty() {
+        return Err(Fault::InvalidResult { reason: "the failure has no class".to_owned() });
+    }
+    let args = field("args", args, '[')?;
+    let kwargs = field("kwargs", kwargs, '{')?;
+    let mut failure = Failure::with(&module, &class, message, args, kwargs);
+    failure.add_frames(&traceback);
+    Ok(failure)
+}

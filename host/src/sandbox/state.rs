@@ -1,0 +1,61 @@
+//! What the host keeps for one instance while it runs.
+
+use std::{sync::Arc, time::Instant};
+
+use wasmtime::{Store, UpdateDeadline};
+
+use super::{
+    bindings::types,
+    engine::Ticker,
+    fault::DeadlinePassed,
+    limits::{Limiter, Limits},
+    log::Log,
+    request_info::RequestInfo,
+};
+
+/// The data of a store: one field for each import that has state.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) limiter: Limiter,
+    pub(super) log: Log,
+    pub(super) request: Option<RequestInfo>,
+    pub(super) deadline: Instant,
+}
+
+/// `types` has no functions.
+impl types::Host for State {}
+
+/// Makes a store whose guest stops within a tick of `deadline`.
+pub(super) fn store(
+    engine: &wasmtime::Engine,
+    limits: &Limits,
+    request: Option<RequestInfo>,
+    deadline: Instant,
+) -> Store<State> {
+    let state = State { limiter: Limiter::new(limits), log: Log::new(limits.log), request, deadline };
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.limiter);
+    store.set_hostcall_fuel(limits.result.0);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|context| {
+        if Instant::now() >= context.data().deadline {
+            Err(wasmtime::Error::new(DeadlinePassed))
+        } else {
+            Ok(UpdateDeadline::Yield(1))
+        }
+    });
+    store
+}
+
+/// Runs a future of the guest until the deadline and a little longer, for host functions that do not return in time.
+pub(super) async fn within<T>(
+    ticker: &Arc<Ticker>,
+    deadline: Instant,
+    run: impl Future<Output = wasmtime::Result<T>>,
+) -> wasmtime::Result<T> {
+    let _ticking = ticker.tick();
+    match tokio::time::timeout_at((deadline + super::limits::GRACE).into(), run).await {
+        Ok(result) => result,
+        Err(_) => Err(wasmtime::Error::new(DeadlinePassed)),
+    }
+}

@@ -1,0 +1,235 @@
+//! The corridor itself: permit, delivery, envelope, dispatch, reply, settle. One task a delivery.
+//!
+//! Before it: [`crate::host`] has subscribed. After it: [`crate::dispatch`] and [`crate::reply`] decide, and this
+//! module carries it out. A permit is taken before a delivery is pulled and held until it is settled, so that no more
+//! is taken from the broker than is worked on.
+
+mod answer;
+mod duplicates;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument, Level};
+
+use crate::{
+    catalog::Current,
+    dispatch::dispatch,
+    envelope::{ReplyTo, Request},
+    reply::{Verdict, verdict},
+    settings::Settings,
+    transport::{Deliveries, Delivery, Disposition, Settlement, Transport},
+};
+
+use answer::{Answered, answer};
+use duplicates::{Claim, Duplicates};
+
+/// Requests at once: the reference's `executor_thread_pool_size`.
+const DEFAULT_MAX_IN_FLIGHT: u16 = 64;
+
+/// The most that is allowed: each reserves address space for its memories, 16 GiB of the 128 TiB that there are.
+const MAX_IN_FLIGHT: u16 = 4096;
+
+/// Time for requests in flight at shutdown: what Kubernetes and systemd users usually have before SIGKILL.
+const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(30);
+
+/// Replies whose queue is missing that are waited for at once, beside the requests in flight.
+const MAX_LATE_REPLIES: usize = 1024;
+
+/// How the corridor is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Requests at once; permits and prefetch alike.
+    pub max_in_flight: u16,
+    /// How long requests in flight may take once the service is to stop; what is left is given back to the broker.
+    pub grace_period: Duration,
+}
+
+impl Config {
+    /// Takes the settings.
+    #[must_use]
+    pub fn read(settings: &mut Settings) -> Self {
+        let day = Duration::from_secs(86_400);
+        Self {
+            max_in_flight: settings.take_within("max_in_flight", DEFAULT_MAX_IN_FLIGHT, 1..=MAX_IN_FLIGHT),
+            grace_period: settings.take_within("grace_period", DEFAULT_GRACE_PERIOD, Duration::ZERO..=day),
+        }
+    }
+}
+
+/// How the service is told to end.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown {
+    /// Take nothing more, finish what is in flight.
+    pub stop: CancellationToken,
+    /// Finish nothing more.
+    pub now: CancellationToken,
+}
+
+/// What all deliveries share.
+#[derive(Debug)]
+struct Corridor {
+    transport: Transport,
+    catalog: Current,
+    duplicates: Duplicates,
+    late: Arc<Semaphore>,
+    tasks: TaskTracker,
+    /// Ends every task where it is; what is unsettled goes back to the broker.
+    abandon: CancellationToken,
+}
+
+/// Serves deliveries until told to stop; then finishes what is in flight, within the grace period, and gives the rest
+/// back to the broker.
+///
+/// Does not return an error: nothing that a message, a guest or a broker does ends the service.
+pub async fn serve(
+    config: Config,
+    transport: Transport,
+    catalog: Current,
+    mut deliveries: Deliveries,
+    shutdown: Shutdown,
+) {
+    let permits = Arc::new(Semaphore::new(usize::from(config.max_in_flight)));
+    let corridor = Arc::new(Corridor {
+        transport,
+        catalog,
+        duplicates: Duplicates::default(),
+        late: Arc::new(Semaphore::new(MAX_LATE_REPLIES)),
+        tasks: TaskTracker::new(),
+        abandon: CancellationToken::new(),
+    });
+    while let Some((permit, delivery)) = shutdown.stop.run_until_cancelled(next(&permits, &mut deliveries)).await.flatten()
+    {
+        let task = Arc::clone(&corridor).deliver(delivery, permit);
+        corridor.tasks.spawn(corridor.abandon.clone().run_until_cancelled_owned(task));
+    }
+    drain(&config, &corridor, &mut deliveries, &shutdown).await;
+    deliveries.close().await;
+}
+
+/// A permit, and then a delivery for it.
+async fn next(permits: &Arc<Semaphore>, deliveries: &mut Deliveries) -> Option<(OwnedSemaphorePermit, Delivery)> {
+    let permit = Arc::clone(permits).acquire_owned().await.ok()?;
+    Some((permit, deliveries.next().await?))
+}
+
+/// Takes nothing more and waits for what is in flight.
+async fn drain(config: &Config, corridor: &Corridor, deliveries: &mut Deliveries, shutdown: &Shutdown) {
+    deliveries.cancel().await;
+    corridor.tasks.close();
+    tracing::info!(in_flight = corridor.tasks.len(), grace_period = ?config.grace_period, "stopping");
+    let finished = tokio::time::timeout(config.grace_period, corridor.tasks.wait());
+    match shutdown.now.run_until_cancelled(finished).await {
+        Some(Ok(())) => {}
+        Some(Err(_)) | None => {
+            tracing::warn!(in_flight = corridor.tasks.len(), "not finished in time, giving the rest back to the broker");
+            corridor.abandon.cancel();
+            corridor.tasks.wait().await;
+        }
+    }
+}
+
+impl Corridor {
+    /// Takes one delivery from its bytes to its settlement.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, the delivery is not settled and the broker delivers it again.
+    async fn deliver(self: Arc<Self>, delivery: Delivery, permit: OwnedSemaphorePermit) {
+        let Delivery { message, settlement } = delivery;
+        let decoded = Request::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref());
+        let request = match decoded {
+            Ok(request) => request,
+            Err(error) => {
+                // Not again, and to the dead-letter exchange if there is one.
+                tracing::warn!(%error, bytes = message.body.len(), "message cannot be decoded, rejected");
+                return settle(settlement, Disposition::Reject).await;
+            }
+        };
+        drop(message.body);
+        let span = span(&request);
+        self.run(request, settlement, permit).instrument(span).await;
+    }
+
+    async fn run(self: Arc<Self>, request: Request, settlement: Settlement, permit: OwnedSemaphorePermit) {
+        let claim = match &request.unique_id {
+            Some(id) => match self.duplicates.claim(id).await {
+                Claim::First(claim) => Some(claim),
+                Claim::Done => {
+                    tracing::info!("a request that was handled already was delivered again, dropped");
+                    return settle(settlement, Disposition::Ack).await;
+                }
+            },
+            None => None,
+        };
+        let started = tokio::time::Instant::now();
+        let reply_to = request.reply_to.clone();
+        let verdict = verdict(dispatch(&self.catalog.get(), request).await);
+        log(&verdict, started.elapsed());
+        let answered = match &reply_to {
+            Some(reply_to) => answer(&self.transport, reply_to, &verdict.answer).await,
+            None => Answered::Yes,
+        };
+        match answered {
+            Answered::Yes => {}
+            Answered::QueueMissing(rest) => self.answer_late(rest),
+            // The broker delivers the request again once it is back, and it runs again.
+            Answered::No => return,
+        }
+        settle(settlement, verdict.disposition).await;
+        if let Some(claim) = claim {
+            claim.done();
+        }
+        drop(permit);
+    }
+
+    /// Goes on trying to answer a caller whose queue is missing (it may be reconnecting), without holding up others.
+    fn answer_late(self: &Arc<Self>, rest: answer::Unanswered) {
+        let Ok(place) = Arc::clone(&self.late).try_acquire_owned() else {
+            tracing::error!(queue = rest.queue(), "too many replies wait for missing queues, this one is dropped");
+            return;
+        };
+        let corridor = Arc::clone(self);
+        let wait = async move {
+            rest.send(&corridor.transport).await;
+            drop(place);
+        };
+        self.tasks.spawn(self.abandon.clone().run_until_cancelled_owned(wait.in_current_span()));
+    }
+}
+
+async fn settle(settlement: Settlement, disposition: Disposition) {
+    if let Err(error) = settlement.settle(disposition).await {
+        tracing::warn!(%error, "not settled");
+    }
+}
+
+/// The span of a request: what every line about it carries. Nothing of the context but its request id.
+fn span(request: &Request) -> tracing::Span {
+    let text = |name: &str| request.context.get_str(name).map(|text| text.chars().take(64).collect::<String>());
+    let short = |text: &dyn std::fmt::Display| text.to_string().chars().take(64).collect::<String>();
+    tracing::info_span!(
+        "request",
+        method = short(&request.method),
+        version = request.version.text().map(|text| short(&text)),
+        namespace = request.namespace.text().map(|text| short(&text)),
+        msg_id = request.reply_to.as_ref().map(|ReplyTo { message_id, .. }| short(message_id)),
+        request_id = text("request_id"),
+        handler = tracing::field::Empty,
+    )
+}
+
+fn log(verdict: &Verdict, took: Duration) {
+    let (outcome, failure) = (verdict.name, verdict.answer.failure().map(tracing::field::display));
+    match verdict.level {
+        Level::ERROR => tracing::error!(outcome, ?took, failure, "handled"),
+        Level::WARN => tracing::warn!(outcome, ?took, failure, "handled"),
+        Level::INFO => tracing::info!(outcome, ?took, failure, "handled"),
+        _ => tracing::debug!(outcome, ?took, failure, "handled"),
+    }
+}
+
+#[cfg(test)]
+#[path = "serve/tests.rs"]
+mod tests;

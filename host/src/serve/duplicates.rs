@@ -1,0 +1,147 @@
+//! Keeps this host from running a request twice.
+//!
+//! A broker that lost our connection delivers again what we are still running; a client that lost its own sends again
+//! what it is not sure of. Both carry the same `_unique_id`.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::watch;
+
+/// Ids remembered after their request is done. The reference remembers 16; with 64 requests in flight and a broker that
+/// gives all of them back at once, that is too few.
+const REMEMBERED: usize = 4096;
+
+#[derive(Debug, Default)]
+pub(super) struct Duplicates {
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// By id: ends when the request has, one way or the other.
+    running: HashMap<String, watch::Receiver<()>>,
+    done: HashMap<String, ()>,
+    /// `done` in the order of their ends.
+    order: VecDeque<String>,
+}
+
+/// Whose request it is.
+#[derive(Debug)]
+pub(super) enum Claim {
+    /// Ours to run.
+    First(Running),
+    /// It has run.
+    Done,
+}
+
+/// The right to run a request. Dropped without [`Running::done`], the request counts as not run.
+#[derive(Debug)]
+pub(super) struct Running {
+    id: String,
+    seen: Arc<Mutex<Seen>>,
+    _ended: watch::Sender<()>,
+}
+
+impl Duplicates {
+    /// Claims a request. Where it is running already, waits until that has ended: only then is it known whether this
+    /// delivery of it may be acknowledged.
+    pub(super) async fn claim(&self, id: &str) -> Claim {
+        loop {
+            let mut running = {
+                let mut seen = lock(&self.seen);
+                if seen.done.contains_key(id) {
+                    return Claim::Done;
+                }
+                match seen.running.get(id) {
+                    Some(running) => running.clone(),
+                    None => {
+                        let (ended, running) = watch::channel(());
+                        seen.running.insert(id.to_owned(), running);
+                        let running = Running { id: id.to_owned(), seen: Arc::clone(&self.seen), _ended: ended };
+                        return Claim::First(running);
+                    }
+                }
+            };
+            // An error is the end we wait for: the sender has been dropped.
+            while running.changed().await.is_ok() {}
+        }
+    }
+}
+
+impl Running {
+    /// The request has run and its delivery is settled.
+    pub(super) fn done(self) {
+        let mut seen = lock(&self.seen);
+        seen.done.insert(self.id.clone(), ());
+        seen.order.push_back(self.id.clone());
+        if seen.order.len() > REMEMBERED
+            && let Some(oldest) = seen.order.pop_front()
+        {
+            seen.done.remove(&oldest);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        lock(&self.seen).running.remove(&self.id);
+    }
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn first(duplicates: &Duplicates, id: &str) -> Running {
+        match duplicates.claim(id).await {
+            Claim::First(running) => running,
+            Claim::Done => panic!("{id} is done"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_has_run_is_not_run_again() {
+        let duplicates = Duplicates::default();
+        first(&duplicates, "a").await.done();
+        assert!(matches!(duplicates.claim("a").await, Claim::Done));
+        first(&duplicates, "b").await;
+    }
+
+    #[tokio::test]
+    async fn a_second_delivery_waits_for_the_first() {
+        let duplicates = Arc::new(Duplicates::default());
+        let running = first(&duplicates, "a").await;
+        let waiting = tokio::spawn({
+            let duplicates = Arc::clone(&duplicates);
+            async move { matches!(duplicates.claim("a").await, Claim::Done) }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        running.done();
+        assert!(waiting.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_did_not_end_may_run_again() {
+        let duplicates = Duplicates::default();
+        drop(first(&duplicates, "a").await);
+        first(&duplicates, "a").await.done();
+    }
+
+    #[tokio::test]
+    async fn only_so_many_are_remembered() {
+        let duplicates = Duplicates::default();
+        for n in 0..=REMEMBERED {
+            first(&duplicates, &n.to_string()).await.done();
+        }
+        first(&duplicates, "0").await;
+        assert!(matches!(duplicates.claim("1").await, Claim::Done));
+    }
+}

@@ -1,0 +1,189 @@
+//! Stories of the corridor, over the broker in memory.
+
+use serde_json::json;
+
+use super::*;
+use crate::{
+    catalog::Catalog,
+    client::{Client, Error, Invocation},
+    envelope::{Context, Text},
+    testing::{ECHO, LOOP, catalog},
+    transport::{Destination, Message, Subscription, memory::Broker},
+};
+
+struct Service {
+    broker: Broker,
+    client: Client,
+    shutdown: Shutdown,
+    task: tokio::task::JoinHandle<()>,
+}
+
+fn topic() -> Destination {
+    Destination::Topic { exchange: "nova".into(), topic: "t".into() }
+}
+
+fn invocation(method: &str) -> Invocation {
+    Invocation {
+        destination: topic(),
+        namespace: None,
+        version: None,
+        method: method.into(),
+        arguments: Text::of(&json!({"a": 1})),
+        context: Context::default(),
+    }
+}
+
+impl Service {
+    async fn start(catalog: Catalog, max_in_flight: u16, grace_period: Duration) -> Self {
+        let broker = Broker::default();
+        let transport = Transport::Memory(broker.clone());
+        let shutdown = Shutdown::default();
+        let task = Self::serve(&transport, catalog, Config { max_in_flight, grace_period }, &shutdown).await;
+        Self { broker, client: Client::new(transport), shutdown, task }
+    }
+
+    async fn serve(
+        transport: &Transport,
+        catalog: Catalog,
+        config: Config,
+        shutdown: &Shutdown,
+    ) -> tokio::task::JoinHandle<()> {
+        let subscription = Subscription {
+            exchange: "nova".into(),
+            topics: vec!["t".into()],
+            server: "s".into(),
+            prefetch: config.max_in_flight,
+        };
+        let deliveries = transport.listen(subscription).await.unwrap();
+        let current = Current::default();
+        current.replace(catalog);
+        tokio::spawn(serve(config, transport.clone(), current, deliveries, shutdown.clone()))
+    }
+
+    async fn call(&self, method: &str) -> Result<Text, Error> {
+        self.client.call(invocation(method), Duration::from_secs(10)).await
+    }
+}
+
+const LONG: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn a_call_is_answered() {
+    let service = Service::start(catalog(ECHO), 2, LONG).await;
+    assert_eq!(service.call("m").await.unwrap().get(), r#"{"a": 1}"#);
+}
+
+#[tokio::test]
+async fn every_failure_is_answered_and_acknowledged() {
+    let service = Service::start(catalog("(unreachable)"), 1, LONG).await;
+    for (method, class) in [("m", "HandlerTrapped"), ("nope", "NoSuchMethod"), ("m", "HandlerTrapped")] {
+        match service.call(method).await {
+            Err(Error::Remote(failure)) => assert_eq!(failure.class, class),
+            other => panic!("{other:?}"),
+        }
+    }
+    service.shutdown.stop.cancel();
+    service.task.await.unwrap();
+    assert_eq!(service.broker.waiting("t"), Some(0));
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_decoded_disturbs_nobody() {
+    let service = Service::start(catalog(ECHO), 1, LONG).await;
+    for body in ["nonsense", "[]", r#"{"oslo.version": "3.0", "oslo.message": "{}"}"#] {
+        let content_type = Some("application/json".to_owned());
+        service.broker.inject(&topic(), &Message { body: body.into(), content_type, ..Message::default() });
+    }
+    service.call("m").await.unwrap();
+}
+
+#[tokio::test]
+async fn no_more_requests_run_than_are_allowed() {
+    let service = Service::start(catalog(LOOP), 2, LONG).await;
+    for _ in 0..5 {
+        service.client.cast(invocation("m"), LONG).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    // Two run; two more are prefetched at most, and the rest is left to others.
+    assert!(service.broker.waiting("t").unwrap() >= 2);
+}
+
+#[tokio::test]
+async fn at_shutdown_what_is_in_flight_is_finished() {
+    let service = Service::start(catalog(LOOP), 1, LONG).await;
+    let call = service.call("m");
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        service.shutdown.stop.cancel();
+    };
+    match tokio::join!(call, stop) {
+        (Err(Error::Remote(failure)), ()) => assert_eq!(failure.class, "HandlerTimedOut"),
+        (other, ()) => panic!("{other:?}"),
+    }
+    service.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_not_finished_in_time_goes_back_and_another_server_runs_it() {
+    let service = Service::start(catalog(LOOP), 1, Duration::ZERO).await;
+    let transport = Transport::Memory(service.broker.clone());
+    let call = service.call("m");
+    let swap = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        service.shutdown.stop.cancel();
+        while service.broker.waiting("t") != Some(1) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let config = Config { max_in_flight: 1, grace_period: LONG };
+        Service::serve(&transport, catalog(ECHO), config, &Shutdown::default()).await
+    };
+    let (answer, _other) = tokio::join!(call, swap);
+    assert_eq!(answer.unwrap().get(), r#"{"a": 1}"#);
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_wait() {
+    let service = Service::start(catalog(LOOP), 1, LONG).await;
+    service.client.cast(invocation("m"), LONG).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    service.shutdown.stop.cancel();
+    service.shutdown.now.cancel();
+    service.task.await.unwrap();
+    assert_eq!(service.broker.waiting("t"), Some(1));
+}
+
+#[tokio::test]
+async fn the_same_request_sent_twice_runs_once() {
+    let service = Service::start(catalog(ECHO), 4, LONG).await;
+    let transport = Transport::Memory(service.broker.clone());
+    let mut replies = transport.listen_for_replies("reply_test").await.unwrap();
+    let body = json!({
+        "method": "m", "args": {}, "_msg_id": "i", "_reply_q": "reply_test", "_timeout": null, "_unique_id": "same",
+    });
+    let message = Message {
+        body: body.to_string().into(),
+        content_type: Some("application/json".to_owned()),
+        ..Message::default()
+    };
+    service.broker.inject(&topic(), &message);
+    service.broker.inject(&topic(), &message);
+    replies.next().await.unwrap().settlement.settle(Disposition::Ack).await.unwrap();
+    transport.drained().await;
+    assert!(tokio::time::timeout(Duration::from_millis(50), replies.next()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_reply_queue_holds_nobody_up_and_is_answered_when_it_is_back() {
+    let service = Service::start(catalog(ECHO), 1, LONG).await;
+    let body = json!({
+        "method": "m", "args": {}, "_msg_id": "late", "_reply_q": "reply_gone", "_timeout": null,
+    });
+    let content_type = Some("application/json".to_owned());
+    let message = Message { body: body.to_string().into(), content_type, ..Message::default() };
+    service.broker.inject(&topic(), &message);
+    // With one permit, this shows that the late reply holds none.
+    service.call("m").await.unwrap();
+    let transport = Transport::Memory(service.broker.clone());
+    let mut replies = transport.listen_for_replies("reply_gone").await.unwrap();
+    assert!(replies.next().await.is_some());
+}

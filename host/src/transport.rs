@@ -1,0 +1,321 @@
+//! The seam between the service and whatever carries its messages.
+//!
+//! Before it: [`crate::host`] connects and subscribes. After it: [`crate::serve`] takes deliveries and settles them,
+//! [`crate::reply`] and [`crate::client`] publish. Bytes and destinations pass here; what is in the bytes is the
+//! envelope's business, and no type of an AMQP library appears in a signature.
+
+pub mod memory;
+pub mod rabbit;
+pub mod topology;
+pub mod url;
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+pub use url::Url;
+
+/// A connection to the message carrier that the URL names. Cheap to clone; all clones are the same connection.
+#[derive(Clone, Debug)]
+pub enum Transport {
+    /// In this process; see [`memory`].
+    Memory(memory::Broker),
+    /// RabbitMQ; see [`rabbit`].
+    Rabbit(rabbit::Client),
+}
+
+/// What a service listens to: one topic on one exchange under one server name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// The control exchange.
+    pub exchange: String,
+    /// The topics, at least one. Each is served as topic, `topic.server` and fanout.
+    pub topics: Vec<String>,
+    /// The name of this server.
+    pub server: String,
+    /// How many deliveries may be unsettled at once, for each queue; 1 to 65,535 (AMQP's `prefetch-count`).
+    pub prefetch: u16,
+}
+
+/// Where a message goes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Destination {
+    /// Any one server of a topic.
+    Topic {
+        /// The control exchange.
+        exchange: String,
+        /// The topic.
+        topic: String,
+    },
+    /// One server of a topic.
+    Server {
+        /// The control exchange.
+        exchange: String,
+        /// The topic.
+        topic: String,
+        /// The server's name.
+        server: String,
+    },
+    /// Every server of a topic.
+    Fanout {
+        /// The topic.
+        topic: String,
+    },
+    /// A queue by its name: a caller's reply queue.
+    Queue(String),
+}
+
+/// One message to send.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// Where it goes.
+    pub destination: Destination,
+    /// Whether an unroutable message is an error ([`Published::Unroutable`]) rather than silently gone.
+    pub routing: Routing,
+    /// How long it may wait in a queue before the broker drops it.
+    pub expiration: Option<Duration>,
+    /// The enveloped bytes; `application/json` in UTF-8.
+    pub body: Vec<u8>,
+}
+
+/// What to do with a message that reaches no queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routing {
+    /// Say so (AMQP's `mandatory`).
+    Mandatory,
+    /// Drop it.
+    BestEffort,
+}
+
+/// What became of a message that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// The broker has it (publisher confirm).
+    Confirmed,
+    /// No queue takes it; only for [`Routing::Mandatory`].
+    Unroutable,
+}
+
+/// One message as it arrived, with the duty to settle it.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The message.
+    pub message: Message,
+    /// How the broker is told what became of it.
+    pub settlement: Settlement,
+}
+
+/// A message as it arrived.
+#[derive(Clone, Debug, Default)]
+pub struct Message {
+    /// The bytes.
+    pub body: Vec<u8>,
+    /// AMQP's `content-type`.
+    pub content_type: Option<String>,
+    /// The header `compression`.
+    pub compression: Option<String>,
+    /// Whether the broker has delivered it before.
+    pub redelivered: bool,
+}
+
+/// What the broker is told about a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// Done with.
+    Ack,
+    /// It cannot be processed: not again, and to the dead-letter exchange if there is one.
+    Reject,
+    /// Given back, for this server or another.
+    Requeue,
+}
+
+/// The duty to settle one delivery. Dropped unsettled, the broker delivers the message again: at once in memory, when
+/// the channel closes with RabbitMQ.
+#[derive(Debug)]
+pub enum Settlement {
+    /// See [`memory`].
+    Memory(memory::Settlement),
+    /// See [`rabbit`].
+    Rabbit(rabbit::Settlement),
+}
+
+/// A stream of deliveries, merged from all queues of a subscription.
+#[derive(Debug)]
+pub struct Deliveries {
+    receiver: mpsc::Receiver<Delivery>,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Memory(memory::Consumer),
+    Rabbit(rabbit::Consumer),
+}
+
+/// Why the transport cannot do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The URL is wrong.
+    #[error("transport URL is invalid")]
+    Url(#[from] url::Error),
+    /// The broker was reached and refuses: credentials, virtual host, a queue declared differently. Trying again would
+    /// not help.
+    #[error("{broker} refuses: {reason}")]
+    Refused {
+        /// `host:port`, never with credentials.
+        broker: String,
+        /// What it said and what to do.
+        reason: String,
+    },
+    /// The broker cannot be reached now.
+    #[error("cannot reach {broker}: {reason}")]
+    Unreachable {
+        /// `host:port`, never with credentials.
+        broker: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The connection was lost before the broker knew of the settlement; it will deliver the message again.
+    #[error("connection lost before the delivery was settled; the broker delivers it again")]
+    Lost,
+}
+
+impl Transport {
+    /// Prepares the transport that the URL names. Nothing is connected yet: a broker that is down is met, waited for
+    /// and logged in [`Transport::listen`] and [`Transport::publish`].
+    #[must_use]
+    pub fn new(url: Url, config: rabbit::Config) -> Self {
+        match url {
+            Url::Memory => Self::Memory(memory::Broker::default()),
+            Url::Rabbit(address) => Self::Rabbit(rabbit::Client::new(address, config)),
+        }
+    }
+
+    /// Declares the queues of a subscription and starts consuming. Reconnects by itself from then on.
+    ///
+    /// Waits, retries and logs while the broker cannot be reached.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] where the broker refuses.
+    pub async fn listen(&self, subscription: Subscription) -> Result<Deliveries, Error> {
+        let (sender, receiver) = mpsc::channel(1);
+        let source = match self {
+            Self::Memory(broker) => Source::Memory(broker.listen(&subscription, sender)),
+            Self::Rabbit(client) => Source::Rabbit(client.listen(subscription, sender).await?),
+        };
+        Ok(Deliveries { receiver, source })
+    }
+
+    /// Declares a reply queue of our own and starts consuming it, without bound on what is unsettled.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transport::listen`].
+    pub async fn listen_for_replies(&self, queue: &str) -> Result<Deliveries, Error> {
+        let (sender, receiver) = mpsc::channel(1);
+        let source = match self {
+            Self::Memory(broker) => Source::Memory(broker.listen_for_replies(queue, sender)),
+            Self::Rabbit(client) => Source::Rabbit(client.listen_for_replies(queue, sender).await?),
+        };
+        Ok(Deliveries { receiver, source })
+    }
+
+    /// Sends a message and waits for the broker's confirmation, across reconnects: the same bytes are sent again until
+    /// one attempt is confirmed. The caller bounds the time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] where the broker refuses.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, the message may have been sent or not.
+    pub async fn publish(&self, publication: &Publication) -> Result<Published, Error> {
+        match self {
+            Self::Memory(broker) => Ok(broker.publish(publication)),
+            Self::Rabbit(client) => client.publish(publication).await,
+        }
+    }
+
+    /// Waits until nothing that was sent is left unsettled in this process; a broker elsewhere keeps its own.
+    pub async fn drained(&self) {
+        match self {
+            Self::Memory(broker) => broker.drained().await,
+            Self::Rabbit(_) => {}
+        }
+    }
+
+    /// Closes the connections, after the last delivery is settled.
+    pub async fn close(&self) {
+        match self {
+            Self::Memory(_) => {}
+            Self::Rabbit(client) => client.close().await,
+        }
+    }
+}
+
+impl Deliveries {
+    /// The next delivery; `None` after [`Deliveries::cancel`].
+    ///
+    /// # Cancel safety
+    ///
+    /// No delivery is lost.
+    pub async fn next(&mut self) -> Option<Delivery> {
+        loop {
+            let delivery = self.receiver.recv().await?;
+            // One whose connection was lost while it waited here comes again.
+            if !delivery.settlement.is_lost() {
+                return Some(delivery);
+            }
+        }
+    }
+
+    /// Stops consuming and gives back what has arrived and was not taken. What was taken can still be settled.
+    pub async fn cancel(&mut self) {
+        match &mut self.source {
+            Source::Memory(consumer) => consumer.cancel(),
+            Source::Rabbit(consumer) => consumer.cancel().await,
+        }
+        self.receiver.close();
+        while let Some(delivery) = self.receiver.recv().await {
+            // Lost is as good: the broker delivers it again.
+            delivery.settlement.settle(Disposition::Requeue).await.ok();
+        }
+    }
+
+    /// Ends the subscription: deletes the queues that are ours alone (fanout, reply) and gives everything unsettled
+    /// back to the broker.
+    pub async fn close(mut self) {
+        self.cancel().await;
+        match self.source {
+            Source::Memory(consumer) => consumer.close(),
+            Source::Rabbit(consumer) => consumer.close().await,
+        }
+    }
+}
+
+impl Settlement {
+    /// Tells the broker what became of the delivery.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] where the connection that delivered it has gone.
+    pub async fn settle(self, disposition: Disposition) -> Result<(), Error> {
+        match self {
+            Self::Memory(settlement) => {
+                settlement.settle(disposition);
+                Ok(())
+            }
+            Self::Rabbit(settlement) => settlement.settle(disposition).await,
+        }
+    }
+
+    /// Whether settling can only end in [`Error::Lost`].
+    fn is_lost(&self) -> bool {
+        match self {
+            Self::Memory(_) => false,
+            Self::Rabbit(settlement) => settlement.is_lost(),
+        }
+    }
+}

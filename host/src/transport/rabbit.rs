@@ -1,0 +1,161 @@
+//! RabbitMQ, by way of lapin: the only place that knows it.
+//!
+//! Before it: [`super::Transport`], with an [`Address`] and a [`Config`]. After it: the broker. Each subscription has a
+//! connection of its own ([`consume`]), all publications share another one ([`publish`]): a broker that is short of
+//! memory or disk stops reading from connections that publish, and acknowledgements must go on.
+//!
+//! Each connection is owned by one task, which connects ([`connect`]), declares, works, and connects again when
+//! something breaks. lapin's own recovery stays off: it knows nothing of several hosts, jitter or refusals.
+
+mod backoff;
+mod config;
+mod connect;
+mod consume;
+mod declare;
+mod failure;
+mod link;
+mod outbox;
+mod publish;
+mod returned;
+mod session;
+mod settle;
+mod task;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+
+pub use config::{
+    Config, DEFAULT_CONNECT_TIMEOUT, DEFAULT_HEARTBEAT_TIMEOUT_THRESHOLD, DEFAULT_KOMBU_RECONNECT_DELAY,
+    DEFAULT_RABBIT_INTERVAL_MAX, DEFAULT_RABBIT_RETRY_BACKOFF, DEFAULT_RABBIT_RETRY_INTERVAL, OptionError,
+};
+pub use consume::Consumer;
+pub use settle::Settlement;
+
+use super::{Delivery, Error, Publication, Published, Routing, Subscription, topology, url::Address};
+use backoff::Backoff;
+use connect::Connector;
+use publish::{Answer, Publisher};
+
+/// How many replies may be unsettled at once. A caller settles each as it arrives, so this bounds memory, not work.
+const REPLY_PREFETCH: u16 = 1000;
+
+/// The longest name that AMQP has room for, in bytes.
+const MAX_NAME_LENGTH: usize = 255;
+
+/// A RabbitMQ. Clones share one connection for publishing, which is made when the first of them publishes; it ends
+/// with the last of them, or with [`Client::close`].
+#[derive(Clone, Debug)]
+pub struct Client {
+    connector: Arc<Connector>,
+    publisher: Arc<Mutex<Publishing>>,
+}
+
+/// What becomes of the publishing connection over time.
+#[derive(Debug)]
+enum Publishing {
+    /// Nothing was published yet.
+    Unused,
+    /// There is a task for it.
+    Running(Publisher),
+    /// [`Client::close`] was called.
+    Closed,
+}
+
+impl Client {
+    /// Prepares to connect; nothing happens yet.
+    #[must_use]
+    pub fn new(address: Address, config: Config) -> Self {
+        let connector = Arc::new(Connector::new(address, config));
+        Self { connector, publisher: Arc::new(Mutex::new(Publishing::Unused)) }
+    }
+
+    /// Declares the queues of a subscription and starts consuming them into `sender`. Connects again by itself from
+    /// then on, with the same queue names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] where the broker refuses.
+    pub async fn listen(&self, subscription: Subscription, sender: mpsc::Sender<Delivery>) -> Result<Consumer, Error> {
+        let suffix = uuid::Uuid::new_v4().simple().to_string();
+        let topology = topology::subscription(&subscription, &suffix, &self.connector.config.declare);
+        Consumer::start(Arc::clone(&self.connector), topology, subscription.prefetch, sender).await
+    }
+
+    /// Declares a reply queue and starts consuming it into `sender`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::listen`].
+    pub async fn listen_for_replies(&self, queue: &str, sender: mpsc::Sender<Delivery>) -> Result<Consumer, Error> {
+        let topology = topology::replies(queue, &self.connector.config.declare);
+        Consumer::start(Arc::clone(&self.connector), topology, REPLY_PREFETCH, sender).await
+    }
+
+    /// Publishes a message, again and again until the broker confirms it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] where the broker refuses the login before any connection of this client has succeeded, or
+    /// refuses the exchange or this message. [`Error::Unreachable`] after [`Client::close`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, the message may have been sent or not.
+    pub async fn publish(&self, publication: &Publication) -> Result<Published, Error> {
+        let route = topology::route(&publication.destination, &self.connector.config.declare);
+        if route.key.len().max(route.exchange_name().len()) > MAX_NAME_LENGTH {
+            // Callers name their reply queues. No broker has a queue with such a name.
+            return Ok(match publication.routing {
+                Routing::Mandatory => Published::Unroutable,
+                Routing::BestEffort => Published::Confirmed,
+            });
+        }
+        let (publication, route) = (Arc::new(publication.clone()), Arc::new(route));
+        let mut backoff = Backoff::new(&self.connector.config);
+        loop {
+            let publisher = self.publisher()?;
+            match publisher.publish(Arc::clone(&publication), Arc::clone(&route)).await {
+                Answer::Published(published) => return Ok(published),
+                Answer::Refused(reason) => {
+                    return Err(Error::Refused { broker: self.connector.to_string(), reason });
+                }
+                Answer::Again => tokio::time::sleep(backoff.next_retry()).await,
+            }
+        }
+    }
+
+    /// Closes the publishing connection, after what is being published is confirmed or `connect_timeout` has passed.
+    /// Consuming connections end with [`Consumer::close`].
+    pub async fn close(&self) {
+        let before = std::mem::replace(&mut *lock(&self.publisher), Publishing::Closed);
+        if let Publishing::Running(publisher) = before {
+            publisher.close(self.connector.config.connect_timeout).await;
+        }
+    }
+
+    /// The way to the publishing task; starts it when it is first needed.
+    fn publisher(&self) -> Result<publish::Handle, Error> {
+        let mut publishing = lock(&self.publisher);
+        let is_missing = match &*publishing {
+            Publishing::Unused => true,
+            Publishing::Running(publisher) => publisher.has_ended(),
+            Publishing::Closed => false,
+        };
+        if is_missing {
+            *publishing = Publishing::Running(Publisher::start(Arc::clone(&self.connector)));
+        }
+        match &*publishing {
+            Publishing::Running(publisher) => Ok(publisher.handle()),
+            Publishing::Unused | Publishing::Closed => Err(Error::Unreachable {
+                broker: self.connector.to_string(),
+                reason: "this side has closed the connection".to_owned(),
+            }),
+        }
+    }
+}
+
+/// A panic while the lock was held cannot leave the state half-changed.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

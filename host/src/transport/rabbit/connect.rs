@@ -1,0 +1,145 @@
+//! Which host is tried when.
+//!
+//! Before it: [`super::Client`]. After it: [`super::link`] connects to the chosen host. All hosts are tried in turn
+//! without a wait; when none answered, [`super::backoff`] says how long to wait before the next round.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+};
+
+use super::{
+    Config,
+    backoff::{Backoff, jitter},
+    link::Link,
+};
+use crate::transport::{
+    Error,
+    url::{Address, Host},
+};
+
+/// What a client connects to, and how.
+#[derive(Debug)]
+pub(super) struct Connector {
+    address: Address,
+    /// The settings.
+    pub(super) config: Config,
+    /// The host that is tried next, counted on and on.
+    cursor: AtomicUsize,
+    /// Whether any connection was ever made.
+    has_connected: AtomicBool,
+}
+
+/// What a connection is for, for logs.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role {
+    /// Receives and settles.
+    Consuming,
+    /// Publishes.
+    Publishing,
+}
+
+/// What a connection is made ready for.
+pub(super) trait Purpose: Sync {
+    /// A connection that is ready.
+    type Ready: Send;
+
+    /// What it is called in logs.
+    const ROLE: Role;
+
+    /// Makes a new connection ready.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] and [`Error::Unreachable`].
+    fn prepare(&self, link: Link) -> impl Future<Output = Result<Self::Ready, Error>> + Send;
+}
+
+/// What to do about a broker that refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Return the refusal when every host was tried once: at start, an operator is watching.
+    UntilRefused,
+    /// Log it and go on: it worked before, and may be made to work again.
+    Forever,
+}
+
+impl Connector {
+    /// Takes the hosts in random order: many services with one URL spread over its hosts.
+    pub(super) fn new(mut address: Address, config: Config) -> Self {
+        if address.mixed_credentials {
+            tracing::warn!(%address, "hosts without credentials in the transport URL log in as guest");
+        }
+        fastrand::shuffle(&mut address.hosts);
+        Self { address, config, cursor: AtomicUsize::new(0), has_connected: AtomicBool::new(false) }
+    }
+
+    /// [`Patience::Forever`] as soon as this client has had a connection.
+    pub(super) fn patience(&self) -> Patience {
+        if self.has_connected.load(Ordering::Relaxed) { Patience::Forever } else { Patience::UntilRefused }
+    }
+
+    /// Waits a random part of the configured delay after a loss.
+    pub(super) async fn pause_after_loss(&self) {
+        tokio::time::sleep(jitter(self.config.kombu_reconnect_delay)).await;
+    }
+
+    /// Connects to a host and makes it ready; tries for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`], never with [`Patience::Forever`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, the connection is closed.
+    pub(super) async fn connect<P: Purpose>(&self, purpose: &P, patience: Patience) -> Result<P::Ready, Error> {
+        let role = P::ROLE;
+        let mut backoff = Backoff::new(&self.config);
+        loop {
+            let mut refusal = None;
+            for _ in &self.address.hosts {
+                let Some(host) = self.next_host() else { continue };
+                let attempt = async {
+                    let link = Link::open(host, &self.address.virtual_host, &self.config).await?;
+                    self.has_connected.store(true, Ordering::Relaxed);
+                    purpose.prepare(link).await
+                };
+                match tokio::time::timeout(self.config.connect_timeout, attempt).await {
+                    Ok(Ok(ready)) => {
+                        tracing::info!(broker = %host, ?role, "connected to RabbitMQ");
+                        return Ok(ready);
+                    }
+                    Ok(Err(error @ Error::Refused { .. })) if patience == Patience::UntilRefused => {
+                        refusal = Some(error);
+                    }
+                    Ok(Err(error @ Error::Refused { .. })) => tracing::error!(?role, "{error}; trying again"),
+                    Ok(Err(error)) => tracing::warn!(?role, "{error}"),
+                    Err(_) => {
+                        let seconds = self.config.connect_timeout.as_secs_f64();
+                        tracing::warn!(?role, "cannot reach {host}: no answer within {seconds} s");
+                    }
+                }
+            }
+            if let Some(refusal) = refusal {
+                return Err(refusal);
+            }
+            let wait = backoff.next();
+            tracing::debug!(?role, wait_ms = wait.as_millis(), "no host of RabbitMQ answered; waiting");
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn next_host(&self) -> Option<&Host> {
+        let hosts = &self.address.hosts;
+        let turn = self.cursor.fetch_add(1, Ordering::Relaxed);
+        turn.checked_rem(hosts.len()).and_then(|index| hosts.get(index))
+    }
+}
+
+/// For logs, without credentials.
+impl fmt::Display for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)
+    }
+}

@@ -1,0 +1,197 @@
+//! A subscription: one task that owns a consuming connection for as long as the subscription lasts.
+//!
+//! Before it: [`super::Client`] starts it. After it: deliveries leave through a channel of the transport's; its taker
+//! takes a permit first, so that the broker's prefetch and not a buffer of ours holds what waits.
+
+use std::{fmt, sync::Arc};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    connect::{Connector, Patience, Purpose, Role},
+    link::Link,
+    session::{self, Event, Session},
+    settle,
+    task::Task,
+};
+use crate::transport::{Delivery, Error, topology::Topology};
+
+/// A subscription that delivers. Dropped, its connection is closed and the broker takes back what is unsettled; its own
+/// queues stay until they expire.
+pub struct Consumer {
+    commands: mpsc::Sender<Command>,
+    task: Task,
+}
+
+/// What the task is told, and how it says that it is done.
+enum Command {
+    Cancel(oneshot::Sender<()>),
+    Close(oneshot::Sender<()>),
+}
+
+/// What to connect to, declare and consume: the same for every connection of a subscription.
+struct Plan {
+    connector: Arc<Connector>,
+    topology: Topology,
+    prefetch: u16,
+}
+
+/// The task.
+struct Worker {
+    plan: Plan,
+    sender: mpsc::Sender<Delivery>,
+    commands: mpsc::Receiver<Command>,
+}
+
+/// Why a session is not used any more.
+enum End {
+    Lost(String),
+    /// `None` where the owner has gone.
+    Told(Option<Command>),
+}
+
+impl Consumer {
+    /// Connects, declares, consumes; from then on reconnects by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] where the broker refuses.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, the connection is closed.
+    pub(super) async fn start(
+        connector: Arc<Connector>,
+        topology: Topology,
+        prefetch: u16,
+        sender: mpsc::Sender<Delivery>,
+    ) -> Result<Self, Error> {
+        let (command_sender, commands) = mpsc::channel(1);
+        let plan = Plan { connector, topology, prefetch };
+        let session = plan.connect(Patience::UntilRefused).await?;
+        let worker = Worker { plan, sender, commands };
+        Ok(Self { commands: command_sender, task: Task::spawn(worker.run(session)) })
+    }
+
+    /// Stops consuming and gives back what has arrived and was not handed over. What was handed over can still be
+    /// settled.
+    pub async fn cancel(&mut self) {
+        self.tell(Command::Cancel).await;
+    }
+
+    /// Cancels, deletes our own queues, closes the connection; the broker takes back what is unsettled.
+    pub async fn close(self) {
+        self.tell(Command::Close).await;
+        drop(self.task);
+    }
+
+    async fn tell(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) {
+        let (done, is_done) = oneshot::channel();
+        if self.commands.send(command(done)).await.is_ok() {
+            // Without an answer the task has ended, and with it all that was to be ended.
+            is_done.await.ok();
+        }
+    }
+}
+
+impl Plan {
+    async fn connect(&self, patience: Patience) -> Result<Session, Error> {
+        self.connector.connect(self, patience).await
+    }
+}
+
+impl Purpose for Plan {
+    type Ready = Session;
+
+    const ROLE: Role = Role::Consuming;
+
+    async fn prepare(&self, link: Link) -> Result<Session, Error> {
+        Session::open(link, &self.topology, self.prefetch).await
+    }
+}
+
+impl Worker {
+    async fn run(mut self, session: Session) {
+        let (mut session, mut command) = self.deliver(session).await;
+        let limit = self.plan.connector.config.connect_timeout;
+        // Closing without cancelling is cancelling first.
+        if let (Some(session), Some(_)) = (&mut session, &command) {
+            session.cancel(self.plan.topology.queues.len(), limit).await;
+        }
+        // What was handed over is being settled now; the connection stays for that.
+        while let Some(Command::Cancel(done)) = command {
+            done.send(()).ok();
+            command = self.commands.recv().await;
+        }
+        if let Some(Command::Close(done)) = command {
+            if let Some(session) = session {
+                session.close(&self.plan.topology.own_queues, limit).await;
+            }
+            done.send(()).ok();
+        }
+    }
+
+    /// Delivers until told otherwise, over as many connections as it takes. Gives the last one, if it lives.
+    async fn deliver(&mut self, mut session: Session) -> (Option<Session>, Option<Command>) {
+        loop {
+            match self.pump(&mut session).await {
+                End::Told(command) => return (Some(session), command),
+                End::Lost(reason) => {
+                    tracing::warn!(broker = session.broker(), reason, "lost the connection to RabbitMQ that consumes");
+                }
+            }
+            drop(session);
+            let reconnected = async {
+                self.plan.connector.pause_after_loss().await;
+                self.plan.connect(Patience::Forever).await
+            };
+            let command = tokio::select! {
+                reconnected = reconnected => match reconnected {
+                    Ok(reconnected) => {
+                        session = reconnected;
+                        continue;
+                    }
+                    // Cannot be, with that patience.
+                    Err(_) => None,
+                },
+                command = self.commands.recv() => command,
+            };
+            return (None, command);
+        }
+    }
+
+    /// Hands deliveries over for as long as the session lives and nothing else is asked.
+    async fn pump(&mut self, session: &mut Session) -> End {
+        loop {
+            let delivery = tokio::select! {
+                command = self.commands.recv() => return End::Told(command),
+                event = session.next(&self.plan.topology) => match event {
+                    Event::Delivery(delivery) => delivery,
+                    Event::Lost(reason) => return End::Lost(reason),
+                },
+            };
+            let permit = tokio::select! {
+                // Stale by now: the broker delivers it again.
+                reason = session.lost() => return End::Lost(reason),
+                command = self.commands.recv() => {
+                    session::give_back(&delivery).await;
+                    return End::Told(command);
+                }
+                permit = self.sender.reserve() => permit,
+            };
+            match permit {
+                Ok(permit) => permit.send(settle::delivery(*delivery)),
+                Err(_) => {
+                    session::give_back(&delivery).await;
+                    return End::Told(self.commands.recv().await);
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer").finish_non_exhaustive()
+    }
+}

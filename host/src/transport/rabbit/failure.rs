@@ -1,0 +1,141 @@
+//! What a failure means: try again, or say what to do.
+//!
+//! Before it: an error of lapin, and what was being done. After it: [`Error::Refused`] or [`Error::Unreachable`], in a
+//! line that names the broker and never a credential.
+
+use lapin::{ErrorKind, protocol::AMQPError};
+
+use crate::transport::Error;
+
+/// The longest piece of a broker's text that is passed on, in characters.
+const MAX_TEXT_LENGTH: usize = 300;
+
+/// AMQP's reply codes, as far as they decide anything here.
+mod code {
+    pub(super) const ACCESS_REFUSED: u16 = 403;
+    pub(super) const RESOURCE_LOCKED: u16 = 405;
+    pub(super) const PRECONDITION_FAILED: u16 = 406;
+    pub(super) const COMMAND_INVALID: u16 = 503;
+    pub(super) const NOT_ALLOWED: u16 = 530;
+    pub(super) const NOT_IMPLEMENTED: u16 = 540;
+    pub(super) const INTERNAL_ERROR: u16 = 541;
+}
+
+/// What a failed handshake means.
+pub(super) fn of_handshake(broker: String, error: &lapin::Error) -> Error {
+    let text = text(error);
+    match amqp(error).map(AMQPError::get_id) {
+        Some(code::ACCESS_REFUSED) => {
+            let reason = format!("{text}; check this host's user and password in the transport URL");
+            Error::Refused { broker, reason }
+        }
+        Some(code::NOT_ALLOWED) => {
+            let reason =
+                format!("{text}; check the virtual host in the transport URL and the user's permissions for it");
+            Error::Refused { broker, reason }
+        }
+        _ => Error::Unreachable { broker, reason: text },
+    }
+}
+
+/// What a failed declaration, binding or consume means.
+pub(super) fn of_declaration(broker: String, error: &lapin::Error) -> Error {
+    match refusal(error) {
+        Some(reason) => Error::Refused { broker, reason },
+        None => Error::Unreachable { broker, reason: text(error) },
+    }
+}
+
+/// Why a declaration is refused and what to do, where the broker's answer would be the same the next time.
+pub(super) fn refusal(error: &lapin::Error) -> Option<String> {
+    let text = text(error);
+    let advice = match amqp(error)?.get_id() {
+        code::PRECONDITION_FAILED if text.contains("inequivalent") => {
+            "it exists with other options; set those of [rabbit] as its other users have them, or delete it"
+        }
+        code::PRECONDITION_FAILED | code::NOT_IMPLEMENTED | code::COMMAND_INVALID => {
+            "this broker cannot do what the options of [rabbit] ask for"
+        }
+        code::ACCESS_REFUSED => "give the user permission to configure, write and read it",
+        code::RESOURCE_LOCKED => "another connection holds it for itself; choose another name or end its owner",
+        code::NOT_ALLOWED => "the broker does not allow it",
+        // RabbitMQ 4.3 denies transient queues. Every other internal error may pass.
+        code::INTERNAL_ERROR if text.contains("transient_nonexcl_queues") => {
+            "set rabbit_quorum_queue and rabbit_transient_quorum_queue, or permit transient_nonexcl_queues in the broker"
+        }
+        _ => return None,
+    };
+    Some(format!("{text}; {advice}"))
+}
+
+/// Whether the error ended a channel only, and the connection lives.
+pub(super) fn is_of_channel(error: &lapin::Error) -> bool {
+    error.is_amqp_soft_error()
+}
+
+/// What happened, in one line without a full stop.
+pub(super) fn text(error: &lapin::Error) -> String {
+    let text = match error.kind() {
+        ErrorKind::ProtocolError(error) => error.get_message().to_string(),
+        ErrorKind::IOError(error) => error.to_string(),
+        _ => error.to_string(),
+    };
+    text.trim_end_matches('.').chars().take(MAX_TEXT_LENGTH).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn amqp(error: &lapin::Error) -> Option<&AMQPError> {
+    match error.kind() {
+        ErrorKind::ProtocolError(error) => Some(error),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broker_says(code: u16, text: &str) -> lapin::Error {
+        ErrorKind::ProtocolError(AMQPError::from_id(code, text.into()).unwrap()).into()
+    }
+
+    #[test]
+    fn refusals_say_what_the_broker_said_and_what_to_do() {
+        for (code, text, advice) in [
+            (403, "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN", "user and password"),
+            (530, "NOT_ALLOWED - vhost nope not found", "virtual host"),
+        ] {
+            let error = of_handshake("a:5672".into(), &broker_says(code, text));
+            let shown = error.to_string();
+            assert!(matches!(error, Error::Refused { .. }), "{shown}");
+            assert!(shown.starts_with("a:5672 refuses: ") && shown.contains(text) && shown.contains(advice), "{shown}");
+        }
+        for (code, text, advice) in [
+            (406, "PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q' in vhost '/'", "or delete it"),
+            (406, "PRECONDITION_FAILED - invalid property 'auto-delete' for queue 'q'", "cannot do"),
+            (403, "ACCESS_REFUSED - access to exchange 'x' in vhost '/' refused for user 'u'", "permission"),
+            (541, "INTERNAL_ERROR - Feature `transient_nonexcl_queues` is deprecated", "rabbit_quorum_queue"),
+        ] {
+            let reason = refusal(&broker_says(code, text)).unwrap();
+            assert!(reason.starts_with(text) && reason.contains(advice), "{reason}");
+        }
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again() {
+        let io = lapin::Error::from(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
+        for error in [
+            io,
+            broker_says(320, "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'"),
+            broker_says(541, "INTERNAL_ERROR"),
+            broker_says(404, "NOT_FOUND - home node 'rabbit@a' of durable queue 'q' in vhost '/' is down"),
+        ] {
+            assert!(matches!(of_handshake(String::new(), &error), Error::Unreachable { .. }), "{error}");
+            assert!(matches!(of_declaration(String::new(), &error), Error::Unreachable { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_text_stays_one_line() {
+        assert_eq!(text(&broker_says(541, "a\nb\u{1b}[31m.")), "a b [31m");
+    }
+}

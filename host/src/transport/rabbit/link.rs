@@ -1,0 +1,183 @@
+//! One connection to one host.
+//!
+//! Before it: [`super::connect`] chooses the host. After it: [`super::session`] and [`super::publish`] open channels.
+//! What lapin leaves open is closed here: it has no timeout for a host that accepts and stays silent, and its thread
+//! would wait for such a host for ever. So we keep a second handle of the socket and shut that down.
+
+use std::{
+    os::fd::AsFd,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures_util::{Stream, StreamExt};
+use lapin::{
+    AsyncTcpStream, Connection, ConnectionProperties, Event,
+    uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo},
+};
+
+use super::{Config, failure, lock};
+use crate::transport::{Error, url::Host};
+
+/// A connection that is open, or was. Dropped, its socket is shut down at once: the broker takes back what is
+/// unsettled.
+pub(super) struct Link {
+    /// lapin's side of it.
+    pub(super) connection: Connection,
+    /// What happens to it.
+    pub(super) events: Events,
+    _socket: ShutDown,
+}
+
+/// What happens to a connection without being asked for.
+pub(super) struct Events {
+    stream: Pin<Box<dyn Stream<Item = Event> + Send>>,
+    broker: String,
+}
+
+/// Shuts the socket that lapin reads and writes down when dropped; also one that is yet to be connected.
+#[derive(Debug)]
+struct ShutDown(Arc<Mutex<Socket>>);
+
+#[derive(Debug, Default)]
+enum Socket {
+    /// Not connected yet.
+    #[default]
+    Pending,
+    /// Connected.
+    Open(std::net::TcpStream),
+    /// Not wanted any more.
+    Unwanted,
+}
+
+impl Link {
+    /// Connects and shakes hands.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] and [`Error::Unreachable`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, the socket is shut down and lapin's thread ends.
+    pub(super) async fn open(host: &Host, virtual_host: &str, config: &Config) -> Result<Self, Error> {
+        let broker = host.to_string();
+        let socket = Arc::new(Mutex::new(Socket::Pending));
+        let shut_down = ShutDown(Arc::clone(&socket));
+        let limit = config.connect_timeout;
+        let runtime =
+            lapin::runtime::default_runtime().map_err(|error| failure::of_handshake(broker.clone(), &error))?;
+        let connection = Connection::connector(
+            uri(host, virtual_host, config.heartbeat_timeout_threshold),
+            runtime,
+            // Runs on lapin's thread for this connection.
+            async move |uri: AMQPUri, runtime| {
+                let connect = async {
+                    let location = (uri.authority.host.as_str(), uri.authority.port);
+                    let mut last = std::io::Error::other("the name has no address");
+                    for address in tokio::net::lookup_host(location).await? {
+                        match AsyncTcpStream::connect(&runtime, address).await {
+                            Ok(stream) => return Ok(stream),
+                            Err(error) => last = error,
+                        }
+                    }
+                    Err(last)
+                };
+                let stream = tokio::time::timeout(limit, connect).await.map_err(std::io::Error::from)??;
+                if let AsyncTcpStream::Plain(stream) = &stream {
+                    let handle = stream.get_ref().as_fd().try_clone_to_owned()?;
+                    let before = std::mem::replace(&mut *lock(&socket), Socket::Open(handle.into()));
+                    if matches!(before, Socket::Unwanted) {
+                        return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
+                    }
+                }
+                Ok(stream)
+            },
+            ConnectionProperties::default().with_connection_name(connection_name().into()),
+        )
+        .await
+        .map_err(|error| failure::of_handshake(broker.clone(), &error))?;
+        let events = Events { stream: Box::pin(connection.events_listener()), broker };
+        Ok(Self { connection, events, _socket: shut_down })
+    }
+
+    /// `host:port`, for logs.
+    pub(super) fn broker(&self) -> &str {
+        &self.events.broker
+    }
+
+    /// Says good-bye, for no longer than `limit`.
+    pub(super) async fn close(self, limit: Duration) {
+        // Whether the broker heard it or not, the connection is over.
+        tokio::time::timeout(limit, self.connection.close(200, "OK".into())).await.ok();
+    }
+}
+
+impl Events {
+    /// Waits until something breaks: the connection, or one of its channels ([`failure::is_of_channel`]).
+    ///
+    /// # Cancel safety
+    ///
+    /// No event is lost.
+    pub(super) async fn trouble(&mut self) -> lapin::Error {
+        loop {
+            match self.stream.next().await {
+                Some(Event::Error(error)) => return error,
+                Some(Event::ConnectionBlocked(reason)) => {
+                    tracing::warn!(broker = self.broker, reason, "RabbitMQ accepts no messages for now");
+                }
+                Some(Event::ConnectionUnblocked) => {
+                    tracing::info!(broker = self.broker, "RabbitMQ accepts messages again");
+                }
+                Some(_) => {}
+                None => return std::io::Error::from(std::io::ErrorKind::ConnectionAborted).into(),
+            }
+        }
+    }
+
+    /// Waits until the connection breaks, whatever becomes of its channels.
+    ///
+    /// # Cancel safety
+    ///
+    /// No event is lost.
+    pub(super) async fn end(&mut self) -> lapin::Error {
+        loop {
+            let error = self.trouble().await;
+            if !failure::is_of_channel(&error) {
+                return error;
+            }
+        }
+    }
+}
+
+impl Drop for ShutDown {
+    fn drop(&mut self) {
+        if let Socket::Open(socket) = std::mem::replace(&mut *lock(&self.0), Socket::Unwanted) {
+            // Where it fails, the socket was closed already.
+            socket.shutdown(std::net::Shutdown::Both).ok();
+        }
+    }
+}
+
+/// What lapin wants to know. The password goes no further than this.
+fn uri(host: &Host, virtual_host: &str, heartbeat: Duration) -> AMQPUri {
+    AMQPUri {
+        scheme: AMQPScheme::AMQP,
+        authority: AMQPAuthority {
+            userinfo: AMQPUserInfo { username: host.user.clone(), password: host.password.expose().to_owned() },
+            host: host.name.clone(),
+            port: host.port,
+        },
+        vhost: virtual_host.to_owned(),
+        query: AMQPQueryString {
+            heartbeat: Some(u16::try_from(heartbeat.as_secs()).unwrap_or(u16::MAX)),
+            ..AMQPQueryString::default()
+        },
+    }
+}
+
+/// What RabbitMQ's management shows: the reference's form, with our name.
+fn connection_name() -> String {
+    format!("nova-host:{}:{}", std::process::id(), uuid::Uuid::new_v4())
+}

@@ -1,0 +1,30 @@
+//! A task that has an owner.
+//!
+//! Before it: [`super::consume`] and [`super::publish`], which own one each. After it: nothing.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+/// A spawned task that ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Task(JoinHandle<()>);
+
+impl Task {
+    /// Starts a task.
+    pub(super) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(future))
+    }
+
+    /// Waits until the task has ended; ends it when `limit` has passed.
+    pub(super) async fn finish(mut self, limit: Duration) {
+        // A panic in the task is reported by tokio; there is nothing else to do about it.
+        tokio::time::timeout(limit, &mut self.0).await.ok();
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

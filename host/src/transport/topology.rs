@@ -1,0 +1,279 @@
+//! Names, exchanges, queues and bindings, exactly as oslo.messaging declares them.
+//!
+//! Before it: the configuration gives [`Options`], [`super`] a [`Subscription`] or a [`Destination`]. After it: the
+//! brokers, [`super::rabbit`] and [`super::memory`], do what is written here in the order in which it is written. Pure.
+//!
+//! Client and server must agree on the flags of the exchanges, the servers of a topic on those of its queues: a broker
+//! refuses a second declaration that differs.
+
+use std::time::Duration;
+
+use super::{Destination, Subscription};
+
+/// How long a queue that belongs to one process outlives it, unless configured.
+pub const DEFAULT_TRANSIENT_QUEUES_TTL: Duration = Duration::from_secs(1800);
+
+/// How things are declared. The fields have the names of oslo.messaging's options, the defaults are its defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The control exchange and the queues of a topic survive a restart of the broker.
+    pub amqp_durable_queues: bool,
+    /// The control exchange and the queues of a topic go with their last user.
+    pub amqp_auto_delete: bool,
+    /// The queues of a topic are quorum queues; durable with their exchange.
+    pub rabbit_quorum_queue: bool,
+    /// Fanout and reply queues are quorum queues; durable with their exchange.
+    pub rabbit_transient_quorum_queue: bool,
+    /// How often a quorum queue delivers a message; 0 leaves it to the broker.
+    pub rabbit_quorum_delivery_limit: u32,
+    /// How many messages a quorum queue keeps in memory; 0 leaves it to the broker.
+    pub rabbit_quorum_max_memory_length: u32,
+    /// How many bytes of messages a quorum queue keeps in memory; 0 leaves it to the broker.
+    pub rabbit_quorum_max_memory_bytes: u32,
+    /// All queues ask for mirroring, as brokers before RabbitMQ 3.0 understood it.
+    pub rabbit_ha_queues: bool,
+    /// After how long without a consumer a fanout or reply queue goes; whole seconds, 0 is never.
+    pub rabbit_transient_queues_ttl: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            amqp_durable_queues: false,
+            amqp_auto_delete: false,
+            rabbit_quorum_queue: false,
+            rabbit_transient_quorum_queue: false,
+            rabbit_quorum_delivery_limit: 0,
+            rabbit_quorum_max_memory_length: 0,
+            rabbit_quorum_max_memory_bytes: 0,
+            rabbit_ha_queues: false,
+            rabbit_transient_queues_ttl: DEFAULT_TRANSIENT_QUEUES_TTL,
+        }
+    }
+}
+
+impl Options {
+    /// Why these options exclude each other, if they do: better said at start than by the broker at the first queue.
+    #[must_use]
+    pub fn conflict(&self) -> Option<&'static str> {
+        if self.rabbit_ha_queues && (self.rabbit_quorum_queue || self.rabbit_transient_quorum_queue) {
+            Some("rabbit_ha_queues and quorum queues exclude each other; a quorum queue is replicated already")
+        } else if self.amqp_auto_delete && self.rabbit_quorum_queue {
+            Some("amqp_auto_delete and rabbit_quorum_queue exclude each other; a quorum queue is never auto-delete")
+        } else {
+            None
+        }
+    }
+}
+
+/// One thing to declare.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Declaration {
+    /// An exchange.
+    Exchange(Exchange),
+    /// A queue.
+    Queue(Queue),
+    /// A binding.
+    Binding(Binding),
+}
+
+/// An exchange; neither internal nor passive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// Its name.
+    pub name: String,
+    /// How it routes.
+    pub kind: ExchangeKind,
+    /// Whether it survives a restart of the broker.
+    pub durable: bool,
+    /// Whether it goes with its last binding.
+    pub auto_delete: bool,
+}
+
+/// How an exchange routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExchangeKind {
+    /// By patterns over the routing key.
+    Topic,
+    /// To all queues.
+    Fanout,
+}
+
+/// A queue; never exclusive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Its name.
+    pub name: String,
+    /// Whether it survives a restart of the broker.
+    pub durable: bool,
+    /// Whether it goes with its last consumer.
+    pub auto_delete: bool,
+    /// Extensions by their names, in the reference's order.
+    pub arguments: Vec<(&'static str, Argument)>,
+}
+
+/// The value of an extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// A string.
+    Text(&'static str),
+    /// An integer.
+    Number(i64),
+}
+
+/// A binding of a queue to an exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The queue.
+    pub queue: String,
+    /// The exchange.
+    pub exchange: String,
+    /// The routing key, or the pattern for it.
+    pub key: String,
+}
+
+/// What a consumer needs: what to declare, what to consume, what to leave behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topology {
+    /// What to declare, in this order.
+    pub declarations: Vec<Declaration>,
+    /// The queues to consume, in this order.
+    pub queues: Vec<String>,
+    /// Those of `queues` that belong to one process and are deleted when it ends.
+    pub own_queues: Vec<String>,
+}
+
+/// Where a message is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// What to declare first; none for the default exchange, which always exists.
+    pub exchange: Option<Exchange>,
+    /// The routing key.
+    pub key: String,
+}
+
+impl Route {
+    /// The name of the exchange; empty for the default one.
+    #[must_use]
+    pub fn exchange_name(&self) -> &str {
+        self.exchange.as_ref().map_or("", |exchange| &exchange.name)
+    }
+}
+
+/// What a server declares and consumes. `suffix` makes the name of each topic's fanout queue unique: 32 hexadecimal
+/// digits that stay the same for as long as the subscription lasts.
+#[must_use]
+pub fn subscription(subscription: &Subscription, suffix: &str, options: &Options) -> Topology {
+    let mut topology = Topology { declarations: Vec::new(), queues: Vec::new(), own_queues: Vec::new() };
+    for topic in &subscription.topics {
+        for queue in [topic.clone(), server_queue(topic, &subscription.server)] {
+            // Twice the same exchange: that is what the reference does.
+            let exchange = control_exchange(&subscription.exchange, options);
+            topology.add(exchange, topic_queue(queue.clone(), options), queue);
+        }
+        let queue = transient_queue(format!("{topic}_fanout_{suffix}"), options);
+        topology.own_queues.push(queue.name.clone());
+        topology.add(fanout_exchange(topic, options), queue, topic.clone());
+    }
+    topology
+}
+
+/// What a caller declares and consumes: its reply queue, which the default exchange reaches by its name.
+#[must_use]
+pub fn replies(queue: &str, options: &Options) -> Topology {
+    Topology {
+        declarations: vec![Declaration::Queue(transient_queue(queue.to_owned(), options))],
+        queues: vec![queue.to_owned()],
+        own_queues: vec![queue.to_owned()],
+    }
+}
+
+/// Where a message for a destination is published.
+#[must_use]
+pub fn route(destination: &Destination, options: &Options) -> Route {
+    match destination {
+        Destination::Topic { exchange, topic } => {
+            Route { exchange: Some(control_exchange(exchange, options)), key: topic.clone() }
+        }
+        Destination::Server { exchange, topic, server } => {
+            Route { exchange: Some(control_exchange(exchange, options)), key: server_queue(topic, server) }
+        }
+        // The queue is bound with the topic as key, the message has none.
+        Destination::Fanout { topic } => Route { exchange: Some(fanout_exchange(topic, options)), key: String::new() },
+        Destination::Queue(queue) => Route { exchange: None, key: queue.clone() },
+    }
+}
+
+impl Topology {
+    fn add(&mut self, exchange: Exchange, queue: Queue, key: String) {
+        let binding = Binding { queue: queue.name.clone(), exchange: exchange.name.clone(), key };
+        self.queues.push(queue.name.clone());
+        self.declarations.push(Declaration::Exchange(exchange));
+        self.declarations.push(Declaration::Queue(queue));
+        self.declarations.push(Declaration::Binding(binding));
+    }
+}
+
+fn server_queue(topic: &str, server: &str) -> String {
+    format!("{topic}.{server}")
+}
+
+fn control_exchange(name: &str, options: &Options) -> Exchange {
+    Exchange {
+        name: name.to_owned(),
+        kind: ExchangeKind::Topic,
+        durable: options.amqp_durable_queues || options.rabbit_quorum_queue,
+        auto_delete: options.amqp_auto_delete,
+    }
+}
+
+/// The exchange depends on the topic only: services with the same topic on different control exchanges share it.
+fn fanout_exchange(topic: &str, options: &Options) -> Exchange {
+    Exchange {
+        name: format!("{topic}_fanout"),
+        kind: ExchangeKind::Fanout,
+        durable: options.rabbit_transient_quorum_queue,
+        auto_delete: true,
+    }
+}
+
+fn topic_queue(name: String, options: &Options) -> Queue {
+    Queue {
+        name,
+        durable: options.amqp_durable_queues || options.rabbit_quorum_queue,
+        auto_delete: options.amqp_auto_delete,
+        arguments: arguments(options.rabbit_quorum_queue, Duration::ZERO, options),
+    }
+}
+
+fn transient_queue(name: String, options: &Options) -> Queue {
+    let quorum = options.rabbit_transient_quorum_queue;
+    let arguments = arguments(quorum, options.rabbit_transient_queues_ttl, options);
+    Queue { name, durable: quorum, auto_delete: false, arguments }
+}
+
+fn arguments(quorum: bool, expires: Duration, options: &Options) -> Vec<(&'static str, Argument)> {
+    let mut arguments = Vec::new();
+    let mut add_limit = |name, value: u64| {
+        if value > 0 {
+            arguments.push((name, Argument::Number(i64::try_from(value).unwrap_or(i64::MAX))));
+        }
+    };
+    if quorum {
+        add_limit("x-delivery-limit", options.rabbit_quorum_delivery_limit.into());
+        add_limit("x-max-in-memory-length", options.rabbit_quorum_max_memory_length.into());
+        add_limit("x-max-in-memory-bytes", options.rabbit_quorum_max_memory_bytes.into());
+    }
+    add_limit("x-expires", expires.as_secs().saturating_mul(1000));
+    // Both at once are refused before anything is declared; see `Options::conflict`.
+    if quorum {
+        arguments.insert(0, ("x-queue-type", Argument::Text("quorum")));
+    }
+    if options.rabbit_ha_queues {
+        arguments.insert(0, ("x-ha-policy", Argument::Text("all")));
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! Tests of [`super`] against what oslo.messaging 18.3.1 declared, recorded frame by frame in `tests/golden`.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    super::{Destination, Subscription},
+    Argument, Binding, Declaration, Exchange, ExchangeKind, Options, Queue, Topology, replies, route, subscription,
+};
+
+/// The recording of one variant, and what made it.
+struct Golden {
+    variant: &'static str,
+    options: Options,
+    frames: Vec<Value>,
+}
+
+fn golden() -> Vec<Golden> {
+    let default = Options::default;
+    let quorum = Options { rabbit_quorum_queue: true, ..default() };
+    [
+        ("default", default()),
+        ("durable", Options { amqp_durable_queues: true, ..default() }),
+        ("autodelete", Options { amqp_auto_delete: true, ..default() }),
+        ("ha", Options { rabbit_ha_queues: true, ..default() }),
+        (
+            "quorum-all",
+            Options {
+                rabbit_transient_quorum_queue: true,
+                rabbit_quorum_delivery_limit: 5,
+                rabbit_quorum_max_memory_length: 1000,
+                ..quorum.clone()
+            },
+        ),
+        ("quorum", quorum),
+    ]
+    .into_iter()
+    .map(|(variant, options)| {
+        let path = format!("{}/../tests/golden/{variant}/declares.jsonl", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let frames = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        Golden { variant, options, frames }
+    })
+    .collect()
+}
+
+impl Golden {
+    /// The declaring frames of one party in one step: all but the handshake.
+    fn frames(&self, step: &str, who: &str) -> Vec<(String, Map<String, Value>)> {
+        self.frames
+            .iter()
+            .filter(|frame| frame["step"] == step && frame["who"] == who)
+            .map(|frame| (frame["frame"].as_str().unwrap().to_owned(), frame["args"].as_object().unwrap().clone()))
+            .filter(|(frame, _)| !["Connection.TuneOk", "Confirm.Select"].contains(&frame.as_str()))
+            .collect()
+    }
+}
+
+fn served() -> Subscription {
+    Subscription { exchange: "openstack".into(), topics: vec!["golden".into()], server: "host1".into(), prefetch: 64 }
+}
+
+/// The frames that a topology becomes.
+fn frames(topology: &Topology) -> Vec<(String, Map<String, Value>)> {
+    let declarations = topology.declarations.iter().map(declaration_frame);
+    let consumers = topology.queues.iter().enumerate().map(|(index, queue)| {
+        let tag = (index + 1).to_string();
+        frame(
+            "Basic.Consume",
+            json!({"ticket": 0, "queue": queue, "consumer_tag": tag, "no_local": false,
+            "no_ack": false, "exclusive": false, "nowait": false, "arguments": {}}),
+        )
+    });
+    declarations.chain(consumers).collect()
+}
+
+fn declaration_frame(declaration: &Declaration) -> (String, Map<String, Value>) {
+    match declaration {
+        Declaration::Exchange(exchange) => exchange_frame(exchange),
+        Declaration::Queue(Queue { name, durable, auto_delete, arguments }) => {
+            let arguments: Map<String, Value> = arguments
+                .iter()
+                .map(|(name, value)| match value {
+                    Argument::Text(text) => ((*name).to_owned(), json!(text)),
+                    Argument::Number(number) => ((*name).to_owned(), json!(number)),
+                })
+                .collect();
+            frame(
+                "Queue.Declare",
+                json!({"ticket": 0, "queue": name, "passive": false, "durable": durable,
+                "exclusive": false, "auto_delete": auto_delete, "nowait": false, "arguments": arguments}),
+            )
+        }
+        Declaration::Binding(Binding { queue, exchange, key }) => frame(
+            "Queue.Bind",
+            json!({"ticket": 0,
+            "queue": queue, "exchange": exchange, "routing_key": key, "nowait": false, "arguments": {}}),
+        ),
+    }
+}
+
+fn exchange_frame(Exchange { name, kind, durable, auto_delete }: &Exchange) -> (String, Map<String, Value>) {
+    let kind = match kind {
+        ExchangeKind::Topic => "topic",
+        ExchangeKind::Fanout => "fanout",
+    };
+    frame(
+        "Exchange.Declare",
+        json!({"ticket": 0, "exchange": name, "type": kind, "passive": false, "durable": durable,
+        "auto_delete": auto_delete, "internal": false, "nowait": false, "arguments": {}}),
+    )
+}
+
+fn frame(name: &str, arguments: Value) -> (String, Map<String, Value>) {
+    (name.to_owned(), arguments.as_object().unwrap().clone())
+}
+
+#[test]
+fn a_server_declares_and_consumes_what_the_reference_does_in_its_order() {
+    for golden in golden() {
+        let expected = golden.frames("server-start", "server");
+        let (_, fanout) = &expected[7];
+        let suffix = fanout["queue"].as_str().unwrap().strip_prefix("golden_fanout_").unwrap();
+        let topology = subscription(&served(), suffix, &golden.options);
+        assert_eq!(frames(&topology), expected, "{}", golden.variant);
+        assert_eq!(topology.own_queues, [format!("golden_fanout_{suffix}")], "{}", golden.variant);
+        assert_eq!(golden.options.conflict(), None);
+    }
+}
+
+#[test]
+fn a_caller_declares_its_reply_queue_and_the_exchange_like_the_reference() {
+    for golden in golden() {
+        let expected = golden.frames("first-call-opens-connections", "client");
+        let queue = expected[0].1["queue"].as_str().unwrap();
+        let mut actual = frames(&replies(queue, &golden.options));
+        let topic = Destination::Topic { exchange: "openstack".into(), topic: "golden".into() };
+        actual.extend(route(&topic, &golden.options).exchange.iter().map(exchange_frame));
+        assert_eq!(actual, expected, "{}", golden.variant);
+
+        let fanout = route(&Destination::Fanout { topic: "golden".into() }, &golden.options);
+        let declared: Vec<_> = fanout.exchange.iter().map(exchange_frame).collect();
+        assert_eq!(declared, golden.frames("cast-fanout", "client"), "{}", golden.variant);
+    }
+}
+
+#[test]
+fn messages_go_where_the_queues_are_bound() {
+    let options = Options::default();
+    let to = |destination: Destination| {
+        let route = route(&destination, &options);
+        (route.exchange_name().to_owned(), route.key)
+    };
+    let (exchange, topic) = (|| "nova".to_owned(), || "conductor".to_owned());
+    let server = Destination::Server { exchange: exchange(), topic: topic(), server: "node.example".into() };
+    assert_eq!(to(Destination::Topic { exchange: exchange(), topic: topic() }), (exchange(), topic()));
+    assert_eq!(to(server), (exchange(), "conductor.node.example".into()));
+    assert_eq!(to(Destination::Fanout { topic: topic() }), ("conductor_fanout".into(), String::new()));
+    assert_eq!(to(Destination::Queue("reply_1".into())), (String::new(), "reply_1".into()));
+}
+
+#[test]
+fn every_topic_of_a_subscription_has_its_three_queues() {
+    let served = Subscription { topics: vec!["a".into(), "b".into()], ..served() };
+    let topology = subscription(&served, "0f", &Options::default());
+    assert_eq!(topology.queues, ["a", "a.host1", "a_fanout_0f", "b", "b.host1", "b_fanout_0f"]);
+    assert_eq!(topology.own_queues, ["a_fanout_0f", "b_fanout_0f"]);
+    assert_eq!(topology.declarations.len(), 18);
+}
+
+#[test]
+fn a_ttl_of_zero_is_no_ttl_and_limits_belong_to_quorum_queues() {
+    let options = Options {
+        rabbit_transient_queues_ttl: std::time::Duration::ZERO,
+        rabbit_quorum_delivery_limit: 3,
+        rabbit_quorum_max_memory_bytes: 7,
+        ..Options::default()
+    };
+    let Declaration::Queue(queue) = &replies("r", &options).declarations[0] else { panic!() };
+    assert_eq!(queue.arguments, []);
+    let options = Options { rabbit_transient_quorum_queue: true, ..options };
+    let Declaration::Queue(queue) = &replies("r", &options).declarations[0] else { panic!() };
+    let expected = [
+        ("x-queue-type", Argument::Text("quorum")),
+        ("x-delivery-limit", Argument::Number(3)),
+        ("x-max-in-memory-bytes", Argument::Number(7)),
+    ];
+    assert_eq!(queue.arguments, expected);
+}
+
+#[test]
+fn options_that_the_broker_would_refuse_are_a_conflict() {
+    let default = Options::default;
+    for options in [
+        Options { rabbit_ha_queues: true, rabbit_quorum_queue: true, ..default() },
+        Options { rabbit_ha_queues: true, rabbit_transient_quorum_queue: true, ..default() },
+        Options { amqp_auto_delete: true, rabbit_quorum_queue: true, ..default() },
+    ] {
+        assert!(options.conflict().unwrap().contains("exclude each other"));
+    }
+    assert_eq!(Options { amqp_auto_delete: true, rabbit_transient_quorum_queue: true, ..default() }.conflict(), None);
+}

@@ -1,0 +1,127 @@
+//! The host itself, as a process: `nova-host serve`.
+//!
+//! Before it: [`super::build`] has built the binary; a story has made a virtual host and, with [`super::scratch`], a
+//! configuration. Its standard error, the log, goes to a file that the story can read at any time.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{PATIENCE, Scratch, nova_host, process};
+
+/// What the log says when the host consumes.
+const READY: &str = "ready";
+
+/// A running host. Dropped, it is asked to end, and killed if it does not.
+#[derive(Debug)]
+pub(crate) struct Serve {
+    child: Child,
+    scratch: Scratch,
+}
+
+impl Serve {
+    /// Starts a host with a configuration of this text, and waits until it is ready.
+    pub(crate) fn with_config(config: &str) -> Self {
+        let scratch = Scratch::new();
+        let file = scratch.write("nova-host.toml", config);
+        Self::spawn(scratch, ["--config".as_ref(), file.as_os_str()]).wait_until_ready()
+    }
+
+    /// Starts a host with arguments that follow `serve`, and waits until it is ready.
+    pub(crate) fn with_arguments<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
+        Self::spawn(Scratch::new(), arguments).wait_until_ready()
+    }
+
+    /// Starts a host that may well not become ready.
+    pub(crate) fn unready<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
+        Self::spawn(Scratch::new(), arguments)
+    }
+
+    fn spawn<A: AsRef<OsStr>>(scratch: Scratch, arguments: impl IntoIterator<Item = A>) -> Self {
+        let file = |name| File::create(scratch.path().join(name)).expect("the scratch directory is writable");
+        let mut command = Command::new(nova_host());
+        command.arg("serve").args(arguments).current_dir(scratch.path());
+        command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("log"));
+        let child = command.spawn().expect("the host runs");
+        Self { child, scratch }
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The log so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.file("log")).unwrap_or_default()
+    }
+
+    /// Its standard output so far.
+    pub(crate) fn stdout(&self) -> String {
+        fs::read_to_string(self.file("stdout")).unwrap_or_default()
+    }
+
+    /// Waits until the log holds a text.
+    ///
+    /// # Panics
+    ///
+    /// With the log, where the host ends before or takes too long.
+    pub(crate) fn wait_for_log(&mut self, text: &str) {
+        let started = Instant::now();
+        while !self.log().contains(text) {
+            if let Some(status) = self.child.try_wait().expect("the child is ours") {
+                // It may have written the text last.
+                assert!(self.log().contains(text), "the host ended ({status}) without {text:?}:\n{}", self.log());
+            }
+            assert!(started.elapsed() < PATIENCE, "no {text:?} in the log:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        process::signal(self.pid(), name);
+    }
+
+    /// Waits for it to end by itself; `None` after `patience`.
+    pub(crate) fn wait(&mut self, patience: Duration) -> Option<ExitStatus> {
+        process::wait(&mut self.child, patience)
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        process::end(&mut self.child, PATIENCE)
+    }
+
+    /// Ends it as a power cut does.
+    pub(crate) fn kill(&mut self) {
+        self.signal("KILL");
+        process::end(&mut self.child, PATIENCE);
+    }
+
+    fn wait_until_ready(mut self) -> Self {
+        self.wait_for_log(READY);
+        self
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        // A process that was waited for has given its pid back: it must not be signalled.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.signal("TERM");
+            process::end(&mut self.child, Duration::from_secs(10));
+        }
+        if std::thread::panicking() {
+            // With the output of the test that failed.
+            eprintln!("the log of nova-host serve:\n{}", self.log());
+        }
+    }
+}

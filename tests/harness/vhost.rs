@@ -1,0 +1,205 @@
+//! One virtual host: what a test sees of its broker, and what it does to it.
+//!
+//! Made by [`super::broker`]; everything goes through the management API, so that it does not depend on the AMQP code
+//! under test.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{base64, eventually, http};
+
+/// A virtual host of a test's own, deleted (and its connections closed) with the value.
+#[derive(Debug)]
+pub(crate) struct Vhost {
+    amqp_port: u16,
+    management_port: u16,
+    name: String,
+}
+
+/// What the broker says about a queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Queue {
+    /// Messages that wait, at this moment.
+    pub(crate) ready: u64,
+    /// Messages that were delivered and not settled, at this moment.
+    pub(crate) unacknowledged: u64,
+    /// Consumers, up to a second ago.
+    pub(crate) consumers: u64,
+}
+
+/// A message taken from a queue.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    /// The bytes.
+    pub(crate) body: Vec<u8>,
+    /// The AMQP properties, by their names in AMQP: `content_type`, `headers`, ….
+    pub(crate) properties: Value,
+    /// The exchange it was published to.
+    pub(crate) exchange: String,
+    /// The key it was published with.
+    pub(crate) routing_key: String,
+    /// Whether it has been delivered before.
+    pub(crate) redelivered: bool,
+}
+
+impl Vhost {
+    pub(crate) fn new(amqp_port: u16, management_port: u16, name: String) -> Self {
+        Self { amqp_port, management_port, name }
+    }
+
+    /// The transport URL.
+    pub(crate) fn url(&self) -> String {
+        format!("rabbit://guest:guest@127.0.0.1:{}/{}", self.amqp_port, self.name)
+    }
+
+    /// The address of the broker, `127.0.0.1:PORT`.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.amqp_port)
+    }
+
+    /// All queues by name.
+    pub(crate) fn queues(&self) -> BTreeMap<String, Queue> {
+        // The totals are of this moment, but come without consumers; the statistics have those, with a delay.
+        let totals = self.get_json(&format!("queues/{}?disable_stats=true&enable_queue_totals=true", self.name));
+        let statistics = self.get_json(&format!("queues/{}", self.name));
+        let mut queues = BTreeMap::<String, Queue>::new();
+        for total in list(&totals) {
+            let queue = queues.entry(text(total, "name")).or_default();
+            queue.ready = number(total, "messages_ready");
+            queue.unacknowledged = number(total, "messages_unacknowledged");
+        }
+        for statistic in list(&statistics) {
+            if let Some(queue) = queues.get_mut(&text(statistic, "name")) {
+                queue.consumers = number(statistic, "consumers");
+            }
+        }
+        queues
+    }
+
+    /// One queue; `None` where there is none of that name.
+    pub(crate) fn queue(&self, name: &str) -> Option<Queue> {
+        self.queues().remove(name)
+    }
+
+    /// Waits until a queue is as the condition wants it, and returns it.
+    pub(crate) fn eventually(&self, name: &str, condition: impl Fn(&Queue) -> bool) -> Queue {
+        eventually(&format!("queue {name} in {:?}", self.queues()), || self.queue(name).filter(&condition))
+    }
+
+    /// Waits until a queue exists and somebody consumes it.
+    pub(crate) fn wait_for_consumer(&self, name: &str) {
+        self.eventually(name, |queue| queue.consumers > 0);
+    }
+
+    /// Declares a durable queue with arguments such as `{"x-queue-type": "quorum"}`.
+    pub(crate) fn declare_queue(&self, name: &str, arguments: &Value) {
+        self.act("PUT", &format!("queues/{}/{}", self.name, http::segment(name)), &{
+            json!({"durable": true, "arguments": arguments})
+        });
+    }
+
+    /// Declares a durable exchange of a type such as `topic`.
+    pub(crate) fn declare_exchange(&self, name: &str, kind: &str) {
+        let path = format!("exchanges/{}/{}", self.name, http::segment(name));
+        self.act("PUT", &path, &json!({"type": kind, "durable": true}));
+    }
+
+    /// Binds a queue to an exchange.
+    pub(crate) fn bind(&self, exchange: &str, queue: &str, routing_key: &str) {
+        let path = format!("bindings/{}/e/{}/q/{}", self.name, http::segment(exchange), http::segment(queue));
+        self.act("POST", &path, &json!({"routing_key": routing_key}));
+    }
+
+    /// Deletes a queue, whoever uses it.
+    pub(crate) fn delete_queue(&self, name: &str) {
+        self.act("DELETE", &format!("queues/{}/{}", self.name, http::segment(name)), &Value::Null);
+    }
+
+    /// Sets a policy, such as a dead-letter exchange, for all queues whose name matches a pattern.
+    pub(crate) fn set_policy(&self, name: &str, pattern: &str, definition: &Value) {
+        let policy = json!({"pattern": pattern, "definition": definition, "apply-to": "queues"});
+        self.act("PUT", &format!("policies/{}/{}", self.name, http::segment(name)), &policy);
+    }
+
+    /// The names of the connections that are open, up to a second ago.
+    pub(crate) fn connections(&self) -> Vec<String> {
+        let connections = self.get_json(&format!("vhosts/{}/connections", self.name));
+        list(&connections).iter().map(|connection| text(connection, "name")).collect()
+    }
+
+    /// Closes all connections, as an administrator does; returns how many.
+    pub(crate) fn close_connections(&self) -> usize {
+        let names = self.connections();
+        for name in &names {
+            // One that has closed meanwhile is as good.
+            self.send("DELETE", &format!("connections/{}", http::segment(name)), None);
+        }
+        names.len()
+    }
+
+    /// Publishes bytes with AMQP properties (`{}` for none), `""` being the default exchange; whether a queue took it.
+    pub(crate) fn publish(&self, exchange: &str, routing_key: &str, properties: &Value, body: &[u8]) -> bool {
+        let exchange = if exchange.is_empty() { "amq.default" } else { exchange };
+        let message = json!({
+            "routing_key": routing_key, "properties": properties,
+            "payload": base64::encode(body), "payload_encoding": "base64",
+        });
+        let answer =
+            self.act("POST", &format!("exchanges/{}/{}/publish", self.name, http::segment(exchange)), &message);
+        answer["routed"] == true
+    }
+
+    /// Takes up to `most` messages from a queue; they are gone from it.
+    pub(crate) fn take(&self, queue: &str, most: usize) -> Vec<Message> {
+        let how = json!({"count": most, "ackmode": "ack_requeue_false", "encoding": "base64"});
+        let answer = self.act("POST", &format!("queues/{}/{}/get", self.name, http::segment(queue)), &how);
+        list(&answer).iter().map(Message::from_json).collect()
+    }
+
+    fn get_json(&self, path: &str) -> Value {
+        self.act("GET", path, &Value::Null)
+    }
+
+    /// Sends a request that must succeed.
+    fn act(&self, method: &str, path: &str, body: &Value) -> Value {
+        let (status, answer) = self.send(method, path, Some(body).filter(|body| !body.is_null()));
+        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    fn send(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        http::request(self.management_port, method, path, body).expect("the broker is there")
+    }
+}
+
+impl Drop for Vhost {
+    fn drop(&mut self) {
+        // The broker may be stopped, or this test failing.
+        http::request(self.management_port, "DELETE", &format!("vhosts/{}", self.name), None).ok();
+    }
+}
+
+impl Message {
+    fn from_json(message: &Value) -> Self {
+        Self {
+            body: base64::decode(&text(message, "payload")).expect("the API sends base64"),
+            properties: message["properties"].clone(),
+            exchange: text(message, "exchange"),
+            routing_key: text(message, "routing_key"),
+            redelivered: message["redelivered"] == true,
+        }
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_default().to_owned()
+}
+
+fn number(value: &Value, key: &str) -> u64 {
+    value[key].as_u64().unwrap_or_default()
+}

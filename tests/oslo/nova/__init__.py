@@ -1,0 +1,1 @@
+"""Stands in for nova, whose exceptions its clients rebuild; nova itself is 400 MB."""

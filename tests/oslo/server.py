@@ -1,0 +1,62 @@
+"""A small real oslo.messaging server, to test Nova Host's own client against.
+
+    server.py TRANSPORT_URL TOPIC [SERVER]
+
+Prints `ready` when it consumes, and ends when its standard input does.
+"""
+
+import sys
+import time
+
+from oslo_config import cfg
+import oslo_messaging
+
+
+class Endpoint:
+    """The methods, in the null namespace, version 1.3."""
+
+    target = oslo_messaging.Target(version="1.3")
+
+    def echo(self, ctxt, **arguments):
+        """What it was given."""
+        return arguments
+
+    def context(self, ctxt):
+        """The context it was called with."""
+        return ctxt
+
+    def add(self, ctxt, a, b):
+        """The sum."""
+        return a + b
+
+    def fail(self, ctxt, message="as asked"):
+        """Raises ValueError."""
+        raise ValueError(message)
+
+    def sleep(self, ctxt, seconds):
+        """Answers late."""
+        time.sleep(seconds)
+        return seconds
+
+
+class Namespaced(Endpoint):
+    """The same in namespace `compute_task`, version 2.0."""
+
+    target = oslo_messaging.Target(namespace="compute_task", version="2.0")
+
+
+def main():
+    url, topic, server = (sys.argv[1:] + ["python-1"])[:3]
+    cfg.CONF([], project="nova-host-tests")
+    transport = oslo_messaging.get_rpc_transport(cfg.CONF, url)
+    target = oslo_messaging.Target(exchange="nova", topic=topic, server=server)
+    rpc_server = oslo_messaging.get_rpc_server(transport, target, [Endpoint(), Namespaced()])
+    rpc_server.start()
+    print("ready", flush=True)
+    sys.stdin.read()
+    rpc_server.stop()
+    rpc_server.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Installs what `make test` needs beyond Rust: a C compiler, RabbitMQ, Python and oslo.messaging in target/venv.
+#
+# For Debian 12 and its relatives. Does nothing, in well under a second, where all is there. Debian packages are
+# installed with apt-get, through sudo unless root; everything else stays in target/.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=$root/target/venv
+requirements=$root/tests/oslo/requirements.txt
+policy=/usr/sbin/policy-rc.d
+
+step() { echo "setup: $*"; }
+fail() { echo "setup: $*" >&2 && exit 1; }
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# Says which Debian packages are missing, judged by what they are wanted for.
+missing_packages() {
+    command -v cc >/dev/null || echo gcc libc6-dev
+    command -v make >/dev/null || echo make
+    [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
+    # Debian splits what `python3 -m venv` needs into a package of its own.
+    /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
+}
+
+# Installs packages without letting rabbitmq-server start a broker: the tests start private ones.
+install_packages() {
+    command -v apt-get >/dev/null || fail "this is not Debian; install by hand: $*"
+    if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then fail "needs root or sudo to install: $*"; fi
+    step "installing Debian packages: $*"
+    # A fresh container has no package lists; and an old list names files that are gone.
+    apt-cache show "$@" >/dev/null 2>&1 || as_root apt-get update -qq
+    forbid_services
+    trap allow_services EXIT
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
+        { as_root apt-get update -qq &&
+            as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null; }
+    allow_services
+    trap - EXIT
+}
+
+forbid_services() {
+    if [ -e "$policy" ]; then as_root mv "$policy" "$policy.before-nova-host"; fi
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+}
+
+allow_services() {
+    as_root rm -f "$policy"
+    if [ -e "$policy.before-nova-host" ]; then as_root mv "$policy.before-nova-host" "$policy"; fi
+}
+
+# Makes the virtual environment again when the requirements, or the place it lives in, have changed.
+make_venv() {
+    step "installing $(grep -v '^#' "$requirements" | tr '\n' ' ')into target/venv"
+    rm -rf "$venv"
+    /usr/bin/python3 -m venv "$venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input -r "$requirements"
+    venv_stamp >"$venv/stamp"
+}
+
+# A virtual environment holds absolute paths: one that was moved or copied does not work.
+venv_stamp() { echo "$venv" && cat "$requirements"; }
+
+command -v cargo >/dev/null || fail "cargo not found; install Rust from https://rustup.rs"
+read -r -d '' -a packages < <(missing_packages) || true
+if [ "${#packages[@]}" -gt 0 ]; then install_packages "${packages[@]}"; fi
+if [ "$(cat "$venv/stamp" 2>/dev/null)" != "$(venv_stamp)" ]; then make_venv; fi
+step "all there"
