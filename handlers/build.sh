@@ -42,7 +42,7 @@ use_rustup() {
 # Debian's compiler has no standard library for this target, only its source; and no WebAssembly linker, which rustup's
 # toolchain has for any target.
 use_debian() {
-    local packages=(rustc-web cargo-web rust-web-src) missing=() package tools
+    local packages=(rustc-web cargo-web rust-web-src) missing=() package tools=
     for package in "${packages[@]}"; do
         dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
@@ -57,12 +57,14 @@ use_debian() {
         } || return 1
     fi
     # Any installed toolchain will do: the linker does not care who compiled.
-    tools=$(compgen -G "$(rustc --print sysroot)/lib/rustlib/*/bin/wasm-component-ld" | head -n 1) || true
-    [[ -n $tools ]] || tools=$(compgen -G "${RUSTUP_HOME:-$HOME/.rustup}/toolchains/*/lib/rustlib/*/bin/wasm-component-ld" | head -n 1) || true
+    local folder
+    for folder in "$(rustc --print sysroot 2>/dev/null)" "${RUSTUP_HOME:-$HOME/.rustup}"/toolchains/*; do
+        tools=$(compgen -G "$folder/lib/rustlib/*/bin/wasm-component-ld" | head -n 1) && break
+    done
     [[ -n $tools ]] || die "no wasm-component-ld: install a Rust toolchain with rustup"
     tools=$(dirname "$tools")
     export PATH="$tools:$tools/gcc-ld:$PATH" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
-    cargo=(/usr/bin/cargo -Zbuild-std=std,panic_abort)
+    cargo=(/usr/bin/cargo "-Zbuild-std=std,panic_abort")
     say "compiler: $("$RUSTC" --version), with the standard library from source"
 }
 

@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn the_urls_query_overrides_the_section() {
         let file = "transport_url = \"rabbit://h/?rabbit_quorum_queue=true\"\n[rabbit]\nrabbit_quorum_queue = false";
-        assert!(read(file).unwrap().rabbit.topology.rabbit_quorum_queue);
+        assert!(read(file).unwrap().rabbit.declare.rabbit_quorum_queue);
         let problems = read("transport_url = \"rabbit://h/?rabbit_quorum_queues=true\"").unwrap_err();
         assert!(problems.0[0].contains("rabbit_quorum_queues"), "{problems}");
     }

@@ -71,10 +71,15 @@ struct Outgoing<'a> {
 /// The outer object, as received. Either key missing means that the object is itself the message.
 #[derive(Deserialize)]
 struct Incoming<'a> {
-    #[serde(rename = "oslo.version", borrow)]
+    #[serde(rename = "oslo.version", borrow, default, deserialize_with = "present")]
     version: Option<&'a RawValue>,
-    #[serde(rename = "oslo.message", borrow)]
+    #[serde(rename = "oslo.message", borrow, default, deserialize_with = "present")]
     message: Option<&'a RawValue>,
+}
+
+/// A key with the value `null` is there, which serde's `Option` cannot tell.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    Deserialize::deserialize(deserializer).map(Some)
 }
 
 /// Takes the envelope off and decodes what is inside.

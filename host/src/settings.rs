@@ -102,6 +102,13 @@ impl Settings {
         }
     }
 
+    /// Reports a setting that exists elsewhere and not here, where it is given.
+    pub fn refuse(&mut self, key: &str, reason: &str) {
+        if self.overrides.remove(key).is_some() | self.environment.remove(&variable(key)).is_some() | self.file.remove(key).is_some() {
+            self.problems.push(format!("{key}: {reason}"));
+        }
+    }
+
     /// Reports a mistake in a setting.
     pub fn problem(&mut self, key: &str, reason: &str) {
         let name = if self.overrides.contains_key(key) {

@@ -67,6 +67,11 @@ pub(crate) fn tight() -> Limits {
     Limits { timeout: Duration::from_millis(200), ..Limits::default() }
 }
 
+/// Limits under which a guest that loops outlasts any test.
+pub(crate) fn wide() -> Limits {
+    Limits { timeout: Duration::from_secs(600), ..Limits::default() }
+}
+
 /// One sandbox for all tests, without a cache.
 pub(crate) fn sandbox() -> Arc<Sandbox> {
     static SANDBOX: OnceLock<Arc<Sandbox>> = OnceLock::new();
@@ -74,8 +79,8 @@ pub(crate) fn sandbox() -> Arc<Sandbox> {
 }
 
 /// A loaded guest.
-pub(crate) fn program(handle: &str) -> Program {
-    sandbox().load(&guest(handle), tight()).unwrap()
+pub(crate) fn program(handle: &str, limits: Limits) -> Program {
+    sandbox().load(&guest(handle), limits).unwrap()
 }
 
 /// A generation that offers `methods` in the null namespace.
@@ -92,6 +97,6 @@ pub(crate) fn generation(name: &str, version: &str, methods: &[&str], program: P
 }
 
 /// A catalog of one guest, with method `m`.
-pub(crate) fn catalog(handle: &str) -> Catalog {
-    Catalog::default().with(generation("guest", "1.0", &["m"], program(handle))).unwrap()
+pub(crate) fn catalog(handle: &str, limits: Limits) -> Catalog {
+    Catalog::default().with(generation("guest", "1.0", &["m"], program(handle, limits))).unwrap()
 }

@@ -3,7 +3,6 @@
 /// The interfaces that a handler may import, without their version.
 pub(super) const OFFERED: [&str; 3] = ["nova:rpc/types", "nova:rpc/log", "nova:rpc/request-info"];
 
-#[expect(missing_docs, reason = "the documentation is in the WIT files")]
 mod generated {
     wasmtime::component::bindgen!({
         path: "../wit",

@@ -48,6 +48,8 @@ pub(super) fn engine(instances: u32) -> wasmtime::Result<Engine> {
         .max_core_instances_per_component(64)
         .max_memories_per_component(CORE_INSTANCES_PER_INSTANCE)
         .max_tables_per_component(CORE_INSTANCES_PER_INSTANCE)
+        .max_memories_per_module(CORE_INSTANCES_PER_INSTANCE)
+        .max_tables_per_module(CORE_INSTANCES_PER_INSTANCE)
         .max_component_instance_size(MAX_INSTANCE_METADATA)
         .max_core_instance_size(MAX_INSTANCE_METADATA)
         .max_memory_size(MAX_MEMORY)

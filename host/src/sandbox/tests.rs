@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     envelope::{Answer, Context, Text},
     settings::Bytes,
-    testing::{DESCRIBE, ECHO, LOOP, guest, guest_with, sandbox, tight},
+    testing::{DESCRIBE, ECHO, LOOP, guest, guest_with, program, sandbox, tight, wide},
 };
 
 fn invocation(arguments: &str) -> Invocation {
@@ -67,13 +67,13 @@ async fn an_endless_loop_in_describe_or_start_ends_as_well() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_busy_guest_leaves_its_thread_to_others() {
-    let component = guest(LOOP);
-    let busy = tokio::spawn(async move { run_with(&component, tight()).await });
+    let (endless, echo) = (program(LOOP, wide()), program(ECHO, tight()));
+    let busy = tokio::spawn(async move { endless.handle(invocation("{}")).await });
     tokio::task::yield_now().await;
     // On the only thread: this ends because the guest yields.
-    run(ECHO).await.unwrap();
+    echo.handle(invocation("{}")).await.unwrap();
     assert!(!busy.is_finished());
-    busy.await.unwrap().unwrap_err();
+    busy.abort();
 }
 
 #[tokio::test]

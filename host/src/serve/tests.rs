@@ -7,7 +7,7 @@ use crate::{
     catalog::Catalog,
     client::{Client, Error, Invocation},
     envelope::{Context, Text},
-    testing::{ECHO, LOOP, catalog},
+    testing::{ECHO, LOOP, catalog, tight, wide},
     transport::{Destination, Message, Subscription, memory::Broker},
 };
 
@@ -69,13 +69,13 @@ const LONG: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn a_call_is_answered() {
-    let service = Service::start(catalog(ECHO), 2, LONG).await;
+    let service = Service::start(catalog(ECHO, tight()), 2, LONG).await;
     assert_eq!(service.call("m").await.unwrap().get(), r#"{"a": 1}"#);
 }
 
 #[tokio::test]
 async fn every_failure_is_answered_and_acknowledged() {
-    let service = Service::start(catalog("(unreachable)"), 1, LONG).await;
+    let service = Service::start(catalog("(unreachable)", tight()), 1, LONG).await;
     for (method, class) in [("m", "HandlerTrapped"), ("nope", "NoSuchMethod"), ("m", "HandlerTrapped")] {
         match service.call(method).await {
             Err(Error::Remote(failure)) => assert_eq!(failure.class, class),
@@ -89,7 +89,7 @@ async fn every_failure_is_answered_and_acknowledged() {
 
 #[tokio::test]
 async fn a_message_that_cannot_be_decoded_disturbs_nobody() {
-    let service = Service::start(catalog(ECHO), 1, LONG).await;
+    let service = Service::start(catalog(ECHO, tight()), 1, LONG).await;
     for body in ["nonsense", "[]", r#"{"oslo.version": "3.0", "oslo.message": "{}"}"#] {
         let content_type = Some("application/json".to_owned());
         service.broker.inject(&topic(), &Message { body: body.into(), content_type, ..Message::default() });
@@ -99,7 +99,7 @@ async fn a_message_that_cannot_be_decoded_disturbs_nobody() {
 
 #[tokio::test]
 async fn no_more_requests_run_than_are_allowed() {
-    let service = Service::start(catalog(LOOP), 2, LONG).await;
+    let service = Service::start(catalog(LOOP, wide()), 2, LONG).await;
     for _ in 0..5 {
         service.client.cast(invocation("m"), LONG).await.unwrap();
     }
@@ -110,7 +110,7 @@ async fn no_more_requests_run_than_are_allowed() {
 
 #[tokio::test]
 async fn at_shutdown_what_is_in_flight_is_finished() {
-    let service = Service::start(catalog(LOOP), 1, LONG).await;
+    let service = Service::start(catalog(LOOP, tight()), 1, LONG).await;
     let call = service.call("m");
     let stop = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -125,7 +125,8 @@ async fn at_shutdown_what_is_in_flight_is_finished() {
 
 #[tokio::test]
 async fn what_is_not_finished_in_time_goes_back_and_another_server_runs_it() {
-    let service = Service::start(catalog(LOOP), 1, Duration::ZERO).await;
+    let service = Service::start(catalog(LOOP, wide()), 1, Duration::ZERO).await;
+    let other = catalog(ECHO, tight());
     let transport = Transport::Memory(service.broker.clone());
     let call = service.call("m");
     let swap = async {
@@ -135,7 +136,7 @@ async fn what_is_not_finished_in_time_goes_back_and_another_server_runs_it() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let config = Config { max_in_flight: 1, grace_period: LONG };
-        Service::serve(&transport, catalog(ECHO), config, &Shutdown::default()).await
+        Service::serve(&transport, other, config, &Shutdown::default()).await
     };
     let (answer, _other) = tokio::join!(call, swap);
     assert_eq!(answer.unwrap().get(), r#"{"a": 1}"#);
@@ -143,7 +144,7 @@ async fn what_is_not_finished_in_time_goes_back_and_another_server_runs_it() {
 
 #[tokio::test]
 async fn a_second_signal_ends_the_wait() {
-    let service = Service::start(catalog(LOOP), 1, LONG).await;
+    let service = Service::start(catalog(LOOP, wide()), 1, LONG).await;
     service.client.cast(invocation("m"), LONG).await.unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
     service.shutdown.stop.cancel();
@@ -154,7 +155,7 @@ async fn a_second_signal_ends_the_wait() {
 
 #[tokio::test]
 async fn the_same_request_sent_twice_runs_once() {
-    let service = Service::start(catalog(ECHO), 4, LONG).await;
+    let service = Service::start(catalog(ECHO, tight()), 4, LONG).await;
     let transport = Transport::Memory(service.broker.clone());
     let mut replies = transport.listen_for_replies("reply_test").await.unwrap();
     let body = json!({
@@ -174,7 +175,7 @@ async fn the_same_request_sent_twice_runs_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_reply_queue_holds_nobody_up_and_is_answered_when_it_is_back() {
-    let service = Service::start(catalog(ECHO), 1, LONG).await;
+    let service = Service::start(catalog(ECHO, tight()), 1, LONG).await;
     let body = json!({
         "method": "m", "args": {}, "_msg_id": "late", "_reply_q": "reply_gone", "_timeout": null,
     });

@@ -1,11 +1,16 @@
 //! The settings of `[rabbit]`, by the names that oslo.messaging gives them in `[oslo_messaging_rabbit]`.
 //!
-//! Before it: the configuration file fills [`Config`], the query of the transport URL overrides it
-//! ([`Config::apply`]). After it: [`super::Client`].
+//! Before it: [`crate::config`], which sets the query of the transport URL over the file. After it: [`super::Client`].
 
 use std::time::Duration;
 
-use crate::transport::topology::Options;
+use crate::{
+    settings::{Setting, Settings},
+    transport::topology::Options,
+};
+
+/// The longest duration that an option takes: AMQP's heartbeat has 16 bits, and RabbitMQ's `x-expires` in milliseconds 32.
+const MAX_SECONDS: f64 = 65_535.0;
 
 /// `heartbeat_timeout_threshold`, as in oslo.messaging.
 pub const DEFAULT_HEARTBEAT_TIMEOUT_THRESHOLD: Duration = Duration::from_secs(60);
@@ -42,28 +47,9 @@ pub struct Config {
     pub rabbit_interval_max: Duration,
     /// The longest wait between the loss of a connection and the first round; random as well.
     pub kombu_reconnect_delay: Duration,
-    /// How long one host may take to accept, shake hands and answer declarations. A node that is stopped accepts and
+    /// How long one host may take to accept and shake hands. A node that is stopped accepts and
     /// then says nothing.
     pub connect_timeout: Duration,
-}
-
-/// An option in the query of a transport URL that cannot be applied.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OptionError {
-    /// No such option.
-    #[error("no option `{0}` in the transport URL; `[rabbit]` has the same ones")]
-    Unknown(String),
-    /// One that oslo.messaging has and we do not.
-    #[error("option `{0}` of oslo.messaging is not supported; take it out of the transport URL")]
-    Unsupported(String),
-    /// A value that its option does not take.
-    #[error("option `{name}` in the transport URL must be {expected}")]
-    Value {
-        /// The option.
-        name: String,
-        /// What it takes.
-        expected: &'static str,
-    },
 }
 
 /// Options that oslo.messaging knows. To ignore one silently would be worse than to refuse it: nobody wants TLS to be
@@ -109,96 +95,103 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Overrides settings with the options of a transport URL.
-    ///
-    /// # Errors
-    ///
-    /// The first option that does not exist or whose value does not fit. Those before it are applied.
-    pub fn apply(&mut self, options: &[(String, String)]) -> Result<(), OptionError> {
-        options.iter().try_for_each(|(name, value)| self.set(name, value))
-    }
-
-    /// Sets one option by its name, as text in oslo.messaging's notation: durations are seconds.
-    ///
-    /// # Errors
-    ///
-    /// An option that does not exist, or a value that does not fit.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<(), OptionError> {
-        let declare = &mut self.declare;
-        let fits = match name {
-            "amqp_durable_queues" => flag(&mut declare.amqp_durable_queues, value),
-            "amqp_auto_delete" => flag(&mut declare.amqp_auto_delete, value),
-            "rabbit_quorum_queue" => flag(&mut declare.rabbit_quorum_queue, value),
-            "rabbit_transient_quorum_queue" => flag(&mut declare.rabbit_transient_quorum_queue, value),
-            "rabbit_quorum_delivery_limit" => number(&mut declare.rabbit_quorum_delivery_limit, value),
-            "rabbit_quorum_max_memory_length" => number(&mut declare.rabbit_quorum_max_memory_length, value),
-            "rabbit_quorum_max_memory_bytes" => number(&mut declare.rabbit_quorum_max_memory_bytes, value),
-            "rabbit_ha_queues" => flag(&mut declare.rabbit_ha_queues, value),
-            "rabbit_transient_queues_ttl" => seconds(&mut declare.rabbit_transient_queues_ttl, value),
-            "heartbeat_timeout_threshold" => seconds(&mut self.heartbeat_timeout_threshold, value),
-            "rabbit_retry_interval" => seconds(&mut self.rabbit_retry_interval, value),
-            "rabbit_retry_backoff" => seconds(&mut self.rabbit_retry_backoff, value),
-            "rabbit_interval_max" => seconds(&mut self.rabbit_interval_max, value),
-            "kombu_reconnect_delay" => fraction(&mut self.kombu_reconnect_delay, value),
-            "connect_timeout" => fraction(&mut self.connect_timeout, value),
-            name if UNSUPPORTED.contains(&name) => return Err(OptionError::Unsupported(name.to_owned())),
-            name => return Err(OptionError::Unknown(name.to_owned())),
+    /// Takes the section `rabbit`, in which the transport URL's query has been set over the file.
+    #[must_use]
+    pub fn read(settings: &mut Settings) -> Self {
+        let Self {
+            declare,
+            heartbeat_timeout_threshold,
+            rabbit_retry_interval,
+            rabbit_retry_backoff,
+            rabbit_interval_max,
+            kombu_reconnect_delay,
+            connect_timeout,
+        } = Self::default();
+        let declare = Options {
+            amqp_durable_queues: settings.take("rabbit.amqp_durable_queues", declare.amqp_durable_queues),
+            amqp_auto_delete: settings.take("rabbit.amqp_auto_delete", declare.amqp_auto_delete),
+            rabbit_quorum_queue: settings.take("rabbit.rabbit_quorum_queue", declare.rabbit_quorum_queue),
+            rabbit_transient_quorum_queue: settings
+                .take("rabbit.rabbit_transient_quorum_queue", declare.rabbit_transient_quorum_queue),
+            rabbit_quorum_delivery_limit: settings
+                .take("rabbit.rabbit_quorum_delivery_limit", declare.rabbit_quorum_delivery_limit),
+            rabbit_quorum_max_memory_length: settings
+                .take("rabbit.rabbit_quorum_max_memory_length", declare.rabbit_quorum_max_memory_length),
+            rabbit_quorum_max_memory_bytes: settings
+                .take("rabbit.rabbit_quorum_max_memory_bytes", declare.rabbit_quorum_max_memory_bytes),
+            rabbit_ha_queues: settings.take("rabbit.rabbit_ha_queues", declare.rabbit_ha_queues),
+            rabbit_transient_queues_ttl: seconds(
+                settings,
+                "rabbit.rabbit_transient_queues_ttl",
+                declare.rabbit_transient_queues_ttl,
+            ),
         };
-        fits.map_err(|expected| OptionError::Value { name: name.to_owned(), expected })
+        if let Some(conflict) = declare.conflict() {
+            settings.problem("rabbit", conflict);
+        }
+        let config = Self {
+            declare,
+            heartbeat_timeout_threshold: seconds(
+                settings,
+                "rabbit.heartbeat_timeout_threshold",
+                heartbeat_timeout_threshold,
+            ),
+            rabbit_retry_interval: seconds(settings, "rabbit.rabbit_retry_interval", rabbit_retry_interval),
+            rabbit_retry_backoff: seconds(settings, "rabbit.rabbit_retry_backoff", rabbit_retry_backoff),
+            rabbit_interval_max: seconds(settings, "rabbit.rabbit_interval_max", rabbit_interval_max),
+            kombu_reconnect_delay: seconds(settings, "rabbit.kombu_reconnect_delay", kombu_reconnect_delay),
+            connect_timeout: seconds(settings, "rabbit.connect_timeout", connect_timeout),
+        };
+        for option in UNSUPPORTED {
+            settings.refuse(&format!("rabbit.{option}"), "an option of oslo.messaging that is not supported; take it out");
+        }
+        config
     }
 }
 
-/// Reads a boolean in the notations that oslo.config takes.
-fn flag(setting: &mut bool, value: &str) -> Result<(), &'static str> {
-    *setting = match value.to_ascii_lowercase().as_str() {
-        "true" | "1" | "on" | "yes" => true,
-        "false" | "0" | "off" | "no" => false,
-        _ => return Err("true or false"),
-    };
-    Ok(())
+/// Takes a duration in oslo.messaging's notation, a number of seconds.
+fn seconds(settings: &mut Settings, key: &str, default: Duration) -> Duration {
+    settings.take(key, Seconds(default)).0
 }
 
-fn number(setting: &mut u32, value: &str) -> Result<(), &'static str> {
-    *setting = value.parse().map_err(|_| "a whole number from 0 to 4294967295")?;
-    Ok(())
-}
+/// A number of seconds, which may have a fraction.
+struct Seconds(Duration);
 
-fn seconds(setting: &mut Duration, value: &str) -> Result<(), &'static str> {
-    let mut seconds = 0;
-    number(&mut seconds, value).map_err(|_| "a whole number of seconds")?;
-    *setting = Duration::from_secs(seconds.into());
-    Ok(())
-}
-
-fn fraction(setting: &mut Duration, value: &str) -> Result<(), &'static str> {
-    let seconds: f64 = value.parse().map_err(|_| "a number of seconds")?;
-    *setting = Duration::try_from_secs_f64(seconds).map_err(|_| "a number of seconds")?;
-    Ok(())
+impl Setting for Seconds {
+    fn parse(text: &str) -> Result<Self, String> {
+        let expected = || format!("{text:?} is not a number of seconds from 0 to {MAX_SECONDS}");
+        let seconds: f64 = text.trim().parse().map_err(|_| expected())?;
+        if !(0.0..=MAX_SECONDS).contains(&seconds) {
+            return Err(expected());
+        }
+        Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| expected())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn applied(name: &str, value: &str) -> Result<Config, OptionError> {
-        let mut config = Config::default();
-        config.apply(&[(name.to_owned(), value.to_owned())]).map(|()| config)
+    fn read(options: &[(&str, &str)]) -> Result<Config, String> {
+        let mut settings = Settings::default();
+        for (name, value) in options {
+            settings.set(&format!("rabbit.{name}"), *value);
+        }
+        let config = Config::read(&mut settings);
+        settings.finish().map(|_| config).map_err(|problems| problems.to_string())
     }
 
     #[test]
-    fn every_option_of_the_url_reaches_its_field() {
-        for flag in ["true", "TRUE", "1", "on", "yes"] {
-            assert!(applied("rabbit_quorum_queue", flag).unwrap().declare.rabbit_quorum_queue, "{flag}");
-        }
+    fn every_option_reaches_its_field() {
         let all = [
             ("amqp_durable_queues", "true"),
-            ("amqp_auto_delete", "true"),
-            ("rabbit_quorum_queue", "true"),
-            ("rabbit_transient_quorum_queue", "true"),
+            ("amqp_auto_delete", "on"),
+            ("rabbit_quorum_queue", "True"),
+            ("rabbit_transient_quorum_queue", "1"),
             ("rabbit_quorum_delivery_limit", "1"),
             ("rabbit_quorum_max_memory_length", "2"),
             ("rabbit_quorum_max_memory_bytes", "3"),
-            ("rabbit_ha_queues", "true"),
+            ("rabbit_ha_queues", "yes"),
             ("rabbit_transient_queues_ttl", "4"),
             ("heartbeat_timeout_threshold", "5"),
             ("rabbit_retry_interval", "6"),
@@ -207,29 +200,25 @@ mod tests {
             ("kombu_reconnect_delay", "0.5"),
             ("connect_timeout", "9"),
         ];
-        let mut config = Config::default();
-        for (name, value) in all {
-            let before = config.clone();
-            config.set(name, value).unwrap();
-            assert_ne!(config, before, "{name}");
+        for option in all {
+            assert_ne!(read(&[option]).unwrap(), Config::default(), "{option:?}");
         }
+        let config = read(&[("kombu_reconnect_delay", "0.5"), ("rabbit_transient_queues_ttl", "4")]).unwrap();
         assert_eq!(config.kombu_reconnect_delay, Duration::from_millis(500));
         assert_eq!(config.declare.rabbit_transient_queues_ttl, Duration::from_secs(4));
     }
 
     #[test]
     fn what_does_not_exist_or_does_not_fit_is_an_error_that_names_it() {
-        for (name, value, message) in [
+        for (options, message) in [
             // The plural is the typing mistake that oslo.messaging ignores.
-            ("rabbit_quorum_queues", "true", "no option `rabbit_quorum_queues`"),
-            ("ssl", "true", "option `ssl` of oslo.messaging is not supported"),
-            ("rabbit_quorum_queue", "", "`rabbit_quorum_queue` in the transport URL must be true or false"),
-            ("rabbit_retry_interval", "-1", "must be a whole number of seconds"),
-            ("heartbeat_timeout_threshold", "1.5", "must be a whole number of seconds"),
-            ("connect_timeout", "nan", "must be a number of seconds"),
-            ("kombu_reconnect_delay", "-1", "must be a number of seconds"),
+            (vec![("rabbit_quorum_queues", "true")], "did you mean rabbit.rabbit_quorum_queue?"),
+            (vec![("ssl", "true")], "rabbit.ssl: an option of oslo.messaging that is not supported"),
+            (vec![("rabbit_retry_interval", "-1")], "not a number of seconds"),
+            (vec![("connect_timeout", "nan")], "not a number of seconds"),
+            (vec![("amqp_auto_delete", "true"), ("rabbit_quorum_queue", "true")], "exclude each other"),
         ] {
-            let error = applied(name, value).unwrap_err().to_string();
+            let error = read(&options).unwrap_err();
             assert!(error.contains(message), "{error}");
         }
     }

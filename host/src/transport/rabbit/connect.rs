@@ -6,6 +6,7 @@
 use std::{
     fmt,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use super::{
@@ -17,6 +18,10 @@ use crate::transport::{
     Error,
     url::{Address, Host},
 };
+
+/// How long declarations may take: a quorum queue's takes seconds on a busy cluster, and to give up would only have it
+/// begin again. A connection that is silent is lost by its heartbeat before.
+const PREPARE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a client connects to, and how.
 #[derive(Debug)]
@@ -100,25 +105,14 @@ impl Connector {
             let mut refusal = None;
             for _ in &self.address.hosts {
                 let Some(host) = self.next_host() else { continue };
-                let attempt = async {
-                    let link = Link::open(host, &self.address.virtual_host, &self.config).await?;
-                    self.has_connected.store(true, Ordering::Relaxed);
-                    purpose.prepare(link).await
-                };
-                match tokio::time::timeout(self.config.connect_timeout, attempt).await {
-                    Ok(Ok(ready)) => {
+                match self.attempt(host, purpose).await {
+                    Ok(ready) => {
                         tracing::info!(broker = %host, ?role, "connected to RabbitMQ");
                         return Ok(ready);
                     }
-                    Ok(Err(error @ Error::Refused { .. })) if patience == Patience::UntilRefused => {
-                        refusal = Some(error);
-                    }
-                    Ok(Err(error @ Error::Refused { .. })) => tracing::error!(?role, "{error}; trying again"),
-                    Ok(Err(error)) => tracing::warn!(?role, "{error}"),
-                    Err(_) => {
-                        let seconds = self.config.connect_timeout.as_secs_f64();
-                        tracing::warn!(?role, "cannot reach {host}: no answer within {seconds} s");
-                    }
+                    Err(error @ Error::Refused { .. }) if patience == Patience::UntilRefused => refusal = Some(error),
+                    Err(error @ Error::Refused { .. }) => tracing::error!(?role, "{error}; trying again"),
+                    Err(error) => tracing::warn!(?role, "{error}"),
                 }
             }
             if let Some(refusal) = refusal {
@@ -128,6 +122,20 @@ impl Connector {
             tracing::debug!(?role, wait_ms = wait.as_millis(), "no host of RabbitMQ answered; waiting");
             tokio::time::sleep(wait).await;
         }
+    }
+
+    /// Connects to one host and makes it ready.
+    async fn attempt<P: Purpose>(&self, host: &Host, purpose: &P) -> Result<P::Ready, Error> {
+        let silent = |limit: Duration| {
+            let reason = format!("no answer within {} s", limit.as_secs_f64());
+            Error::Unreachable { broker: host.to_string(), reason }
+        };
+        let limit = self.config.connect_timeout;
+        let open = Link::open(host, &self.address.virtual_host, &self.config);
+        let link = tokio::time::timeout(limit, open).await.map_err(|_| silent(limit))??;
+        self.has_connected.store(true, Ordering::Relaxed);
+        let prepare = purpose.prepare(link);
+        tokio::time::timeout(PREPARE_TIMEOUT, prepare).await.map_err(|_| silent(PREPARE_TIMEOUT))?
     }
 
     fn next_host(&self) -> Option<&Host> {
