@@ -71,7 +71,8 @@ write_configuration() {
 # Runs a command in a session of its own, so that a terminal's Ctrl-C reaches only this script, which stops it in order;
 # with a clean environment, so that the user's Erlang and RabbitMQ settings do not matter; without our pipes.
 run_apart() {
-    setsid env -i PATH="$PATH" HOME="$home" LANG=C.UTF-8 ERL_EPMD_PORT="$epmd_port" "$@" </dev/null >>"$home/log" 2>&1 &
+    setsid env -i PATH="$PATH" HOME="$home" LANG=C.UTF-8 ERL_EPMD_PORT="$epmd_port" ERL_CRASH_DUMP_SECONDS=0 "$@" \
+        </dev/null >>"$home/log" 2>&1 &
 }
 
 # Starts the port mapper. Without one the node forks its own, which outlives it and listens on every interface.
@@ -88,9 +89,11 @@ start_epmd() {
 # Starts the node and waits until it takes connections. False where it gives up, such as when a port is taken.
 start_node() {
     : >"$home/log"
-    # "Under systemd" makes the script become the node instead of its parent: our pid is the node's.
+    # "Under systemd" makes the script become the node instead of its parent: our pid is the node's. An address in the
+    # node's name asks no resolver; a small container knows not even localhost.
     run_apart RUNNING_UNDER_SYSTEMD=true \
-        RABBITMQ_NODENAME="nova-host-$$@localhost" \
+        RABBITMQ_NODENAME="nova-host-$$@127.0.0.1" \
+        RABBITMQ_USE_LONGNAME=true \
         RABBITMQ_CONF_ENV_FILE=/dev/null \
         RABBITMQ_CONFIG_FILE="$home/rabbitmq.conf" \
         RABBITMQ_ENABLED_PLUGINS_FILE="$home/plugins" \

@@ -86,7 +86,7 @@ impl Cli {
 }
 
 impl Options {
-    /// Reads the configuration; `overrides` are the subcommand's own.
+    /// Reads the configuration; `overrides` are the subcommand's own, over which the command line's win.
     fn load(&self, overrides: &[(&str, &str)]) -> Result<Config, Failed> {
         let mut all: Vec<(String, String)> = Vec::new();
         let mut set = |key: &str, value: String| all.push((key.to_owned(), value));

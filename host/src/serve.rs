@@ -166,7 +166,7 @@ impl Corridor {
         let started = tokio::time::Instant::now();
         let reply_to = request.reply_to.clone();
         let verdict = verdict(dispatch(&self.catalog.get(), request).await);
-        log(&verdict, started.elapsed());
+        log(&verdict, reply_to.is_some(), started.elapsed());
         let answered = match &reply_to {
             Some(reply_to) => answer(&self.transport, reply_to, &verdict.answer).await,
             None => Answered::Yes,
@@ -209,7 +209,8 @@ async fn settle(settlement: Settlement, disposition: Disposition) {
 fn span(request: &Request) -> tracing::Span {
     let text = |name: &str| request.context.get_str(name).map(|text| text.chars().take(64).collect::<String>());
     let short = |text: &dyn std::fmt::Display| text.to_string().chars().take(64).collect::<String>();
-    tracing::info_span!(
+    // At the level of errors, so that no filter takes it from a line that is logged.
+    tracing::error_span!(
         "request",
         method = short(&request.method),
         version = request.version.text().map(|text| short(&text)),
@@ -220,9 +221,11 @@ fn span(request: &Request) -> tracing::Span {
     )
 }
 
-fn log(verdict: &Verdict, took: Duration) {
+fn log(verdict: &Verdict, answered: bool, took: Duration) {
     let (outcome, failure) = (verdict.name, verdict.answer.failure().map(tracing::field::display));
-    match verdict.level {
+    // The failure of a cast is told nowhere else. (Levels are less, the more urgent they are.)
+    let level = if failure.is_some() && !answered { verdict.level.min(Level::WARN) } else { verdict.level };
+    match level {
         Level::ERROR => tracing::error!(outcome, ?took, failure, "handled"),
         Level::WARN => tracing::warn!(outcome, ?took, failure, "handled"),
         Level::INFO => tracing::info!(outcome, ?took, failure, "handled"),

@@ -14,8 +14,11 @@ use crate::{
     transport::{Destination, Transport, Url},
 };
 
-/// What a request is logged at while there is nothing to report.
-const QUIET: (&str, &str) = ("log", "warn");
+/// What a service in this process logs of a call: its failure is printed anyway.
+const QUIET_CALL: &str = "warn,nova_host::serve=off";
+
+/// And of a cast, whose failure nobody else tells.
+const QUIET_CAST: &str = "warn";
 
 #[derive(Debug, clap::Args)]
 struct What {
@@ -62,7 +65,7 @@ pub(super) struct Cast {
 
 impl Call {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
-        let session = Session::start(options).await?;
+        let session = Session::start(options, QUIET_CALL).await?;
         let destination = self.what.destination(&session.config)?;
         let timeout = self.what.timeout;
         let called = match self.what.invocation(destination) {
@@ -92,7 +95,7 @@ enum Ended {
 
 impl Cast {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
-        let session = Session::start(options).await?;
+        let session = Session::start(options, QUIET_CAST).await?;
         let destination = match self.fanout {
             true => Destination::Fanout { topic: topic(&session.config)?.to_owned() },
             false => self.what.destination(&session.config)?,
@@ -150,9 +153,8 @@ struct Session {
 }
 
 impl Session {
-    async fn start(options: &Options) -> anyhow::Result<Self> {
-        let quiet: &[_] = if options.log.is_some() { &[] } else { &[QUIET] };
-        let config = options.load(quiet)?;
+    async fn start(options: &Options, log: &str) -> anyhow::Result<Self> {
+        let config = options.load(&[("log", log)])?;
         telemetry::start(&config.log, options.json)?;
         let transport = Transport::new(config.transport_url.clone(), config.rabbit.clone());
         let host = match config.transport_url {

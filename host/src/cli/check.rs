@@ -9,8 +9,7 @@ use crate::{
 };
 
 pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
-    let quiet: &[_] = if options.log.is_some() { &[] } else { &[("log", "off")] };
-    let config = options.load(quiet)?;
+    let config = options.load(&[("log", "off")])?;
     telemetry::start(&config.log, options.json)?;
     let handlers = host::handlers(&config).await.map_err(Failed::from)?;
     let generations = handlers.catalog.generations();

@@ -16,8 +16,7 @@ pub(super) struct Inspect {
 
 impl Inspect {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
-        let quiet: &[_] = if options.log.is_some() { &[] } else { &[("log", "warn")] };
-        let config = options.load(quiet)?;
+        let config = options.load(&[("log", "warn")])?;
         telemetry::start(&config.log, options.json)?;
         let sandbox = host::sandbox(&config).map_err(Failed::from)?;
         let inspection = load::inspect(&self.file, &sandbox, &config.limits)

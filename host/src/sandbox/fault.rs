@@ -117,6 +117,7 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
         let mut named = false;
         for symbol in frame.symbols().iter().rev() {
             let Some(name) = symbol.name() else { continue };
+            let name = format!("{:#}", rustc_demangle::demangle(name));
             named = true;
             let place = symbol.file().map(|file| {
                 // The path is of the machine that built the component; its end says enough.
@@ -128,7 +129,7 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
         if !named {
             let name = frame.func_name().map_or_else(
                 || format!("function {}", frame.func_index()),
-                |name| rustc_demangle::demangle(name).to_string(),
+                |name| format!("{:#}", rustc_demangle::demangle(name)),
             );
             frames.push(format!("at {name}"));
         }

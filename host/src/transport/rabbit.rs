@@ -8,12 +8,14 @@
 //! something breaks. lapin's own recovery stays off: it knows nothing of several hosts, jitter or refusals.
 
 mod backoff;
+mod channels;
 mod config;
 mod connect;
 mod consume;
 mod declare;
 mod failure;
 mod link;
+mod message;
 mod outbox;
 mod publish;
 mod returned;

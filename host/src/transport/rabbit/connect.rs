@@ -151,3 +151,68 @@ impl fmt::Display for Connector {
         self.address.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read, net::TcpListener};
+
+    use super::*;
+    use crate::transport::url::Url;
+
+    /// Is content with any connection.
+    struct Anything;
+
+    impl Purpose for Anything {
+        type Ready = ();
+
+        const ROLE: Role = Role::Publishing;
+
+        async fn prepare(&self, link: Link) -> Result<(), Error> {
+            drop(link);
+            Ok(())
+        }
+    }
+
+    fn connector(url: &str) -> Connector {
+        let Ok(Url::Rabbit(address)) = Url::parse(url) else { panic!("{url}") };
+        Connector::new(address, Config { connect_timeout: Duration::from_millis(100), ..Config::default() })
+    }
+
+    #[test]
+    fn a_round_is_every_host_once_in_an_order_of_its_own() {
+        let orders: std::collections::BTreeSet<Vec<u16>> = (0..200)
+            .map(|_| {
+                let connector = connector("rabbit://h:1,h:2,h:3");
+                let next = || connector.next_host().unwrap().port;
+                let (first, second) = ([next(), next(), next()], [next(), next(), next()]);
+                assert_eq!(first, second);
+                first.to_vec()
+            })
+            .collect();
+        assert_eq!(orders.len(), 6);
+    }
+
+    #[tokio::test]
+    async fn a_host_that_accepts_and_stays_silent_is_given_up_and_hung_up_on() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connector = connector(&format!("rabbit://{}", listener.local_addr().unwrap()));
+        let silent_host = std::thread::spawn(move || {
+            let mut heard = Vec::new();
+            listener.accept().unwrap().0.read_to_end(&mut heard).unwrap();
+            heard
+        });
+        let attempt = connector.attempt(connector.next_host().unwrap(), &Anything).await;
+        assert!(attempt.unwrap_err().to_string().ends_with("no answer within 0.1 s"));
+        // lapin's greeting, and then the end.
+        assert_eq!(silent_host.join().unwrap(), b"AMQP\0\0\x09\x01");
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_unreachable() {
+        // A port that was free a moment ago.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let connector = connector(&format!("rabbit://nova:secret@{address}"));
+        let error = connector.attempt(connector.next_host().unwrap(), &Anything).await.unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot reach {address}: ")), "{error}");
+    }
+}

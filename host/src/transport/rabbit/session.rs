@@ -134,12 +134,13 @@ impl Session {
         }
     }
 
-    /// Deletes our own queues and closes the connection; the broker takes back what is unsettled.
+    /// Deletes our own queues and closes the connection, in `limit`; the broker takes back what is unsettled.
     pub(super) async fn close(self, own_queues: &[String], limit: Duration) {
-        if !matches!(tokio::time::timeout(limit, delete(&self.channel, own_queues)).await, Ok(Ok(()))) {
+        let deleted = tokio::time::timeout(limit, delete(&self.channel, own_queues)).await;
+        if !matches!(deleted, Ok(Ok(()))) {
             tracing::info!(broker = self.broker(), "own queues stay until they expire: the connection is lost");
+            return;
         }
-        tokio::time::timeout(limit, self.channel.close(200, "OK".into())).await.ok();
         self.link.close(limit).await;
     }
 

@@ -1,0 +1,113 @@
+//! One message: its properties, and what its confirmation or its channel's end means.
+//!
+//! Before it: [`super::outbox`] has a channel for it. After it: the broker.
+
+use lapin::{BasicProperties, Channel, Confirmation, options::BasicPublishOptions, types::FieldTable};
+
+use super::{declare, failure, publish::Job};
+use crate::transport::{Publication, Routing};
+
+/// AMQP's `delivery-mode` for messages that survive a restart where their queue does; the reference's for all.
+const PERSISTENT: u8 = 2;
+
+/// RabbitMQ's longest `expiration`, in milliseconds; more closes the channel.
+const MAX_EXPIRATION: u128 = u32::MAX as u128;
+
+/// Sends a message. Its number is taken when this is first polled, and its frames are queued in the same step.
+pub(super) async fn send(channel: Channel, job: Job) -> (Job, lapin::Result<Confirmation>) {
+    let mandatory = job.publication.routing == Routing::Mandatory;
+    let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
+    let (exchange, key) = match (declare::short(job.route.exchange_name()), declare::short(&job.route.key)) {
+        (Ok(exchange), Ok(key)) => (exchange, key),
+        // Checked before; the broker would say the same.
+        (Err(_), _) | (_, Err(_)) => return (job, Ok(Confirmation::Ack(None))),
+    };
+    let body = &job.publication.body;
+    let confirmation = match channel.basic_publish(exchange, key, options, body, properties(&job.publication)).await {
+        Ok(confirmation) => confirmation.await,
+        Err(error) => Err(error),
+    };
+    (job, confirmation)
+}
+
+/// The properties of every message, exactly the reference's.
+fn properties(publication: &Publication) -> BasicProperties {
+    let properties = BasicProperties::default()
+        .with_content_type("application/json".into())
+        .with_content_encoding("utf-8".into())
+        // Empty, but there.
+        .with_headers(FieldTable::default())
+        .with_delivery_mode(PERSISTENT)
+        .with_priority(0);
+    match publication.expiration {
+        Some(expiration) => properties.with_expiration(expiration.as_millis().min(MAX_EXPIRATION).to_string().into()),
+        None => properties,
+    }
+}
+
+/// Why the broker closed the channel, where it was for this message: to send that again would be to lose the next
+/// channel too, and every other message with it.
+pub(super) fn blame(body_length: usize, exchange: &str, error: &lapin::Error) -> Option<String> {
+    if !failure::is_of_channel(error) {
+        return None;
+    }
+    let text = failure::text(error);
+    if text.starts_with("ACCESS_REFUSED") && text.contains(&format!("exchange '{exchange}' ")) {
+        Some(format!("{text}; give the user permission to write to it"))
+    } else if text.contains(&format!("message size {} ", body_length)) {
+        Some(format!("{text}; raise the broker's max_message_size"))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use lapin::{ErrorKind, protocol::AMQPError};
+
+    use super::*;
+    use crate::transport::Destination;
+
+    fn publication(expiration: Option<Duration>) -> Publication {
+        let destination = Destination::Queue("reply".to_owned());
+        Publication { destination, routing: Routing::Mandatory, expiration, body: b"{}".to_vec() }
+    }
+
+    fn broker_says(code: u16, text: &str) -> lapin::Error {
+        ErrorKind::ProtocolError(AMQPError::from_id(code, text.into()).unwrap()).into()
+    }
+
+    #[test]
+    fn properties_are_the_references_and_no_others() {
+        let expected = BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_content_encoding("utf-8".into())
+            .with_headers(FieldTable::default())
+            .with_delivery_mode(2)
+            .with_priority(0);
+        assert_eq!(properties(&publication(None)), expected);
+        let sixty_seconds = expected.with_expiration("60000".into());
+        assert_eq!(properties(&publication(Some(Duration::from_secs(60)))), sixty_seconds);
+    }
+
+    #[test]
+    fn an_expiration_stays_within_what_the_broker_takes() {
+        let properties = properties(&publication(Some(Duration::MAX)));
+        assert_eq!(properties.expiration().as_ref().map(ToString::to_string).as_deref(), Some("4294967295"));
+    }
+
+    #[test]
+    fn only_the_message_that_ended_a_channel_is_blamed() {
+        let forbidden =
+            broker_says(403, "ACCESS_REFUSED - access to exchange 'nova' in vhost '/' refused for user 'u'");
+        assert!(blame(2, "nova", &forbidden).unwrap().contains("permission"));
+        assert_eq!(blame(2, "nov", &forbidden), None);
+        let large = "PRECONDITION_FAILED - message size 140 is larger than configured max size 128";
+        assert!(blame(140, "", &broker_says(406, large)).unwrap().contains("max_message_size"));
+        assert_eq!(blame(14, "", &broker_says(406, large)), None);
+        assert_eq!(blame(2, "nova", &broker_says(404, "NOT_FOUND - no exchange 'nova' in vhost '/'")), None);
+        assert_eq!(blame(140, "", &broker_says(320, "CONNECTION_FORCED - message size 140 ")), None);
+    }
+}
