@@ -14,7 +14,6 @@
 mod harness;
 mod tidy;
 
-// mod cli;
-// mod memory;
-// mod oslo;
-// mod rabbit;
+mod cli;
+mod oslo;
+mod rabbit;

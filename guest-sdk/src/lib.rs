@@ -71,6 +71,16 @@
 //!
 //! A panic ends the instance, never the host. The caller is told what it said, so keep secrets out of it.
 
+/// The first handler of the README, which is a test here.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
+/// And what the guide says.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/handlers.md")]
+struct Guide;
+
 mod handler;
 
 mod call;

@@ -224,6 +224,15 @@ mod tests {
     }
 
     #[test]
+    fn the_readmes_table_has_every_setting_and_no_other() {
+        let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+        let table = readme.split("| setting | default | meaning |").nth(1).unwrap().split("\n\n").next().unwrap();
+        let rows = table.lines().filter_map(|row| row.strip_prefix("| `")?.split('`').next());
+        let documented: BTreeSet<String> = rows.map(str::to_owned).collect();
+        assert_eq!(documented, Config::read(Settings::default()).unwrap().1);
+    }
+
+    #[test]
     fn mistakes_of_all_stages_are_reported_at_once() {
         let problems = read(
             "transport_url = \"amqp://x\"\nmax_in_flight = 0\n[rabbit]\nrabbit_quorum_queues = true\n[limits]\nmemory = \"1\"",

@@ -123,3 +123,6 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str, part: &'static str) -> Result<T,
 fn shorten(text: &str) -> String {
     text.chars().take(100).collect()
 }
+
+#[cfg(test)]
+mod golden_tests;

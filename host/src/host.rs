@@ -105,6 +105,17 @@ impl Host {
         Ok(Self { shutdown, task: AbortOnDropHandle::new(tokio::spawn(task)) })
     }
 
+    /// Waits for the service to end by itself, which it does only by a fault of ours.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn ended(&mut self) {
+        if let Err(error) = (&mut self.task).await {
+            tracing::error!(%error, "the service ended unexpectedly");
+        }
+    }
+
     /// Ends the service: takes nothing more, finishes what is in flight within the grace period or until `now`.
     pub async fn stop(self, now: impl Future<Output = ()>) {
         self.shutdown.stop.cancel();

@@ -174,8 +174,10 @@ impl Corridor {
         match answered {
             Answered::Yes => {}
             Answered::QueueMissing(rest) => self.answer_late(rest),
-            // The broker delivers the request again once it is back, and it runs again.
-            Answered::No => return,
+            // It would be refused again: there is nothing to run again for.
+            Answered::Refused => {}
+            // Whoever is connected better runs it again. It counts as not run: the claim is dropped.
+            Answered::Unreachable => return settle(settlement, Disposition::Requeue).await,
         }
         settle(settlement, verdict.disposition).await;
         if let Some(claim) = claim {

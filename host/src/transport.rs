@@ -207,7 +207,7 @@ impl Transport {
         Ok(Deliveries { receiver, source })
     }
 
-    /// Declares a reply queue of our own and starts consuming it, without bound on what is unsettled.
+    /// Declares a reply queue of our own and starts consuming it; replies are settled as they arrive.
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::{PATIENCE, Scratch, nova_host, process};
 
 /// What the log says when the host consumes.
-const READY: &str = "ready";
+const READY: &str = "serving";
 
 /// A running host. Dropped, it is asked to end, and killed if it does not.
 #[derive(Debug)]

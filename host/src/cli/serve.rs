@@ -18,11 +18,14 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let handlers = host::handlers(&config).await.map_err(Failed::from)?;
     let transport = Transport::new(config.transport_url.clone(), config.rabbit.clone());
-    let host = tokio::select! {
+    let mut host = tokio::select! {
         host = Host::start(&config, transport.clone(), handlers.catalog) => host.map_err(Failed::from)?,
         () = signals.next() => return Ok(()),
     };
-    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        () = host.ended() => anyhow::bail!("the service ended by itself"),
+    }
     host.stop(signals.next()).await;
     transport.close().await;
     tracing::info!("stopped");

@@ -54,7 +54,9 @@ impl Failure {
             (Some(module), Some(class)) => (module, class),
             _ => (module, class),
         };
-        let full_name = if module == BUILTINS { class.to_owned() } else { format!("{module}.{class}") };
+        // Python's tracebacks leave these two modules out.
+        let plain = module == BUILTINS || module == "__main__";
+        let full_name = if plain { class.to_owned() } else { format!("{module}.{class}") };
         let traceback =
             vec!["Traceback (most recent call last):\n".to_owned(), format!("{full_name}: {message}\n")];
         Self { class: class.to_owned(), module: module.to_owned(), message, traceback, args, kwargs }

@@ -22,8 +22,10 @@ pub(super) enum Answered {
     Yes,
     /// There is no such queue now.
     QueueMissing(Unanswered),
+    /// The broker does not take it: too large, no permission.
+    Refused,
     /// The broker was not to be had.
-    No,
+    Unreachable,
 }
 
 /// Messages that have not reached their queue.
@@ -66,7 +68,7 @@ impl Unanswered {
             match self.attempt(transport).await {
                 Answered::Yes => return,
                 Answered::QueueMissing(rest) => self = rest,
-                Answered::No => break,
+                Answered::Refused | Answered::Unreachable => break,
             }
         }
         tracing::error!(queue, "reply queue is missing, the reply is dropped");
@@ -79,11 +81,11 @@ impl Unanswered {
                 Ok(Ok(Published::Unroutable)) => return Answered::QueueMissing(self),
                 Ok(Err(error)) => {
                     tracing::error!(%error, queue = self.queue, "reply not sent");
-                    return Answered::No;
+                    return Answered::Refused;
                 }
                 Err(_) => {
                     tracing::error!(queue = self.queue, "reply not sent: no connection for {PATIENCE:?}");
-                    return Answered::No;
+                    return Answered::Unreachable;
                 }
             }
         }

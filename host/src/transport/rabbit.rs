@@ -42,6 +42,9 @@ use publish::{Answer, Publisher};
 /// How many replies may be unsettled at once. A caller settles each as it arrives, so this bounds memory, not work.
 const REPLY_PREFETCH: u16 = 1000;
 
+/// The log target of the library. It logs whole messages at `WARN` and the login at `TRACE`: it must stay silent.
+pub const LIBRARY: &str = "lapin";
+
 /// The longest name that AMQP has room for, in bytes.
 const MAX_NAME_LENGTH: usize = 255;
 
