@@ -1,8 +1,7 @@
 # What there is to do here. Each target says what it installs, where it installs anything.
 #
-# Everything is built in the release profile: tests and programs then share what is slow to compile. Yet `test` does not
-# `build` first: cargo makes target/release/nova-host for the tests too, and, with the tests' dependencies in sight, with
-# a few more features of common crates. After `build`, wasmtime itself would be compiled once more.
+# Everything is built in the release profile: tests and programs then share what is slow to compile. `test` does not
+# `build` first, for cargo makes target/release/nova-host for the tests too.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,8 +12,8 @@ started := $(shell date +%s)
 help: ## List the targets.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
 
-build: ## Build target/release/nova-host and target/handlers/NAME.wasm.
-	@command -v cc >/dev/null || { echo "make: no C compiler to link with; run tests/setup.sh, or install gcc" >&2; exit 1; }
+build: ## Install a C compiler where there is none; build target/release/nova-host and target/handlers/NAME.wasm.
+	@tests/setup.sh --compiler-only
 	cargo build --release --package nova-host
 	handlers/build.sh
 

@@ -115,10 +115,7 @@ fn a_failure_is_one_line_with_its_class() {
             "nova-host: nova_host.errors.HandlerOutOfMemory: \
              the handler wanted more than 64 MiB of memory (limits.memory)\n",
         ),
-        (
-            &["call", "recurse"],
-            "nova-host: nova_host.errors.HandlerOutOfStack: the handler exhausted its call stack\n",
-        ),
+        (&["call", "recurse"], "nova-host: nova_host.errors.HandlerOutOfStack: the handler exhausted its call stack\n"),
     ] {
         let ran = run(arguments);
         assert_eq!((ran.code(), ran.stdout().as_str(), ran.stderr().as_str()), (1, "", expected));
@@ -205,7 +202,9 @@ fn every_mistake_of_a_configuration_is_reported_at_once() {
     scratch.write("nova-host.toml", "max_in_flight = 0\nwotch = true\n[limits]\nmemory = \"lots\"\n");
     let ran = run_in(&scratch, &["check"]);
     assert_eq!(ran.code(), 2);
-    for expected in ["max_in_flight: must be from 1 to 4096", "wotch: no such setting", "limits.memory: \"lots\" is not"] {
+    for expected in
+        ["max_in_flight: must be from 1 to 4096", "wotch: no such setting", "limits.memory: \"lots\" is not"]
+    {
         assert!(ran.stderr().contains(expected), "{expected}: {}", ran.stderr());
     }
     scratch.write("nova-host.toml", "not toml");
@@ -235,7 +234,8 @@ fn a_broken_handler_is_named_and_keeps_no_other_from_loading() {
     assert_eq!(checked.stderr(), "nova-host: 5 handler(s) refused\n");
     let report = checked.json();
     assert_eq!(report["handlers"][0]["name"], "calculator");
-    let reasons: Vec<_> = report["refused"].as_array().into_iter().flatten().map(|one| one["reason"].to_string()).collect();
+    let reasons: Vec<_> =
+        report["refused"].as_array().into_iter().flatten().map(|one| one["reason"].to_string()).collect();
     for expected in [
         "which calculator serves already",
         "does not compile",
@@ -281,7 +281,9 @@ fn a_component_is_inspected() {
 #[test]
 fn the_readmes_table_of_exit_codes_is_the_programs() {
     let help = run(&["--help"]).stdout();
-    for code in ["0 done", "1 the remote side failed", "2 wrong command line", "3 a handler", "4 the", "5 no reply", "70"] {
+    for code in
+        ["0 done", "1 the remote side failed", "2 wrong command line", "3 a handler", "4 the", "5 no reply", "70"]
+    {
         assert!(help.replace("\n", " ").contains(code), "{code}: {help}");
     }
 }

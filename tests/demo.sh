@@ -34,7 +34,7 @@ show 'a guest that wants all the memory' 1 call allocate '{"mib":1000}'
 
 cat <<'END'
 
-# Next: the same over RabbitMQ. In one terminal, with a private broker (make setup installs it):
+# Next: the same over RabbitMQ. In one terminal, a private broker (tests/setup.sh installs RabbitMQ):
 $ tests/broker.sh --port 25672
 # in a second one:
 $ target/release/nova-host serve --handlers target/handlers --transport-url rabbit://guest:guest@127.0.0.1:25672/

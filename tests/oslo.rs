@@ -87,7 +87,11 @@ fn exceptions_are_raised_again() {
 
     let missing = story.fails("add", json!({"a": 1}));
     assert_eq!(missing.class, "TypeError");
-    assert!(missing.text.starts_with("Calculator.add() missing 1 required positional argument: 'b'"), "{}", missing.text);
+    assert!(
+        missing.text.starts_with("Calculator.add() missing 1 required positional argument: 'b'"),
+        "{}",
+        missing.text
+    );
 
     let raised = json!({"class": "KeyError", "message": "k", "args": ["k", 2]});
     assert_eq!(story.fails("fail", raised).class, "KeyError");
@@ -98,7 +102,10 @@ fn an_exception_of_nova_is_raised_as_its_own_class_where_the_client_allows_it() 
     let story = Story::begin();
     let refused = story.fails("not_found", json!({"instance_id": "7"}));
     let remote = refused.remote.expect("a RemoteError");
-    assert_eq!((remote.exc_type.as_str(), &remote.value), ("InstanceNotFound", &json!("Instance 7 could not be found.")));
+    assert_eq!(
+        (remote.exc_type.as_str(), &remote.value),
+        ("InstanceNotFound", &json!("Instance 7 could not be found."))
+    );
 
     let nova = OsloClient::allowing(&story.vhost.url(), &["nova.exception"]);
     let call = json!({"topic": "conductor", "method": "not_found", "args": {"instance_id": "7"}});
@@ -115,9 +122,9 @@ fn what_the_dispatcher_refuses_is_refused_in_the_references_words() {
         (json!({"method": "nope"}), "NoSuchMethod", "Endpoint does not support RPC method nope"),
         (json!({"method": "_private"}), "NoSuchMethod", "Endpoint does not support RPC method _private"),
         (
-            json!({"method": "add", "version": "1.9"}),
+            json!({"method": "add", "version": "1.99"}),
             "UnsupportedVersion",
-            "Endpoint does not support RPC version 1.9. Attempted method: add",
+            "Endpoint does not support RPC version 1.99. Attempted method: add",
         ),
         (
             json!({"method": "add", "namespace": "nowhere"}),
@@ -171,7 +178,8 @@ fn a_fanout_reaches_every_server_and_a_directed_request_one() {
     let vhost = Broker::shared().vhost();
     let mut hosts = [serve(&vhost, "host-1", ""), serve(&vhost, "host-2", "")];
     let client = OsloClient::start(&vhost.url());
-    let log = |message: &str| json!({"topic": "conductor", "method": "log", "args": {"level": "info", "message": message}});
+    let log =
+        |message: &str| json!({"topic": "conductor", "method": "log", "args": {"level": "info", "message": message}});
 
     let mut fanout = log("to everybody");
     fanout["fanout"] = json!(true);

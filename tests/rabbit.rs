@@ -90,9 +90,11 @@ fn odd_requests_are_refused_as_the_reference_refuses_them() {
         assert!(vhost.publish("nova", "conductor", &json_type, request.to_string().as_bytes()));
         let reply = eventually("the reply", || vhost.take("reply_test", 1).pop());
         let outer: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
-        let inner: serde_json::Value = serde_json::from_str(outer["oslo.message"].as_str().expect("text")).expect("JSON");
+        let inner: serde_json::Value =
+            serde_json::from_str(outer["oslo.message"].as_str().expect("text")).expect("JSON");
         let failure: serde_json::Value = serde_json::from_str(inner["failure"].as_str().expect("text")).expect("JSON");
-        let shown = format!("{}: {}", failure["class"].as_str().unwrap_or("?"), failure["message"].as_str().unwrap_or("?"));
+        let shown =
+            format!("{}: {}", failure["class"].as_str().unwrap_or("?"), failure["message"].as_str().unwrap_or("?"));
         assert_eq!((shown.as_str(), &failure["module"]), (expected, &json!("builtins")));
     }
 }
@@ -225,7 +227,8 @@ fn a_broker_that_is_down_is_waited_for_and_can_be_given_up() {
 fn a_topic_that_nobody_serves_is_said() {
     let vhost: Vhost = Broker::shared().vhost();
     let mut command = std::process::Command::new(crate::harness::nova_host());
-    let ran = command.args(["call", "add", "--topic", "nowhere", "--transport-url", &vhost.url()]).output().expect("runs");
+    let ran =
+        command.args(["call", "add", "--topic", "nowhere", "--transport-url", &vhost.url()]).output().expect("runs");
     assert_eq!(ran.status.code(), Some(4), "{ran:?}");
     assert!(String::from_utf8_lossy(&ran.stderr).contains("nobody serves topic nowhere on nova"), "{ran:?}");
 }
@@ -234,7 +237,8 @@ fn a_topic_that_nobody_serves_is_said() {
 fn nova_s_recorded_ping_gets_novas_recorded_answer() {
     let vhost = Broker::shared().vhost();
     let _host = Serve::with_config(&configuration(&vhost, "host-1", ""));
-    let recorded = std::fs::read_to_string(repository().join("tests/golden/nova/01-baseapi-ping.json")).expect("it is there");
+    let recorded =
+        std::fs::read_to_string(repository().join("tests/golden/nova/01-baseapi-ping.json")).expect("it is there");
     let recorded: serde_json::Value = serde_json::from_str(&recorded).expect("JSON");
     let frames = recorded["client_connection_frames"].as_array().expect("frames");
     let body = |frame: usize| frames[frame]["body"].as_str().expect("a body");

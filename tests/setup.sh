@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Installs what `make test` needs beyond Rust: a C compiler, RabbitMQ, Python and oslo.messaging in target/venv.
 #
+#     tests/setup.sh [--compiler-only]      the compiler is all that `make build` needs
+#
 # For Debian 12 and its relatives. Does nothing, in well under a second, where all is there. Debian packages are
 # installed with apt-get, through sudo unless root; everything else stays in target/.
 set -euo pipefail
@@ -18,6 +20,7 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 missing_packages() {
     command -v cc >/dev/null || echo gcc libc6-dev
     command -v make >/dev/null || echo make
+    if [ "$wanted" = compiler ]; then return; fi
     [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
     # Debian splits what `python3 -m venv` needs into a package of its own.
     /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
@@ -62,8 +65,14 @@ make_venv() {
 # A virtual environment holds absolute paths: one that was moved or copied does not work.
 venv_stamp() { echo "$venv" && cat "$requirements"; }
 
+case "${1:-}" in
+    '') wanted=all ;;
+    --compiler-only) wanted=compiler ;;
+    *) fail "unknown argument $1; there is only --compiler-only" ;;
+esac
 command -v cargo >/dev/null || fail "cargo not found; install Rust from https://rustup.rs"
 read -r -d '' -a packages < <(missing_packages) || true
 if [ "${#packages[@]}" -gt 0 ]; then install_packages "${packages[@]}"; fi
+if [ "$wanted" = compiler ]; then exit 0; fi
 if [ "$(cat "$venv/stamp" 2>/dev/null)" != "$(venv_stamp)" ]; then make_venv; fi
 step "all there"

@@ -93,18 +93,18 @@ impl Config {
     pub fn load(sources: &Sources) -> Result<Self, Error> {
         let path = sources.file.clone().or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
         let text = match &path {
-            Some(path) => {
-                std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.clone(), source })?
-            }
+            Some(path) => std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.clone(), source })?,
             None => String::new(),
         };
-        let shown = path.as_deref().map_or_else(|| "configuration".to_owned(), |path: &Path| path.display().to_string());
+        let shown =
+            path.as_deref().map_or_else(|| "configuration".to_owned(), |path: &Path| path.display().to_string());
         let wrong = |problems| Error::Wrong { path: shown.clone(), problems };
         let mut settings = Settings::default();
         settings.add_file(&text).map_err(wrong)?;
-        settings.add_environment(std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
-        }));
+        settings.add_environment(
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))),
+        );
         for (key, value) in &sources.overrides {
             settings.set(key, value.as_str());
         }

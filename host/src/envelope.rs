@@ -83,11 +83,7 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&
 }
 
 /// Takes the envelope off and decodes what is inside.
-fn open<'a, T: Deserialize<'a>>(
-    body: &'a [u8],
-    content_type: Option<&str>,
-    inner: &'a mut String,
-) -> Result<T, Error> {
+fn open<'a, T: Deserialize<'a>>(body: &'a [u8], content_type: Option<&str>, inner: &'a mut String) -> Result<T, Error> {
     if body.len() > MAX_BODY {
         return Err(Error::TooLarge(body.len()));
     }

@@ -99,8 +99,11 @@ impl Host {
         let shutdown = Shutdown::default();
         let task = serve(config.serve.clone(), transport, current, deliveries, shutdown.clone());
         tracing::info!(
-            exchange = config.control_exchange, topics = config.topics.join(","), server = config.server,
-            max_in_flight = config.serve.max_in_flight, "serving"
+            exchange = config.control_exchange,
+            topics = config.topics.join(","),
+            server = config.server,
+            max_in_flight = config.serve.max_in_flight,
+            "serving"
         );
         Ok(Self { shutdown, task: AbortOnDropHandle::new(tokio::spawn(task)) })
     }

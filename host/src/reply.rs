@@ -99,18 +99,12 @@ mod tests {
                 Refusal::MalformedVersion(Malformed::NotANumber("a".into())),
                 "ValueError: invalid literal for int() with base 10: 'a'",
             ),
-            (
-                Refusal::VersionType { python_type: "int" },
-                "AttributeError: 'int' object has no attribute 'split'",
-            ),
+            (Refusal::VersionType { python_type: "int" }, "AttributeError: 'int' object has no attribute 'split'"),
             (
                 Refusal::MethodType { python_type: "NoneType" },
                 "TypeError: attribute name must be string, not 'NoneType'",
             ),
-            (
-                Refusal::ArgumentsType { python_type: "list" },
-                "AttributeError: 'list' object has no attribute 'items'",
-            ),
+            (Refusal::ArgumentsType { python_type: "list" }, "AttributeError: 'list' object has no attribute 'items'"),
         ];
         for (refusal, expected) in cases {
             assert_eq!(failure(Outcome::Refused(refusal)).to_string(), expected);

@@ -90,7 +90,8 @@ impl Sandbox {
     ///
     /// [`Error`] where the machine refuses the address space, [`CacheError`] where the directory cannot be trusted.
     pub fn new(max_in_flight: u16, cache: Option<&Path>) -> Result<Self, SetUpError> {
-        let engine = engine::engine(u32::from(max_in_flight) + SPARE_INSTANCES).map_err(|error| Error(chain(&error)))?;
+        let engine =
+            engine::engine(u32::from(max_in_flight) + SPARE_INSTANCES).map_err(|error| Error(chain(&error)))?;
         let mut linker = Linker::new(&engine);
         bindings::Dynamic::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
             .map_err(|error| Error(chain(&error)))?;

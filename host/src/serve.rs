@@ -99,7 +99,8 @@ pub async fn serve(
         tasks: TaskTracker::new(),
         abandon: CancellationToken::new(),
     });
-    while let Some((permit, delivery)) = shutdown.stop.run_until_cancelled(next(&permits, &mut deliveries)).await.flatten()
+    while let Some((permit, delivery)) =
+        shutdown.stop.run_until_cancelled(next(&permits, &mut deliveries)).await.flatten()
     {
         let task = Arc::clone(&corridor).deliver(delivery, permit);
         corridor.tasks.spawn(corridor.abandon.clone().run_until_cancelled_owned(task));
@@ -123,7 +124,10 @@ async fn drain(config: &Config, corridor: &Corridor, deliveries: &mut Deliveries
     match shutdown.now.run_until_cancelled(finished).await {
         Some(Ok(())) => {}
         Some(Err(_)) | None => {
-            tracing::warn!(in_flight = corridor.tasks.len(), "not finished in time, giving the rest back to the broker");
+            tracing::warn!(
+                in_flight = corridor.tasks.len(),
+                "not finished in time, giving the rest back to the broker"
+            );
             corridor.abandon.cancel();
             corridor.tasks.wait().await;
         }

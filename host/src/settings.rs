@@ -92,7 +92,8 @@ impl Settings {
     /// Takes a setting that may be left out.
     pub fn take_optional<T: Setting>(&mut self, key: &str) -> Option<T> {
         self.known.insert(key.to_owned());
-        let text = self.overrides.get(key).or_else(|| self.environment.get(&variable(key))).or_else(|| self.file.get(key))?;
+        let text =
+            self.overrides.get(key).or_else(|| self.environment.get(&variable(key))).or_else(|| self.file.get(key))?;
         match T::parse(text) {
             Ok(value) => Some(value),
             Err(reason) => {
@@ -104,7 +105,10 @@ impl Settings {
 
     /// Reports a setting that exists elsewhere and not here, where it is given.
     pub fn refuse(&mut self, key: &str, reason: &str) {
-        if self.overrides.remove(key).is_some() | self.environment.remove(&variable(key)).is_some() | self.file.remove(key).is_some() {
+        if self.overrides.remove(key).is_some()
+            | self.environment.remove(&variable(key)).is_some()
+            | self.file.remove(key).is_some()
+        {
             self.problems.push(format!("{key}: {reason}"));
         }
     }

@@ -19,7 +19,8 @@ use crate::{
 pub(crate) const DESCRIBE: &str = "(i32.const 100)";
 
 /// `handle` that returns the arguments.
-pub(crate) const ECHO: &str = "(i32.store (i32.const 404) (local.get 8)) (i32.store (i32.const 408) (local.get 9)) (i32.const 400)";
+pub(crate) const ECHO: &str =
+    "(i32.store (i32.const 404) (local.get 8)) (i32.store (i32.const 408) (local.get 9)) (i32.const 400)";
 
 /// `handle` that never ends.
 pub(crate) const LOOP: &str = "(loop $again (br $again)) (unreachable)";

@@ -65,7 +65,11 @@ impl std::str::FromStr for Version {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let error = || ParseError(text.chars().take(40).collect());
         let number = |part: &str| -> Result<u32, ParseError> {
-            if part.bytes().all(|byte| byte.is_ascii_digit()) { part.parse().map_err(|_| error()) } else { Err(error()) }
+            if part.bytes().all(|byte| byte.is_ascii_digit()) {
+                part.parse().map_err(|_| error())
+            } else {
+                Err(error())
+            }
         };
         let parts = text.split('.').map(number).collect::<Result<Vec<_>, _>>()?;
         match *parts.as_slice() {

@@ -25,9 +25,7 @@ impl Inspect {
         let (program, limits) = (&inspection.program, inspection.program.limits());
         if options.json {
             let endpoints: Vec<_> = (inspection.endpoints.iter())
-                .map(|offer| {
-                    json!({"namespace": offer.namespace, "version": offer.version, "methods": offer.methods})
-                })
+                .map(|offer| json!({"namespace": offer.namespace, "version": offer.version, "methods": offer.methods}))
                 .collect();
             say(json!({
                 "digest": inspection.digest().as_str(),

@@ -3,7 +3,11 @@
 use std::str::FromStr;
 
 use anyhow::Context as _;
-use tracing_subscriber::{filter::{LevelFilter, Targets}, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use super::{Exit, Failed};
 use crate::transport::rabbit;

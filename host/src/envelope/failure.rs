@@ -57,8 +57,7 @@ impl Failure {
         // Python's tracebacks leave these two modules out.
         let plain = module == BUILTINS || module == "__main__";
         let full_name = if plain { class.to_owned() } else { format!("{module}.{class}") };
-        let traceback =
-            vec!["Traceback (most recent call last):\n".to_owned(), format!("{full_name}: {message}\n")];
+        let traceback = vec!["Traceback (most recent call last):\n".to_owned(), format!("{full_name}: {message}\n")];
         Self { class: class.to_owned(), module: module.to_owned(), message, traceback, args, kwargs }
     }
 

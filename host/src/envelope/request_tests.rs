@@ -78,7 +78,8 @@ fn a_call_says_where_its_reply_goes() {
 
 #[test]
 fn the_context_is_what_a_python_endpoint_gets() {
-    let request = decode(r#"{"_context_user": "u", "_context_msg_id": 1, "_context_n": 12345678901234567890123}"#).unwrap();
+    let request =
+        decode(r#"{"_context_user": "u", "_context_msg_id": 1, "_context_n": 12345678901234567890123}"#).unwrap();
     let timeout = Text::parse("60".into()).unwrap();
     assert_eq!(
         request.context.to_json(&timeout),

@@ -34,8 +34,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Somebody else could put code there.
-    #[error("cache directory {path} can be written by others, who could have us run their code: chmod go-w it, or set \
-             handlers.cache to another")]
+    #[error(
+        "cache directory {path} can be written by others, who could have us run their code: chmod go-w it, or set \
+             handlers.cache to another"
+    )]
     Untrusted {
         /// The directory.
         path: PathBuf,
@@ -73,7 +75,10 @@ impl Cache {
             tracing::warn!(path = %path.display(), "compiled code is damaged, compiling again");
             return None;
         }
-        #[expect(unsafe_code, reason = "only we write to the directory, and the checksum says that it is what we wrote")]
+        #[expect(
+            unsafe_code,
+            reason = "only we write to the directory, and the checksum says that it is what we wrote"
+        )]
         // SAFETY: the bytes are what `Component::serialize` gave us for an engine of the same configuration.
         let component = unsafe { Component::deserialize(engine, code) };
         component

@@ -152,9 +152,8 @@ impl Program {
         let deadline = Instant::now() + limits.timeout;
         let mut store = store(self.pre.engine(), limits, info, deadline);
         let started = within(&self.ticker, deadline, self.pre.instantiate_async(&mut store)).await;
-        let program = started.map_err(|error| {
-            Fault::classify_start(&error, store.data_mut().log.take_panic(), limits.timeout)
-        })?;
+        let program = started
+            .map_err(|error| Fault::classify_start(&error, store.data_mut().log.take_panic(), limits.timeout))?;
         let ran = within(&self.ticker, deadline, call(&program, &mut store)).await;
         ran.map_err(|error| Fault::classify(&error, store.data_mut().log.take_panic(), limits.timeout))
     }

@@ -110,21 +110,24 @@ async fn a_trap_tells_the_guests_last_words_and_where_it_was() {
 
 #[tokio::test]
 async fn garbage_is_no_result() {
-    let garbage = "(i32.store (i32.const 404) (i32.const 1000)) (i32.store (i32.const 408) (i32.const 2)) (i32.const 400)";
+    let garbage =
+        "(i32.store (i32.const 404) (i32.const 1000)) (i32.store (i32.const 408) (i32.const 2)) (i32.const 400)";
     let fault = run(garbage).await.unwrap_err();
     assert!(matches!(&fault, Fault::InvalidResult { reason } if reason.contains("not JSON")), "{fault:?}");
 }
 
 #[tokio::test]
 async fn a_forged_string_is_no_result() {
-    let forged = "(i32.store (i32.const 404) (i32.const -16)) (i32.store (i32.const 408) (i32.const 64)) (i32.const 400)";
+    let forged =
+        "(i32.store (i32.const 404) (i32.const -16)) (i32.store (i32.const 408) (i32.const 64)) (i32.const 400)";
     let fault = run(forged).await.unwrap_err();
     assert!(!matches!(fault, Fault::Unavailable { .. }), "{fault:?}");
 }
 
 #[tokio::test]
 async fn a_result_beyond_the_limit_is_refused() {
-    let large = "(i32.store (i32.const 404) (i32.const 4096)) (i32.store (i32.const 408) (i32.const 60000)) (i32.const 400)";
+    let large =
+        "(i32.store (i32.const 404) (i32.const 4096)) (i32.store (i32.const 408) (i32.const 60000)) (i32.const 400)";
     let fault = run_with(&guest(large), Limits { result: Bytes(1000), ..tight() }).await.unwrap_err();
     assert!(matches!(&fault, Fault::InvalidResult { .. }), "{fault:?}");
 }

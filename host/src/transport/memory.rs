@@ -117,7 +117,11 @@ impl Broker {
     pub(super) async fn drained(&self) {
         let held = || -> usize {
             let routes = self.routes();
-            routes.values().flatten().map(|queue| lock(&queue.ready).len() + queue.unsettled.load(Ordering::Acquire)).sum()
+            routes
+                .values()
+                .flatten()
+                .map(|queue| lock(&queue.ready).len() + queue.unsettled.load(Ordering::Acquire))
+                .sum()
         };
         while held() > 0 {
             tokio::time::sleep(POLL).await;
@@ -142,7 +146,12 @@ impl Broker {
         // Queue names know nothing of exchanges: the same name is the same queue.
         let existing = routes.values().flatten().find(|queue| queue.name == name).cloned();
         let queue = existing.unwrap_or_else(|| {
-            Arc::new(Queue { name: name.to_owned(), ready: Mutex::default(), unsettled: AtomicUsize::new(0), arrived: Notify::new() })
+            Arc::new(Queue {
+                name: name.to_owned(),
+                ready: Mutex::default(),
+                unsettled: AtomicUsize::new(0),
+                arrived: Notify::new(),
+            })
         });
         let bound = routes.entry(destination).or_default();
         if !bound.iter().any(|other| Arc::ptr_eq(other, &queue)) {
@@ -211,8 +220,7 @@ impl Consumer {
             while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
                 let waiting = queue.pop().await;
                 let message = waiting.message.clone();
-                let settlement =
-                    Settlement { queue: Arc::clone(&queue), unsettled: Some(waiting), _prefetch: permit };
+                let settlement = Settlement { queue: Arc::clone(&queue), unsettled: Some(waiting), _prefetch: permit };
                 let settlement = super::Settlement::Memory(settlement);
                 if sender.send(Delivery { message, settlement }).await.is_err() {
                     return;

@@ -143,7 +143,8 @@ impl Config {
             connect_timeout: seconds(settings, "rabbit.connect_timeout", connect_timeout),
         };
         for option in UNSUPPORTED {
-            settings.refuse(&format!("rabbit.{option}"), "an option of oslo.messaging that is not supported; take it out");
+            settings
+                .refuse(&format!("rabbit.{option}"), "an option of oslo.messaging that is not supported; take it out");
         }
         config
     }
