@@ -8,10 +8,15 @@ host=target/release/nova-host
 local=(--transport-url memory:// --handlers target/handlers)
 
 show() { # title, exit code that it must have, arguments of nova-host
-    local title=$1 expected=$2 code=0
+    local title=$1 expected=$2 code=0 word
     shift 2
     printf '\n# %s\n$ nova-host' "$title"
-    printf ' %q' "$@" | sed -E "s/\\\\([{},:\"])/\1/g"
+    for word in "$@"; do
+        case $word in
+            *[!A-Za-z0-9_.=/:-]*) printf " '%s'" "$word" ;;
+            *) printf ' %s' "$word" ;;
+        esac
+    done
     printf '\n'
     "$host" "$@" "${local[@]}" || code=$?
     if [ "$code" -ne "$expected" ]; then

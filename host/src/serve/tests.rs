@@ -136,9 +136,9 @@ async fn what_is_not_finished_in_time_goes_back_and_another_server_runs_it() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let config = Config { max_in_flight: 1, grace_period: LONG };
-        Service::serve(&transport, other, config, &Shutdown::default()).await
+        let _runs_on = Service::serve(&transport, other, config, &Shutdown::default()).await;
     };
-    let (answer, _other) = tokio::join!(call, swap);
+    let (answer, ()) = tokio::join!(call, swap);
     assert_eq!(answer.unwrap().get(), r#"{"a": 1}"#);
 }
 
