@@ -224,6 +224,25 @@ fn a_broker_that_is_down_is_waited_for_and_can_be_given_up() {
 }
 
 #[test]
+fn a_client_says_whether_the_broker_or_the_reply_is_missing() {
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(crate::harness::nova_host());
+        let ran = command.args(arguments).args(["--timeout", "500ms"]).output().expect("it runs");
+        let last = String::from_utf8_lossy(&ran.stderr).lines().last().unwrap_or_default().to_owned();
+        (ran.status.code(), last)
+    };
+    for command in ["call", "cast"] {
+        let (code, text) = run(&[command, "add", "--transport-url", "rabbit://127.0.0.1:9/"]);
+        assert_eq!(code, Some(4), "{text}");
+        assert!(text.contains("the broker did not take add within 500ms"), "{text}");
+    }
+    let vhost = Broker::shared().vhost();
+    let _host = serve(&vhost, "host-1", "grace_period = \"0s\"");
+    let (code, text) = run(&["call", "loop_forever", "--transport-url", &vhost.url()]);
+    assert_eq!((code, text.as_str()), (Some(5), "nova-host: no reply to loop_forever within 500ms"));
+}
+
+#[test]
 fn a_topic_that_nobody_serves_is_said() {
     let vhost: Vhost = Broker::shared().vhost();
     let mut command = std::process::Command::new(crate::harness::nova_host());

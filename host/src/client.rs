@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{OnceCell, oneshot};
+use tokio::{
+    sync::{OnceCell, oneshot},
+    time::{Instant, timeout_at},
+};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
@@ -65,6 +68,14 @@ pub enum Error {
         /// How long it was waited for.
         timeout: Duration,
     },
+    /// The broker did not take the request in time.
+    #[error("the broker did not take {method} within {timeout:?}: it cannot be reached, or accepts no messages now")]
+    NotSent {
+        /// The method.
+        method: String,
+        /// How long it was tried.
+        timeout: Duration,
+    },
     /// The broker has no queue for it.
     #[error("nobody serves {0}: is the service running, and on this exchange, topic and server name?")]
     Undeliverable(String),
@@ -90,17 +101,11 @@ impl Client {
     ///
     /// Dropped half-way, the request may be handled or not; its reply is dropped.
     pub async fn call(&self, invocation: Invocation, timeout: Duration) -> Result<Text, Error> {
+        let deadline = Instant::now() + timeout;
         let method = invocation.method.clone();
-        match tokio::time::timeout(timeout, self.call_and_wait(invocation, timeout)).await {
-            Ok(Ok(Answer::Result(result))) => Ok(result),
-            Ok(Ok(Answer::Failure(failure))) => Err(Error::Remote(Box::new(failure))),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(Error::TimedOut { method, timeout }),
-        }
-    }
-
-    async fn call_and_wait(&self, invocation: Invocation, timeout: Duration) -> Result<Answer, Error> {
-        let replies = self.replies.get_or_try_init(|| Replies::listen(&self.transport)).await?;
+        let not_sent = || Error::NotSent { method: method.clone(), timeout };
+        let listening = self.replies.get_or_try_init(|| Replies::listen(&self.transport));
+        let replies = timeout_at(deadline, listening).await.map_err(|_| not_sent())??;
         let message_id = fresh_id();
         let (sender, receiver) = oneshot::channel();
         let call = Call { waiting: &replies.waiting, message_id: &message_id };
@@ -110,9 +115,15 @@ impl Client {
             message_id: message_id.clone(),
             style: Style::OneMessage { monitor: Text::null() },
         };
-        self.send(invocation, Some(reply_to), Some(timeout)).await?;
-        // The reader lives as long as we do, and so does the sender.
-        receiver.await.map_err(|_| Error::Transport(transport::Error::Lost))
+        let sending = self.send(invocation, Some(reply_to), Some(timeout));
+        timeout_at(deadline, sending).await.map_err(|_| not_sent())??;
+        match timeout_at(deadline, receiver).await {
+            Ok(Ok(Answer::Result(result))) => Ok(result),
+            Ok(Ok(Answer::Failure(failure))) => Err(Error::Remote(Box::new(failure))),
+            // The reader lives as long as we do, and so does the sender.
+            Ok(Err(_)) => Err(Error::Transport(transport::Error::Lost)),
+            Err(_) => Err(Error::TimedOut { method, timeout }),
+        }
     }
 
     /// Casts: returns when the broker has the message, within `timeout`.
@@ -123,7 +134,7 @@ impl Client {
     pub async fn cast(&self, invocation: Invocation, timeout: Duration) -> Result<(), Error> {
         let method = invocation.method.clone();
         let sent = tokio::time::timeout(timeout, self.send(invocation, None, None)).await;
-        sent.unwrap_or(Err(Error::TimedOut { method, timeout }))
+        sent.unwrap_or(Err(Error::NotSent { method, timeout }))
     }
 
     async fn send(

@@ -162,3 +162,7 @@ async fn admit(generation: &Generation) -> Result<Option<tokio::sync::SemaphoreP
         Ok(Err(_)) | Err(_) => Err(Refusal::Busy),
     }
 }
+
+#[cfg(test)]
+#[path = "dispatch/tests.rs"]
+mod tests;

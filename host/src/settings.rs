@@ -137,8 +137,9 @@ impl Settings {
         }
         let variables: BTreeSet<String> = self.known.iter().map(|key| variable(key)).collect();
         for name in self.environment.keys().filter(|name| !variables.contains(*name)) {
-            let hint = suggestion(name, variables.iter().cloned());
-            unknown.push(format!("{ENVIRONMENT_PREFIX}{name}: no such setting{hint}"));
+            let name = format!("{ENVIRONMENT_PREFIX}{name}");
+            let known = variables.iter().map(|variable| format!("{ENVIRONMENT_PREFIX}{variable}"));
+            unknown.push(format!("{name}: no such setting{}", suggestion(&name, known)));
         }
         self.problems.extend(unknown);
         if self.problems.is_empty() { Ok(self.known) } else { Err(Problems(self.problems)) }
@@ -316,7 +317,7 @@ mod tests {
                 "n: \"x\" is not a whole number from 0 to 65535",
                 "limits.memory: \"64\" is not a size, such as \"512 KiB\", \"64 MiB\" or \"1 GiB\"",
                 "limits.timeuot: no such setting; did you mean limits.timeout?",
-                "NOVA_HOST_LIMIT_MEMORY: no such setting; did you mean LIMITS_MEMORY?",
+                "NOVA_HOST_LIMIT_MEMORY: no such setting; did you mean NOVA_HOST_LIMITS_MEMORY?",
             ]
         );
     }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::Semaphore;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -87,11 +88,12 @@ pub(crate) fn program(handle: &str, limits: Limits) -> Program {
 /// A generation that offers `methods` in the null namespace.
 pub(crate) fn generation(name: &str, version: &str, methods: &[&str], program: Program) -> Arc<Generation> {
     let version: Version = version.parse().unwrap();
+    let concurrency = program.limits().concurrency.map(|limit| Arc::new(Semaphore::new(usize::from(limit))));
     let methods = methods.iter().map(|method| (*method).to_owned()).collect();
     Arc::new(Generation {
         name: name.to_owned(),
         number: 1,
-        concurrency: None,
+        concurrency,
         program,
         endpoints: vec![Endpoint { namespace: None, version, methods }],
     })

@@ -81,20 +81,19 @@ impl Config {
     pub fn read(settings: &mut Settings) -> Self {
         Self {
             directory: settings.take("handlers.directory", PathBuf::from(DEFAULT_DIRECTORY)),
-            cache: Some(settings.take("handlers.cache", default_cache())),
+            cache: settings.take_optional("handlers.cache").or_else(default_cache),
             watch: settings.take("handlers.watch", false),
         }
     }
 }
 
-/// The user's cache directory by the XDG rules, else one beside the configuration.
-fn default_cache() -> PathBuf {
+/// The user's cache directory by the XDG rules. Who has no home has none.
+fn default_cache() -> Option<PathBuf> {
     let from = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-    from("XDG_CACHE_HOME")
+    let directory = from("XDG_CACHE_HOME")
         .filter(|path| path.is_absolute())
-        .or_else(|| from("HOME").map(|home| home.join(".cache")))
-        .unwrap_or_else(|| PathBuf::from(".cache"))
-        .join("nova-host")
+        .or_else(|| from("HOME").map(|home| home.join(".cache")))?;
+    Some(directory.join("nova-host"))
 }
 
 /// Loads every handler of a directory, in the order of their names.

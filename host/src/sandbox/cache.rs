@@ -26,7 +26,7 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It cannot be made or looked at.
-    #[error("cache directory {path}: {source}")]
+    #[error("cache directory {path}: {source}; set handlers.cache to another")]
     Io {
         /// The directory.
         path: PathBuf,

@@ -1,0 +1,76 @@
+//! What is refused, in the reference's order of checks, and what is admitted.
+
+use std::time::Duration;
+
+use super::*;
+use crate::{
+    sandbox::Limits,
+    testing::{ECHO, LOOP, catalog, tight},
+};
+
+fn request(message: &str) -> Request {
+    Request::decode(message.as_bytes(), Some("application/json"), None).unwrap()
+}
+
+async fn refused(catalog: &Catalog, message: &str) -> String {
+    match dispatch(catalog, request(message)).await {
+        Outcome::Refused(refusal) => refusal.to_string(),
+        other => panic!("{message}: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_first_thing_wrong_is_what_the_reference_says() {
+    let catalog = catalog(ECHO, tight());
+    let unsupported = "Endpoint does not support RPC version";
+    for (message, expected) in [
+        (r#"{"method": "nope"}"#, "Endpoint does not support RPC method nope".to_owned()),
+        (r#"{"method": ""}"#, "Endpoint does not support RPC method ".to_owned()),
+        (r#"{"method": "nope", "args": null}"#, "Endpoint does not support RPC method nope".to_owned()),
+        (r#"{}"#, "attribute name must be string, not 'NoneType'".to_owned()),
+        (r#"{"method": 7, "args": []}"#, "attribute name must be string, not 'int'".to_owned()),
+        (r#"{"method": "m", "args": null}"#, "'NoneType' object has no attribute 'items'".to_owned()),
+        (r#"{"method": "m", "args": []}"#, "'list' object has no attribute 'items'".to_owned()),
+        (r#"{"method": "m", "version": "1.1"}"#, format!("{unsupported} 1.1. Attempted method: m")),
+        (r#"{"method": "m", "version": null}"#, format!("{unsupported} None. Attempted method: m")),
+        (r#"{"version": "2.0"}"#, format!("{unsupported} 2.0. Attempted method: None")),
+        (r#"{"method": "m", "version": 1}"#, "'int' object has no attribute 'split'".to_owned()),
+        (r#"{"method": "m", "version": "1"}"#, "list index out of range".to_owned()),
+        (r#"{"method": "m", "namespace": ""}"#, format!("{unsupported} 1.0. Attempted method: m")),
+        (r#"{"method": "m", "namespace": 7}"#, format!("{unsupported} 1.0. Attempted method: m")),
+        // Where nobody has the namespace, the version is not even read.
+        (r#"{"method": "m", "namespace": "x", "version": 1}"#, format!("{unsupported} 1. Attempted method: m")),
+    ] {
+        assert_eq!(refused(&catalog, message).await, expected, "{message}");
+    }
+}
+
+#[tokio::test]
+async fn null_and_absent_mean_the_same_where_they_do_in_python() {
+    let catalog = catalog(ECHO, tight());
+    for message in [r#"{"method": "m"}"#, r#"{"method": "m", "namespace": null, "args": {}}"#] {
+        assert_eq!(dispatch(&catalog, request(message)).await, Outcome::Replied(Text::parse("{}".into()).unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn arguments_beyond_the_limit_do_not_reach_the_handler() {
+    let catalog = catalog(ECHO, Limits { arguments: Bytes(10), ..tight() });
+    let fits = dispatch(&catalog, request(r#"{"method": "m", "args": {"a": 123}}"#)).await;
+    assert!(matches!(fits, Outcome::Replied(_)), "{fits:?}");
+    let text = refused(&catalog, r#"{"method": "m", "args": {"a": 1234}}"#).await;
+    assert_eq!(text, "the arguments have 11 bytes, more than 10 B (limits.arguments)");
+}
+
+#[tokio::test]
+async fn a_handler_of_limited_concurrency_waits_and_then_refuses() {
+    let limits = Limits { concurrency: Some(1), timeout: Duration::from_millis(200), ..tight() };
+    let busy = catalog(LOOP, limits);
+    let one = || dispatch(&busy, request(r#"{"method": "m"}"#));
+    let (first, second, third) = tokio::join!(one(), one(), one());
+    let outcomes = [first, second, third];
+    let refused = outcomes.iter().filter(|outcome| **outcome == Outcome::Refused(Refusal::Busy)).count();
+    let ran = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Faulted(Fault::TimedOut { .. }))).count();
+    // The second may or may not find the place that the first leaves at the very end of its wait.
+    assert!(ran >= 1 && refused >= 1 && ran + refused == 3, "{outcomes:?}");
+}
