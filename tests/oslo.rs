@@ -142,7 +142,7 @@ fn what_the_dispatcher_refuses_is_refused_in_the_references_words() {
 #[test]
 fn guests_that_misbehave_are_answered_for_and_disturb_nobody() {
     let vhost = Broker::shared().vhost();
-    let host = serve(&vhost, "host-1", "limits.timeout = \"500ms\"");
+    let host = serve(&vhost, "host-1", "limits.timeout = \"2s\"");
     let client = OsloClient::start(&vhost.url());
     let call = |method: &str, args: Value| json!({"topic": "conductor", "method": method, "args": args});
     let bad = [

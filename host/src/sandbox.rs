@@ -80,8 +80,10 @@ pub enum LoadError {
 
 /// Why there is no sandbox.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot set up the WebAssembly engine: {0}; each request in flight reserves 16 GiB of address space, so lower \
-         max_in_flight or raise the limit on it (ulimit -v)")]
+#[error(
+    "cannot set up the WebAssembly engine: {0}; each request in flight reserves 16 GiB of address space, so lower \
+         max_in_flight or raise the limit on it (ulimit -v)"
+)]
 pub struct Error(String);
 
 impl Sandbox {

@@ -66,7 +66,7 @@ pub(crate) fn guest_with(describe: &str, handle: &str, fields: &str) -> Vec<u8> 
 
 /// Limits under which a guest that misbehaves ends soon.
 pub(crate) fn tight() -> Limits {
-    Limits { timeout: Duration::from_millis(200), ..Limits::default() }
+    Limits { timeout: Duration::from_secs(1), ..Limits::default() }
 }
 
 /// Limits under which a guest that loops outlasts any test.

@@ -75,7 +75,9 @@ impl From<client::Error> for Failed {
         match error {
             client::Error::Remote(failure) => Self::new(Exit::Remote, failure),
             client::Error::TimedOut { .. } => Self::new(Exit::TimedOut, error),
-            client::Error::NotSent { .. } | client::Error::Undeliverable(_) | client::Error::Transport(_) => Self::new(Exit::Transport, error),
+            client::Error::NotSent { .. } | client::Error::Undeliverable(_) | client::Error::Transport(_) => {
+                Self::new(Exit::Transport, error)
+            }
         }
     }
 }

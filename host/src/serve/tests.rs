@@ -60,6 +60,15 @@ impl Service {
         tokio::spawn(serve(config, transport.clone(), current, deliveries, shutdown.clone()))
     }
 
+    /// Waits until this many requests run.
+    async fn running(&self, count: usize) {
+        while self.broker.unsettled("t") != Some(count) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // Taken from the queue is not yet taken by the corridor.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
     async fn call(&self, method: &str) -> Result<Text, Error> {
         self.client.call(invocation(method), Duration::from_secs(10)).await
     }
@@ -103,9 +112,8 @@ async fn no_more_requests_run_than_are_allowed() {
     for _ in 0..5 {
         service.client.cast(invocation("m"), LONG).await.unwrap();
     }
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    // Two run; two more are prefetched at most, and the rest is left to others.
-    assert!(service.broker.waiting("t").unwrap() >= 2);
+    service.running(2).await;
+    assert_eq!((service.broker.unsettled("t"), service.broker.waiting("t")), (Some(2), Some(3)));
 }
 
 #[tokio::test]
@@ -113,7 +121,7 @@ async fn at_shutdown_what_is_in_flight_is_finished() {
     let service = Service::start(catalog(LOOP, tight()), 1, LONG).await;
     let call = service.call("m");
     let stop = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        service.running(1).await;
         service.shutdown.stop.cancel();
     };
     match tokio::join!(call, stop) {
@@ -130,7 +138,7 @@ async fn what_is_not_finished_in_time_goes_back_and_another_server_runs_it() {
     let transport = Transport::Memory(service.broker.clone());
     let call = service.call("m");
     let swap = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        service.running(1).await;
         service.shutdown.stop.cancel();
         while service.broker.waiting("t") != Some(1) {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -146,7 +154,7 @@ async fn what_is_not_finished_in_time_goes_back_and_another_server_runs_it() {
 async fn a_second_signal_ends_the_wait() {
     let service = Service::start(catalog(LOOP, wide()), 1, LONG).await;
     service.client.cast(invocation("m"), LONG).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    service.running(1).await;
     service.shutdown.stop.cancel();
     service.shutdown.now.cancel();
     service.task.await.unwrap();

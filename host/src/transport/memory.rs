@@ -131,7 +131,17 @@ impl Broker {
     /// How many messages wait in a queue; `None` where there is no such queue.
     #[must_use]
     pub fn waiting(&self, queue: &str) -> Option<usize> {
-        self.routes().values().flatten().find(|candidate| candidate.name == queue).map(|queue| lock(&queue.ready).len())
+        self.queue(queue).map(|queue| lock(&queue.ready).len())
+    }
+
+    /// How many messages of a queue were taken and not settled; `None` where there is no such queue.
+    #[must_use]
+    pub fn unsettled(&self, queue: &str) -> Option<usize> {
+        self.queue(queue).map(|queue| queue.unsettled.load(Ordering::Acquire))
+    }
+
+    fn queue(&self, name: &str) -> Option<Arc<Queue>> {
+        self.routes().values().flatten().find(|candidate| candidate.name == name).cloned()
     }
 
     /// Puts a message as it is into a topic's queue, as another kind of client might.
