@@ -17,6 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     envelope::{Answer, Arguments, Context, Failure, Field, Reply, ReplyTo, Request, Style, Text},
+    serve::fresh_id,
     transport::{self, Destination, Disposition, Publication, Published, Routing, Transport},
 };
 
@@ -233,10 +234,6 @@ fn take(reply: Reply, calls: &Waiting, values: &mut HashMap<String, Answer>) {
         }
         (None, _) => {}
     }
-}
-
-fn fresh_id() -> String {
-    uuid::Uuid::new_v4().simple().to_string()
 }
 
 fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, HashMap<String, oneshot::Sender<Answer>>> {

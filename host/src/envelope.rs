@@ -13,7 +13,7 @@ pub mod request;
 
 pub use failure::Failure;
 pub use json::{Text, to_text};
-pub use reply::{Answer, Reply, ReplyTo, Style};
+pub use reply::{Answer, Monitor, Reply, ReplyTo, Style};
 pub use request::{Arguments, Context, Field, Request};
 
 use serde::{Deserialize, Serialize};

@@ -6,6 +6,7 @@
 
 mod answer;
 mod duplicates;
+mod heartbeat;
 
 use std::{sync::Arc, time::Duration};
 
@@ -169,7 +170,9 @@ impl Corridor {
         };
         let started = tokio::time::Instant::now();
         let reply_to = request.reply_to.clone();
-        let verdict = verdict(dispatch(&self.catalog.get(), request).await);
+        let catalog = self.catalog.get();
+        let outcome = heartbeat::during(&self.transport, reply_to.as_ref(), dispatch(&catalog, request)).await;
+        let verdict = verdict(outcome);
         log(&verdict, reply_to.is_some(), started.elapsed());
         let answered = match &reply_to {
             Some(reply_to) => answer(&self.transport, reply_to, &verdict.answer).await,
@@ -203,6 +206,11 @@ impl Corridor {
         };
         self.tasks.spawn(self.abandon.clone().run_until_cancelled_owned(wait.in_current_span()));
     }
+}
+
+/// A unique id as the reference makes them: a version 4 UUID without dashes.
+pub(crate) fn fresh_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
 }
 
 async fn settle(settlement: Settlement, disposition: Disposition) {

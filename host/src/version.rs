@@ -89,7 +89,7 @@ impl fmt::Display for Version {
 
 /// Python's `int(text)`: white space around, a sign, and single underscores between digits are fine. Numbers beyond
 /// 64 bits saturate, which no comparison here can tell from the exact value.
-fn int(text: &str) -> Result<i64, Malformed> {
+pub(crate) fn int(text: &str) -> Result<i64, Malformed> {
     let malformed = || Malformed::NotANumber(text.chars().take(200).collect());
     let trimmed = text.trim();
     let (negative, digits) = match trimmed.as_bytes().first() {

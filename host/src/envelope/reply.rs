@@ -1,8 +1,11 @@
 //! A reply: what the caller gets.
 
-use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
-use super::{Error, Failure, Text, open, seal};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Error, Failure, Text, open, seal, shorten};
 
 /// Where the reply to a call goes, and in what form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +17,23 @@ pub struct ReplyTo {
     /// The form that this caller understands.
     pub style: Style,
 }
+
+/// Whether a caller wants heartbeats. One that did not ask must get none: it would take them for its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Monitor {
+    /// It does not.
+    Off,
+    /// One after each interval, at least a second.
+    Every(Duration),
+    /// It asked for something else; what it wrote. There are none, as with the reference.
+    Invalid(String),
+}
+
+/// The least number of seconds that can be halved and still is a second.
+const MIN_MONITOR: f64 = 2.0;
+
+/// A day: no call takes so long that more would matter.
+const MAX_MONITOR: f64 = 86_400.0;
 
 /// The form of a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +55,36 @@ impl ReplyTo {
             Style::OneMessage { monitor } => monitor.clone(),
             Style::TwoMessages => Text::null(),
         }
+    }
+
+    /// How often the caller wants to hear that its call is still being worked on: `_timeout`, halved.
+    #[must_use]
+    pub fn monitor(&self) -> Monitor {
+        let Style::OneMessage { monitor } = &self.style else { return Monitor::Off };
+        // Python's truth and Python's `int()`.
+        let seconds = match serde_json::from_str(monitor.get()) {
+            Ok(Value::Null | Value::Bool(false)) => return Monitor::Off,
+            Ok(Value::Number(number)) => number.as_f64().map(f64::trunc),
+            Ok(Value::String(text)) if text.is_empty() => return Monitor::Off,
+            Ok(Value::String(text)) => crate::version::int(&text).ok().map(|seconds| seconds as f64),
+            Ok(Value::Array(list)) if list.is_empty() => return Monitor::Off,
+            Ok(Value::Object(object)) if object.is_empty() => return Monitor::Off,
+            Ok(Value::Bool(true) | Value::Array(_) | Value::Object(_)) | Err(_) => None,
+        };
+        match seconds {
+            Some(0.0) => Monitor::Off,
+            Some(seconds) if seconds >= MIN_MONITOR => {
+                Monitor::Every(Duration::from_secs_f64(seconds.min(MAX_MONITOR) / 2.0))
+            }
+            _ => Monitor::Invalid(shorten(monitor.get())),
+        }
+    }
+
+    /// Encodes a heartbeat: a message that neither answers nor ends the call.
+    #[must_use]
+    pub fn heartbeat(&self, unique_id: &str) -> Vec<u8> {
+        let (message_id, result) = (self.message_id.as_str(), &Text::null());
+        seal(&Outgoing { result, failure: None, ending: Some(false), message_id, unique_id })
     }
 
     /// Encodes the answer as one message or two, to be sent in this order. `new_id` gives a fresh unique id for each.
@@ -197,6 +247,25 @@ mod tests {
         assert_eq!(decode(&encode(&modern(), &answer)[0]).answer, Some(answer.clone()));
         let old = r#"{"result": null, "failure": "{\"class\": \"ValueError\"}", "_msg_id": "i"}"#;
         assert!(decode(old).ending);
+    }
+
+    #[test]
+    fn heartbeats_are_sent_to_who_asked_for_them() {
+        let monitor = |text: &str| reply_to(Style::OneMessage { monitor: Text::parse(text.into()).unwrap() }).monitor();
+        for off in ["null", "0", "0.5", "false", "\"\"", "[]", "{}"] {
+            assert_eq!(monitor(off), Monitor::Off, "{off}");
+        }
+        for (asked, millis) in
+            [("2", 1000), ("60", 30_000), ("5", 2500), ("3.9", 1500), ("\" 2 \"", 1000), ("1e99", 43_200_000)]
+        {
+            assert_eq!(monitor(asked), Monitor::Every(Duration::from_millis(millis)), "{asked}");
+        }
+        for invalid in ["1", "-5", "true", "\"soon\"", "[1]", "{\"a\": 1}"] {
+            assert_eq!(monitor(invalid), Monitor::Invalid(invalid.into()));
+        }
+        assert_eq!(reply_to(Style::TwoMessages).monitor(), Monitor::Off);
+        let beat = String::from_utf8(modern().heartbeat("u")).unwrap();
+        assert_eq!(decode(&beat), Reply { message_id: "i".into(), answer: None, ending: false });
     }
 
     #[test]

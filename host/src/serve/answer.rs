@@ -38,7 +38,7 @@ pub(super) struct Unanswered {
 
 /// Sends the reply, across a lost connection if need be.
 pub(super) async fn answer(transport: &Transport, reply_to: &ReplyTo, answer: &Answer) -> Answered {
-    let bodies = reply_to.encode(answer, || uuid::Uuid::new_v4().simple().to_string());
+    let bodies = reply_to.encode(answer, super::fresh_id);
     let publication = |body| Publication {
         destination: Destination::Queue(reply_to.queue.clone()),
         routing: Routing::Mandatory,

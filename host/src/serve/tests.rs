@@ -199,3 +199,33 @@ async fn a_missing_reply_queue_holds_nobody_up_and_is_answered_when_it_is_back()
     let mut replies = transport.listen_for_replies("reply_gone").await.unwrap();
     assert!(replies.next().await.is_some());
 }
+
+/// A call as another client might put it, with this call monitor timeout.
+fn monitored(timeout: &str) -> Message {
+    let body =
+        format!(r#"{{"method": "m", "args": {{}}, "_msg_id": "i", "_reply_q": "reply_test", "_timeout": {timeout}}}"#);
+    let content_type = Some("application/json".to_owned());
+    Message { body: body.into(), content_type, ..Message::default() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_asked_for_heartbeats_gets_them_until_its_answer_and_nobody_else_does() {
+    let limits = crate::sandbox::Limits { timeout: Duration::from_millis(2500), ..tight() };
+    let service = Service::start(catalog(LOOP, limits), 4, LONG).await;
+    let transport = Transport::Memory(service.broker.clone());
+    let mut replies = transport.listen_for_replies("reply_test").await.unwrap();
+    for (timeout, expected) in [("2", 2), ("null", 0), ("1", 0)] {
+        service.broker.inject(&topic(), &monitored(timeout));
+        let mut beats = 0;
+        loop {
+            let delivery = replies.next().await.unwrap();
+            delivery.settlement.settle(Disposition::Ack).await.unwrap();
+            let reply = crate::envelope::Reply::decode(&delivery.message.body, Some("application/json")).unwrap();
+            if reply.ending {
+                break;
+            }
+            beats += 1;
+        }
+        assert_eq!(beats, expected, "_timeout: {timeout}");
+    }
+}
