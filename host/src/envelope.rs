@@ -16,7 +16,9 @@ pub use json::{Text, to_text};
 pub use reply::{Answer, Monitor, Reply, ReplyTo, Style};
 pub use request::{Arguments, Context, Field, Request};
 
-use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::version::Version;
@@ -68,22 +70,11 @@ struct Outgoing<'a> {
     message: &'a str,
 }
 
-/// The outer object, as received. Either key missing means that the object is itself the message.
-#[derive(Deserialize)]
-struct Incoming<'a> {
-    #[serde(rename = "oslo.version", borrow, default, deserialize_with = "present")]
-    version: Option<&'a RawValue>,
-    #[serde(rename = "oslo.message", borrow, default, deserialize_with = "present")]
-    message: Option<&'a RawValue>,
-}
-
-/// A key with the value `null` is there, which serde's `Option` cannot tell.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    Deserialize::deserialize(deserializer).map(Some)
-}
+/// The outer object, as received; the last of duplicate keys wins, as in Python.
+type Incoming<'a> = HashMap<String, &'a RawValue>;
 
 /// Takes the envelope off and decodes what is inside.
-fn open<'a, T: Deserialize<'a>>(body: &'a [u8], content_type: Option<&str>, inner: &'a mut String) -> Result<T, Error> {
+fn open<T: DeserializeOwned>(body: &[u8], content_type: Option<&str>) -> Result<T, Error> {
     if body.len() > MAX_BODY {
         return Err(Error::TooLarge(body.len()));
     }
@@ -92,19 +83,21 @@ fn open<'a, T: Deserialize<'a>>(body: &'a [u8], content_type: Option<&str>, inne
         return parse("{}", "body");
     }
     if content_type != Some(CONTENT_TYPE) {
-        return Err(Error::ContentType(content_type.map(|given| given.chars().take(100).collect())));
+        return Err(Error::ContentType(content_type.map(shorten)));
     }
     let text = std::str::from_utf8(body).map_err(|error| Error::Json { part: "body", reason: error.to_string() })?;
-    let outer: Incoming<'_> = parse(text, "body")?;
-    let (Some(version), Some(message)) = (outer.version, outer.message) else {
+    // What is not JSON here may still be a message of its own in Python's JSON.
+    let outer: Incoming<'_> = serde_json::from_str(text).unwrap_or_default();
+    let (Some(version), Some(message)) = (outer.get("oslo.version"), outer.get("oslo.message")) else {
         return parse(text, "body");
     };
-    let version: String = parse(version.get(), "version").map_err(|_| Error::Version(shorten(version.get())))?;
+    let wrong = || Error::Version(shorten(version.get()));
+    let version: String = serde_json::from_str(version.get()).map_err(|_| wrong())?;
     if !IMPLEMENTED.serves(&version).unwrap_or(false) {
-        return Err(Error::Version(shorten(&version)));
+        return Err(wrong());
     }
-    *inner = parse(message.get(), "oslo.message")?;
-    parse(inner, "oslo.message")
+    let message: String = parse(message.get(), "oslo.message")?;
+    parse(&message, "oslo.message")
 }
 
 /// Puts the envelope on.
@@ -112,8 +105,13 @@ fn seal(message: &impl Serialize) -> Vec<u8> {
     to_text(&Outgoing { version: VERSION, message: &to_text(message) }).into_bytes()
 }
 
-fn parse<'a, T: Deserialize<'a>>(text: &'a str, part: &'static str) -> Result<T, Error> {
-    serde_json::from_str(text).map_err(|error| Error::Json { part, reason: error.to_string() })
+/// Decodes JSON, or what Python takes for it.
+fn parse<T: DeserializeOwned>(text: &str, part: &'static str) -> Result<T, Error> {
+    let wrong = |error: serde_json::Error| Error::Json { part, reason: error.to_string() };
+    serde_json::from_str(text).or_else(|error| match json::from_python(text) {
+        Some(json) => serde_json::from_str(&json).map_err(wrong),
+        None => Err(wrong(error)),
+    })
 }
 
 fn shorten(text: &str) -> String {

@@ -62,6 +62,10 @@ fn every_reply_decodes_and_encodes_to_the_same_bytes() {
         let reply = Reply::decode(body.as_bytes(), Some(CONTENT_TYPE)).unwrap();
         if !reply.ending {
             assert_eq!(reply.answer, None, "{step}: a heartbeat");
+            let style = Style::OneMessage { monitor: Text::of(&2) };
+            let reply_to = ReplyTo { queue: "q".into(), message_id: reply.message_id, style };
+            let unique_id = inner(body)["_unique_id"].as_str().unwrap().to_owned();
+            assert_eq!(String::from_utf8(reply_to.heartbeat(&unique_id)).unwrap(), body, "{step}");
             continue;
         }
         let unique_id = inner(body)["_unique_id"].as_str().unwrap().to_owned();

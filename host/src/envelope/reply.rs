@@ -145,8 +145,7 @@ impl Reply {
     ///
     /// [`Error`] where the bytes are not a reply.
     pub fn decode(body: &[u8], content_type: Option<&str>) -> Result<Self, Error> {
-        let mut inner = String::new();
-        let incoming: Incoming = open(body, content_type, &mut inner)?;
+        let incoming: Incoming = open(body, content_type)?;
         let answer = match incoming.failure {
             Some(text) if !text.is_empty() => {
                 let failure = serde_json::from_str(&text)

@@ -71,7 +71,7 @@ impl Request {
         if let Some(compression) = compression {
             return Err(Error::Compression(compression.chars().take(100).collect()));
         }
-        open(body, content_type, &mut String::new())
+        open(body, content_type)
     }
 
     /// Encodes the request as a client sends it: the reference's keys in its order.

@@ -65,6 +65,22 @@ fn fields_keep_what_they_were() {
 }
 
 #[test]
+fn what_python_takes_for_json_is_not_lost() {
+    for body in [
+        enveloped("\"2.0\"", r#"{"method": "m", "args": {"x": [NaN, -Infinity]}}"#),
+        r#"{"method": "m", "args": {"x": [NaN, -Infinity]}}"#.to_owned(),
+        r#"{"oslo.version": "7", "oslo.version": "2.0", "oslo.message": "x", "oslo.message": "{\"method\": \"m\"}"}"#
+            .to_owned(),
+    ] {
+        assert_eq!(decode(&body).unwrap().method, Field::Text("m".into()), "{body}");
+    }
+    let Arguments::Object(arguments) = decode(r#"{"args": {"x": [NaN, -Infinity]}}"#).unwrap().arguments else {
+        panic!("no arguments");
+    };
+    assert_eq!(arguments.get(), r#"{"x": [null, -1e999]}"#);
+}
+
+#[test]
 fn a_call_says_where_its_reply_goes() {
     let style = |body: &str| decode(body).unwrap().reply_to;
     let modern = style(r#"{"_msg_id": "i", "_reply_q": "q", "_timeout": null}"#).unwrap();
