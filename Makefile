@@ -27,7 +27,7 @@ test: ## Install what the tests need (RabbitMQ, oslo.messaging), build, and run 
 	@seconds=$$(($$(date +%s) - $(started))); echo "make test: all passed in $$((seconds / 60)) min $$((seconds % 60)) s"
 
 lint: ## Check the format and the lints of all Rust code, as CI does.
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --release -- -D warnings
 
 clean: ## Remove everything that was built or installed in target/.

@@ -104,6 +104,22 @@ fn odd_requests_are_refused_as_the_reference_refuses_them() {
 }
 
 #[test]
+fn a_log_line_cannot_be_forged() {
+    let vhost = Broker::shared().vhost();
+    let host = serve(&vhost, "host-1", "");
+    let client = OsloClient::start(&vhost.url());
+    let forged = "2026 ERROR forged";
+    let call = |method: &str, args: serde_json::Value| json!({"topic": "conductor", "method": method, "args": args});
+    client.call(call(&format!("x\n{forged}"), json!({}))).expect_err("no such method");
+    let message = format!("x\n{forged}");
+    client.call(call("fail", json!({"class": "ValueError", "message": message}))).expect_err("it fails");
+    client.call(call("log", json!({"level": "info", "message": message}))).expect("a result");
+    let log = host.log();
+    assert!(log.matches(forged).count() >= 3, "{log}");
+    assert!(!log.lines().any(|line| line.starts_with(forged)), "{log}");
+}
+
+#[test]
 fn the_broker_sees_our_back_pressure() {
     let vhost = Broker::shared().vhost();
     let host = serve(&vhost, "host-1", "max_in_flight = 2\nlimits.timeout = \"600s\"\ngrace_period = \"0s\"");

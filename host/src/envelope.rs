@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use crate::version::Version;
+use crate::{printable::printable, version::Version};
 
 /// The version that is sent.
 const VERSION: &str = "2.0";
@@ -114,8 +114,9 @@ fn parse<T: DeserializeOwned>(text: &str, part: &'static str) -> Result<T, Error
     })
 }
 
+/// What others sent, for an error message.
 fn shorten(text: &str) -> String {
-    text.chars().take(100).collect()
+    printable(text, 100)
 }
 
 #[cfg(test)]

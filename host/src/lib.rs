@@ -23,6 +23,7 @@ pub mod serve;
 pub mod transport;
 
 pub mod envelope;
+pub mod printable;
 pub mod version;
 
 pub mod catalog;

@@ -18,6 +18,7 @@ use crate::{
     catalog::Current,
     dispatch::dispatch,
     envelope::{ReplyTo, Request},
+    printable::printable,
     reply::{Verdict, verdict},
     settings::Settings,
     transport::{Deliveries, Delivery, Disposition, Settlement, Transport},
@@ -37,6 +38,12 @@ const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(30);
 
 /// Replies whose queue is missing that are waited for at once, beside the requests in flight.
 const MAX_LATE_REPLIES: usize = 1024;
+
+/// Bytes of a name in the log.
+const MAX_FIELD: usize = 64;
+
+/// Bytes of a failure in the log.
+const MAX_FAILURE: usize = 1024;
 
 /// How the corridor is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,8 +228,7 @@ async fn settle(settlement: Settlement, disposition: Disposition) {
 
 /// The span of a request: what every line about it carries. Nothing of the context but its request id.
 fn span(request: &Request) -> tracing::Span {
-    let text = |name: &str| request.context.get_str(name).map(|text| text.chars().take(64).collect::<String>());
-    let short = |text: &dyn std::fmt::Display| text.to_string().chars().take(64).collect::<String>();
+    let short = |text: &dyn std::fmt::Display| printable(&text.to_string(), MAX_FIELD);
     // At the level of errors, so that no filter takes it from a line that is logged.
     tracing::error_span!(
         "request",
@@ -230,13 +236,15 @@ fn span(request: &Request) -> tracing::Span {
         version = request.version.text().map(|text| short(&text)),
         namespace = request.namespace.text().map(|text| short(&text)),
         msg_id = request.reply_to.as_ref().map(|ReplyTo { message_id, .. }| short(message_id)),
-        request_id = text("request_id"),
+        request_id = request.context.get_str("request_id").map(|text| short(&text)),
         handler = tracing::field::Empty,
     )
 }
 
 fn log(verdict: &Verdict, answered: bool, took: Duration) {
-    let (outcome, failure) = (verdict.name, verdict.answer.failure().map(tracing::field::display));
+    let outcome = verdict.name;
+    let failure = verdict.answer.failure().map(|failure| printable(&failure.to_string(), MAX_FAILURE));
+    let failure = failure.as_ref().map(tracing::field::display);
     // The failure of a cast is told nowhere else. (Levels are less, the more urgent they are.)
     let level = if failure.is_some() && !answered { verdict.level.min(Level::WARN) } else { verdict.level };
     match level {

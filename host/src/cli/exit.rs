@@ -1,6 +1,9 @@
 //! Exit codes, and what is said before them.
 
-use crate::{client, config, host, sandbox::SetUpError, transport};
+use crate::{client, config, host, printable::printable, sandbox::SetUpError, transport};
+
+/// Bytes of a remote failure that are shown; `--json` shows all.
+const MAX_FAILURE: usize = 4096;
 
 /// How the program ends. The codes are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +76,8 @@ impl From<transport::Error> for Failed {
 impl From<client::Error> for Failed {
     fn from(error: client::Error) -> Self {
         match error {
-            client::Error::Remote(failure) => Self::new(Exit::Remote, failure),
+            // Whoever serves the topic must not write to our terminal as they please.
+            client::Error::Remote(failure) => Self::new(Exit::Remote, printable(&failure.to_string(), MAX_FAILURE)),
             client::Error::TimedOut { .. } => Self::new(Exit::TimedOut, error),
             client::Error::NotSent { .. } | client::Error::Undeliverable(_) | client::Error::Transport(_) => {
                 Self::new(Exit::Transport, error)

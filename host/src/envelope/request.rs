@@ -8,7 +8,7 @@ use serde::{
     ser::SerializeMap,
 };
 
-use super::{Error, ReplyTo, Style, Text, json::to_text, open, seal};
+use super::{Error, ReplyTo, Style, Text, json::to_text, open, seal, shorten};
 
 /// What stands before the name of a context entry in a message.
 const CONTEXT_PREFIX: &str = "_context_";
@@ -69,7 +69,7 @@ impl Request {
     /// [`Error`] where the bytes are not a message; there is nobody to answer then.
     pub fn decode(body: &[u8], content_type: Option<&str>, compression: Option<&str>) -> Result<Self, Error> {
         if let Some(compression) = compression {
-            return Err(Error::Compression(compression.chars().take(100).collect()));
+            return Err(Error::Compression(shorten(compression)));
         }
         open(body, content_type)
     }

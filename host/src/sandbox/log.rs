@@ -6,7 +6,7 @@ use super::{
     bindings::log::{Host, Level},
     state::State,
 };
-use crate::settings::Bytes;
+use crate::{printable::printable, settings::Bytes};
 
 /// The target of guests' lines, for log filters.
 const TARGET: &str = "handler";
@@ -66,19 +66,7 @@ impl Host for State {
     }
 }
 
-/// Cuts and escapes, so that a guest can neither flood a line nor forge one.
+/// The guest's text as one line.
 pub(super) fn clean(text: &str) -> String {
-    let mut line = String::with_capacity(text.len().min(MAX_LINE));
-    for c in text.trim_end().chars() {
-        if line.len() >= MAX_LINE {
-            line.push('…');
-            break;
-        }
-        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
-            line.extend(c.escape_default());
-        } else {
-            line.push(c);
-        }
-    }
-    line
+    printable(text, MAX_LINE)
 }
