@@ -7,7 +7,7 @@
 //! use nova_guest::{Endpoint, Failure, Handler, Info, methods};
 //! use serde::Deserialize;
 //!
-//! struct Calculator;
+//! pub struct Calculator;
 //!
 //! impl Handler for Calculator {
 //!     const ENDPOINTS: &'static [Endpoint] =

@@ -22,12 +22,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tasks that a worker runs before it looks at sockets and timers again. A busy guest holds its worker for 10 ms at a
-/// time; with tokio's own 61, as many busy guests as workers would keep everybody else waiting for more than half a second.
+/// Tasks that a worker runs before it looks at sockets, timers and other threads' wake-ups again. A busy guest holds its
+/// worker for a tick of the epoch at a time: with tokio's own 61, as many busy guests as workers would keep everybody else
+/// waiting for that many ticks.
 const EVENT_INTERVAL: u32 = 8;
 
 fn run(cli: Cli) -> anyhow::Result<()> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime = builder.enable_all().event_interval(EVENT_INTERVAL).build().context("starting the runtime")?;
+    let runtime = builder
+        .enable_all()
+        .event_interval(EVENT_INTERVAL)
+        .global_queue_interval(EVENT_INTERVAL)
+        .build()
+        .context("starting the runtime")?;
     runtime.block_on(cli.run())
 }
