@@ -1,10 +1,10 @@
 //! RabbitMQ, by way of lapin: the only place that knows it.
 //!
 //! Before it: [`super::Transport`], with an [`Address`] and a [`Config`]. After it: the broker. Each subscription has a
-//! connection of its own ([`consume`]), all publications share another one ([`publish`]): a broker that is short of
+//! connection of its own (`consume`), all publications share another one (`publish`): a broker that is short of
 //! memory or disk stops reading from connections that publish, and acknowledgements must go on.
 //!
-//! Each connection is owned by one task, which connects ([`connect`]), declares, works, and connects again when
+//! Each connection is owned by one task, which connects (`connect`), declares, works, and connects again when
 //! something breaks. lapin's own recovery stays off: it knows nothing of several hosts, jitter or refusals.
 
 mod backoff;
