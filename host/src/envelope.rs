@@ -19,7 +19,6 @@ pub use request::{Arguments, Context, Field, Request};
 use std::collections::HashMap;
 
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::value::RawValue;
 
 use crate::{printable::printable, version::Version};
 
@@ -71,7 +70,7 @@ struct Outgoing<'a> {
 }
 
 /// The outer object, as received; the last of duplicate keys wins, as in Python.
-type Incoming<'a> = HashMap<String, &'a RawValue>;
+type Incoming = HashMap<String, Text>;
 
 /// Takes the envelope off and decodes what is inside.
 fn open<T: DeserializeOwned>(body: &[u8], content_type: Option<&str>) -> Result<T, Error> {
@@ -86,8 +85,7 @@ fn open<T: DeserializeOwned>(body: &[u8], content_type: Option<&str>) -> Result<
         return Err(Error::ContentType(content_type.map(shorten)));
     }
     let text = std::str::from_utf8(body).map_err(|error| Error::Json { part: "body", reason: error.to_string() })?;
-    // What is not JSON here may still be a message of its own in Python's JSON.
-    let outer: Incoming<'_> = serde_json::from_str(text).unwrap_or_default();
+    let outer: Incoming = parse(text, "body")?;
     let (Some(version), Some(message)) = (outer.get("oslo.version"), outer.get("oslo.message")) else {
         return parse(text, "body");
     };

@@ -48,7 +48,7 @@ fn names_a_machine(line: &str) -> bool {
         line.match_indices(start).any(|(position, _)| {
             let before = line[..position].chars().next_back();
             let after = line[position + start.len()..].chars().next();
-            // `docs/work/x` is relative; `/home/` alone, or with a placeholder, is nobody's.
+            // In the middle of a relative path it is no beginning; alone, or with a placeholder, it is nobody's.
             !before.is_some_and(|letter| letter.is_alphanumeric() || "._-".contains(letter))
                 && after.is_some_and(char::is_alphanumeric)
         })

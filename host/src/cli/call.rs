@@ -65,43 +65,37 @@ pub(super) struct Cast {
 
 impl Call {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
-        let session = Session::start(options, QUIET_CALL).await?;
-        let destination = self.what.destination(&session.config)?;
+        let config = options.load(&[("log", QUIET_CALL)])?;
         let timeout = self.what.timeout;
-        let called = match self.what.invocation(destination) {
-            Ok(invocation) => session.client.call(invocation, timeout).await.map_err(Ended::Call),
-            Err(failed) => Err(Ended::Before(failed)),
-        };
+        let destination = self.what.destination(&config)?;
+        let invocation = self.what.invocation(destination)?;
+        let session = Session::start(&config, options).await?;
+        let called = session.client.call(invocation, timeout).await;
         session.end().await;
         match called {
             Ok(result) => {
                 say(result.get());
                 Ok(())
             }
-            Err(Ended::Call(client::Error::Remote(failure))) if options.json => {
+            Err(client::Error::Remote(failure)) if options.json => {
                 complain(failure.encode());
                 Err(Failed::new(Exit::Remote, "").into())
             }
-            Err(Ended::Call(error)) => Err(Failed::from(error).into()),
-            Err(Ended::Before(failed)) => Err(failed.into()),
+            Err(error) => Err(Failed::from(error).into()),
         }
     }
 }
 
-enum Ended {
-    Before(Failed),
-    Call(client::Error),
-}
-
 impl Cast {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
-        let session = Session::start(options, QUIET_CAST).await?;
-        let destination = match self.fanout {
-            true => Destination::Fanout { topic: topic(&session.config)?.to_owned() },
-            false => self.what.destination(&session.config)?,
-        };
+        let config = options.load(&[("log", QUIET_CAST)])?;
         let timeout = self.what.timeout;
+        let destination = match self.fanout {
+            true => Destination::Fanout { topic: topic(&config)?.to_owned() },
+            false => self.what.destination(&config)?,
+        };
         let invocation = self.what.invocation(destination)?;
+        let session = Session::start(&config, options).await?;
         let cast = session.client.cast(invocation, timeout).await;
         session.end().await;
         Ok(cast.map_err(Failed::from)?)
@@ -146,25 +140,23 @@ fn topic(config: &Config) -> Result<&str, Failed> {
 
 /// A client, with the service beside it where the transport is this process.
 struct Session {
-    config: Config,
     client: Client,
     transport: Transport,
     host: Option<Host>,
 }
 
 impl Session {
-    async fn start(options: &Options, log: &str) -> anyhow::Result<Self> {
-        let config = options.load(&[("log", log)])?;
+    async fn start(config: &Config, options: &Options) -> anyhow::Result<Self> {
         telemetry::start(&config.log, options.json)?;
         let transport = Transport::new(config.transport_url.clone(), config.rabbit.clone());
         let host = match config.transport_url {
             Url::Memory => {
-                let catalog = host::handlers(&config).await.map_err(Failed::from)?.catalog;
-                Some(Host::start(&config, transport.clone(), catalog).await.map_err(Failed::from)?)
+                let catalog = host::handlers(config).await.map_err(Failed::from)?.catalog;
+                Some(Host::start(config, transport.clone(), catalog).await.map_err(Failed::from)?)
             }
             Url::Rabbit(_) => None,
         };
-        Ok(Self { client: Client::new(transport.clone()), config, transport, host })
+        Ok(Self { client: Client::new(transport.clone()), transport, host })
     }
 
     /// Lets the service finish what it was sent, then ends it.

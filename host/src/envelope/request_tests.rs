@@ -39,6 +39,8 @@ fn what_is_not_an_object_is_refused() {
         assert!(matches!(decode(&enveloped("\"2.0\"", body)), Err(Error::Json { .. })), "{body}");
     }
     assert!(decode(r#"{"oslo.version": "2.0", "oslo.message": {}}"#).is_err());
+    // Python's literals beside the envelope do not get its version past us.
+    assert!(decode(r#"{"oslo.version": "3.0", "oslo.message": "{}", "x": NaN}"#).is_err());
     assert!(matches!(Request::decode(b"\xff{}", Some(CONTENT_TYPE), None), Err(Error::Json { .. })));
 }
 
