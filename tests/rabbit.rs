@@ -187,16 +187,22 @@ fn a_service_that_is_told_to_stop_finishes_and_gives_the_rest_back() {
 #[test]
 fn a_killed_service_loses_nothing() {
     let vhost = Broker::shared().vhost();
-    let mut first = serve(&vhost, "host-1", "");
+    let mut first = serve(&vhost, "host-1", "max_in_flight = 8\nlimits.timeout = \"600s\"");
     let client = OsloClient::start(&vhost.url());
-    let calls: Vec<_> = (0..500).map(|n| client.start_call(add(n))).collect();
+    let slow = json!({"topic": "conductor", "method": "loop_forever", "timeout": 60});
+    let running: Vec<_> = (0..8).map(|_| client.start_call(slow.clone())).collect();
+    vhost.eventually("conductor", |queue| queue.unacknowledged == 8);
+    let waiting: Vec<_> = (0..100).map(|n| client.start_call(add(n))).collect();
     first.kill();
-    let _second = serve(&vhost, "host-2", "");
-    let lost = calls.into_iter().enumerate().filter(|(n, _)| *n < 500).filter_map(|(n, call)| {
-        let outcome = call.wait().outcome;
-        (outcome.as_ref().ok() != Some(&json!(n + 1))).then_some(n)
-    });
-    assert_eq!(lost.collect::<Vec<_>>(), Vec::<usize>::new());
+    // What it was running, and what it had not come to: all of it is the next server's.
+    let _second = serve(&vhost, "host-2", "limits.timeout = \"200ms\"");
+    for call in running {
+        let remote = call.wait().outcome.expect_err("it fails").remote.expect("a RemoteError");
+        assert_eq!(remote.exc_type, "HandlerTimedOut");
+    }
+    for (n, call) in waiting.into_iter().enumerate() {
+        assert_eq!(call.wait().outcome.expect("a result"), n + 1);
+    }
 }
 
 #[test]
