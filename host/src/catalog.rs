@@ -13,6 +13,8 @@ use std::{
 
 use tokio::sync::Semaphore;
 
+pub use manifest::delivery::{Policies, Policy};
+
 use crate::{
     sandbox::{EndpointOffer, Program},
     version::{Malformed, Version},
@@ -31,6 +33,8 @@ pub struct Generation {
     pub endpoints: Vec<Endpoint>,
     /// Requests at once, where the handler has a limit of its own.
     pub concurrency: Option<Arc<Semaphore>>,
+    /// When its requests are acknowledged, where its manifest says so.
+    pub policies: Policies,
 }
 
 /// Methods under one namespace and version.

@@ -161,6 +161,7 @@ impl Client {
                 (Routing::Mandatory, format!("server {server} of topic {topic} on {exchange}"))
             }
             Destination::Queue(queue) => (Routing::Mandatory, format!("queue {queue}")),
+            Destination::Exchange { exchange, .. } => (Routing::Mandatory, format!("exchange {exchange}")),
             Destination::Fanout { topic } => (Routing::BestEffort, format!("topic {topic}")),
         };
         let publication = Publication { destination, routing, expiration, body: request.encode() };

@@ -1,10 +1,17 @@
 //! Request → [`Outcome`]: look up, admit, run within the deadline.
 //!
-//! Before it: [`crate::serve`] has decoded a request. After it: [`crate::sandbox`] runs the handler, and
+//! Before it: [`crate::serve`] has decoded a request; it goes from step to step, for the policy that the first finds
+//! says when the request is acknowledged. After it: [`crate::sandbox`] runs the handler, and
 //! [`crate::reply`] says what the caller gets. No bytes here, and nothing of where the request came from.
 
+mod ping;
+
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::{
-    catalog::{Catalog, Found, Generation, Miss},
+    catalog::{Catalog, Found, Generation, Miss, Policy},
     envelope::{Answer, Arguments, Failure, Field, Request, Text},
     sandbox::{Fault, Invocation, RequestInfo},
     settings::Bytes,
@@ -22,6 +29,11 @@ pub enum Outcome {
     Refused(Refusal),
     /// The handler did not answer.
     Faulted(Fault),
+    /// It was begun as often as is allowed and never came to an end.
+    Exhausted {
+        /// How often.
+        attempts: u32,
+    },
 }
 
 /// Why no handler was started. The first six are the reference's, with its texts.
@@ -75,22 +87,52 @@ pub enum Refusal {
     Busy,
 }
 
-/// Runs a request to its outcome.
+/// What does not depend on the handler.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The policy of methods whose handler's manifest says nothing.
+    pub policy: Policy,
+    /// Whether the host answers the reference's ping.
+    pub ping: bool,
+}
+
+/// A request of which it is known who answers.
+#[derive(Debug)]
+pub struct Resolved {
+    policy: Policy,
+    work: Work,
+}
+
+/// A request that may be run now.
+#[derive(Debug)]
+pub struct Admitted {
+    work: Work,
+    /// Its place among the handler's own requests.
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Debug)]
+enum Work {
+    Handler(Arc<Generation>, Box<Invocation>),
+    Ping,
+}
+
+/// Finds who answers, and nothing more: no handler has seen the request yet.
 ///
-/// # Cancel safety
+/// # Errors
 ///
-/// Dropped half-way, the handler ends where it is and the request has no outcome.
-pub async fn dispatch(catalog: &Catalog, request: Request) -> Outcome {
+/// [`Refusal`].
+pub fn resolve(catalog: &Catalog, options: Options, request: Request) -> Result<Resolved, Refusal> {
     let (found, method, version) = match find(catalog, &request) {
         Ok(found) => found,
-        Err(refusal) => return Outcome::Refused(refusal),
+        Err(refusal) if options.ping => {
+            return ping::resolve(refusal, &request).map(|()| Resolved { policy: options.policy, work: Work::Ping });
+        }
+        Err(refusal) => return Err(refusal),
     };
     tracing::Span::current().record("handler", found.generation.name.as_str());
-    let arguments = match arguments(request.arguments, &found.generation) {
-        Ok(arguments) => arguments,
-        Err(refusal) => return Outcome::Refused(refusal),
-    };
-    let Ok(_admitted) = admit(&found.generation).await else { return Outcome::Refused(Refusal::Busy) };
+    let arguments = arguments(request.arguments, &found.generation)?;
+    let policy = found.generation.policies.of(&method).unwrap_or(options.policy);
     let invocation = Invocation {
         endpoint: found.endpoint,
         method,
@@ -103,41 +145,99 @@ pub async fn dispatch(catalog: &Catalog, request: Request) -> Outcome {
             reply_wanted: request.reply_to.is_some(),
         },
     };
-    match found.generation.program.handle(invocation).await {
-        Ok(Answer::Result(result)) => Outcome::Replied(result),
-        Ok(Answer::Failure(failure)) => Outcome::Failed(failure),
-        Err(fault) => Outcome::Faulted(fault),
+    Ok(Resolved { policy, work: Work::Handler(found.generation, Box::new(invocation)) })
+}
+
+impl Resolved {
+    /// When the request is to be acknowledged.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// Who answers; `None` where it is the host itself.
+    #[must_use]
+    pub fn handler(&self) -> Option<&Arc<Generation>> {
+        match &self.work {
+            Work::Handler(generation, _) => Some(generation),
+            Work::Ping => None,
+        }
+    }
+
+    /// Waits for a place among the handler's own requests, as long as one of them may take.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Busy`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, no place is taken.
+    pub async fn admit(self) -> Result<Admitted, Refusal> {
+        let place = match self.handler() {
+            Some(generation) => place(generation).await?,
+            None => None,
+        };
+        Ok(Admitted { work: self.work, _place: place })
+    }
+}
+
+impl Admitted {
+    /// Runs the request to its outcome. Only now the handler's code sees it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, the handler ends where it is and the request has no outcome.
+    pub async fn run(self) -> Outcome {
+        let (generation, invocation) = match self.work {
+            Work::Handler(generation, invocation) => (generation, invocation),
+            Work::Ping => return Outcome::Replied(Text::of(&ping::ANSWER)),
+        };
+        match generation.program.handle(*invocation).await {
+            Ok(Answer::Result(result)) => Outcome::Replied(result),
+            Ok(Answer::Failure(failure)) => Outcome::Failed(failure),
+            Err(fault) => Outcome::Faulted(fault),
+        }
     }
 }
 
 /// Finds who answers, in the reference's order of checks, so that the first thing wrong is the same.
 fn find(catalog: &Catalog, request: &Request) -> Result<(Found, String, String), Refusal> {
-    let unsupported = || Refusal::UnsupportedVersion {
+    let namespace = match &request.namespace {
+        Field::Absent | Field::Null => None,
+        Field::Text(text) => Some(text.as_str()),
+        // No endpoint has a number for a namespace.
+        Field::Other(_) => return Err(unsupported(request)),
+    };
+    let version = match &request.version {
+        Field::Absent => Version::DEFAULT.to_string(),
+        Field::Text(text) => text.clone(),
+        Field::Null => return Err(unsupported(request)),
+        Field::Other(_) if !catalog.has_namespace(namespace) => return Err(unsupported(request)),
+        Field::Other(other) => return Err(Refusal::VersionType { python_type: other.python_type() }),
+    };
+    match (catalog.find(namespace, &version, request.method.text()), request.method.text()) {
+        (Ok(found), method) => Ok((found, method.unwrap_or_default().to_owned(), version)),
+        (Err(Miss::NoSuchMethod), _) => Err(no_such_method(request)),
+        (Err(Miss::UnsupportedVersion), _) => Err(unsupported(request)),
+        (Err(Miss::Malformed(malformed)), _) => Err(Refusal::MalformedVersion(malformed)),
+    }
+}
+
+fn unsupported(request: &Request) -> Refusal {
+    Refusal::UnsupportedVersion {
         version: match request.version {
             Field::Absent => Version::DEFAULT.to_string(),
             ref given => given.to_string(),
         },
         method: request.method.to_string(),
-    };
-    let namespace = match &request.namespace {
-        Field::Absent | Field::Null => None,
-        Field::Text(text) => Some(text.as_str()),
-        // No endpoint has a number for a namespace.
-        Field::Other(_) => return Err(unsupported()),
-    };
-    let version = match &request.version {
-        Field::Absent => Version::DEFAULT.to_string(),
-        Field::Text(text) => text.clone(),
-        Field::Null => return Err(unsupported()),
-        Field::Other(_) if !catalog.has_namespace(namespace) => return Err(unsupported()),
-        Field::Other(other) => return Err(Refusal::VersionType { python_type: other.python_type() }),
-    };
-    match (catalog.find(namespace, &version, request.method.text()), request.method.text()) {
-        (Ok(found), method) => Ok((found, method.unwrap_or_default().to_owned(), version)),
-        (Err(Miss::NoSuchMethod), Some(method)) => Err(Refusal::NoSuchMethod { method: method.to_owned() }),
-        (Err(Miss::NoSuchMethod), None) => Err(Refusal::MethodType { python_type: request.method.python_type() }),
-        (Err(Miss::UnsupportedVersion), _) => Err(unsupported()),
-        (Err(Miss::Malformed(malformed)), _) => Err(Refusal::MalformedVersion(malformed)),
+    }
+}
+
+fn no_such_method(request: &Request) -> Refusal {
+    match request.method.text() {
+        Some(method) => Refusal::NoSuchMethod { method: method.to_owned() },
+        None => Refusal::MethodType { python_type: request.method.python_type() },
     }
 }
 
@@ -154,10 +254,10 @@ fn arguments(arguments: Arguments, generation: &Generation) -> Result<String, Re
     }
 }
 
-/// Waits for a place among the handler's own requests, as long as one of them may take.
-async fn admit(generation: &Generation) -> Result<Option<tokio::sync::SemaphorePermit<'_>>, Refusal> {
+async fn place(generation: &Generation) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
     let Some(places) = &generation.concurrency else { return Ok(None) };
-    match tokio::time::timeout(generation.program.limits().timeout, places.acquire()).await {
+    let waiting = tokio::time::timeout(generation.program.limits().timeout, Arc::clone(places).acquire_owned());
+    match waiting.await {
         Ok(Ok(place)) => Ok(Some(place)),
         Ok(Err(_)) | Err(_) => Err(Refusal::Busy),
     }

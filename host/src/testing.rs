@@ -11,8 +11,9 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 use crate::{
-    catalog::{Catalog, Endpoint, Generation},
+    catalog::{Catalog, Endpoint, Generation, Policies},
     sandbox::{Limits, Program, Sandbox},
+    settings::Settings,
     version::Version,
 };
 
@@ -87,16 +88,29 @@ pub(crate) fn program(handle: &str, limits: Limits) -> Program {
 
 /// A generation that offers `methods` in the null namespace.
 pub(crate) fn generation(name: &str, version: &str, methods: &[&str], program: Program) -> Arc<Generation> {
+    Arc::new(generation_with(name, version, methods, program))
+}
+
+/// The same, to be changed.
+pub(crate) fn generation_with(name: &str, version: &str, methods: &[&str], program: Program) -> Generation {
     let version: Version = version.parse().unwrap();
     let concurrency = program.limits().concurrency.map(|limit| Arc::new(Semaphore::new(usize::from(limit))));
     let methods = methods.iter().map(|method| (*method).to_owned()).collect();
-    Arc::new(Generation {
+    Generation {
         name: name.to_owned(),
         number: 1,
         concurrency,
         program,
         endpoints: vec![Endpoint { namespace: None, version, methods }],
-    })
+        policies: Policies::default(),
+    }
+}
+
+/// What a manifest says of delivery.
+pub(crate) fn policies(manifest: &str) -> Policies {
+    let mut settings = Settings::default();
+    settings.add_file(manifest).unwrap();
+    Policies::read(&mut settings)
 }
 
 /// A catalog of one guest, with method `m`.

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-use super::{Catalog, Conflict, Endpoint, Generation, manifest::Manifest};
+use super::{Catalog, Conflict, Endpoint, Generation, Policies, manifest::Manifest};
 use crate::{
     sandbox::{Digest, EndpointOffer, Limits, LoadError, MAX_COMPONENT, Program, Sandbox},
     settings::{Problems, Settings},
@@ -73,6 +73,8 @@ pub struct Inspection {
     pub program: Program,
     /// What it describes.
     pub endpoints: Vec<EndpointOffer>,
+    /// What its manifest says of delivery.
+    pub policies: Policies,
 }
 
 impl Config {
@@ -128,11 +130,12 @@ pub async fn directory(
 /// Loads one handler.
 async fn generation(path: &Path, sandbox: &Arc<Sandbox>, limits: &Limits) -> Result<Generation, Error> {
     static NUMBER: AtomicU64 = AtomicU64::new(1);
-    let Inspection { program, endpoints } = inspect(path, sandbox, limits).await?;
+    let Inspection { program, endpoints, policies } = inspect(path, sandbox, limits).await?;
     let endpoints = endpoints.into_iter().map(Endpoint::new).collect::<Result<Vec<_>, _>>()?;
     let concurrency = program.limits().concurrency.map(|limit| Arc::new(Semaphore::new(usize::from(limit))));
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Generation { name, number: NUMBER.fetch_add(1, Ordering::Relaxed), program, endpoints, concurrency })
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    Ok(Generation { name, number, program, endpoints, concurrency, policies })
 }
 
 /// Compiles and describes one component, with its manifest.
@@ -143,18 +146,19 @@ async fn generation(path: &Path, sandbox: &Arc<Sandbox>, limits: &Limits) -> Res
 pub async fn inspect(path: &Path, sandbox: &Arc<Sandbox>, limits: &Limits) -> Result<Inspection, Error> {
     let (path, sandbox, limits) = (path.to_owned(), Arc::clone(sandbox), limits.clone());
     // Compilation may take seconds; other tasks go on meanwhile.
-    let loaded = tokio::task::spawn_blocking(move || -> Result<Program, Error> {
-        let limits = match read(&path.with_extension("toml"))? {
-            Some(bytes) => Manifest::parse(&String::from_utf8_lossy(&bytes), &limits)?.limits,
-            None => limits,
+    let loaded = tokio::task::spawn_blocking(move || -> Result<(Program, Policies), Error> {
+        let manifest = match read(&path.with_extension("toml"))? {
+            Some(bytes) => Manifest::parse(&String::from_utf8_lossy(&bytes), &limits)?,
+            None => Manifest { limits, policies: Policies::default() },
         };
         let missing = || Error::Read(std::io::ErrorKind::NotFound.into());
         let wasm = read(&path)?.ok_or_else(missing)?;
-        Ok(sandbox.load(&wasm, limits)?)
+        Ok((sandbox.load(&wasm, manifest.limits)?, manifest.policies))
     });
-    let program = loaded.await.map_err(|error| Error::Internal(error.to_string()))??;
+    let (program, policies) = loaded.await.map_err(|error| Error::Internal(error.to_string()))??;
     let endpoints = program.describe().await?;
-    Ok(Inspection { program, endpoints })
+    policies.check(endpoints.iter().flat_map(|offer| &offer.methods).map(String::as_str))?;
+    Ok(Inspection { program, endpoints, policies })
 }
 
 /// Reads a file that is not too large; `None` where there is none.

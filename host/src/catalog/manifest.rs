@@ -1,5 +1,9 @@
 //! The manifest: `NAME.toml` beside `NAME.wasm`, optional.
 
+pub(super) mod delivery;
+
+use delivery::Policies;
+
 use crate::{
     sandbox::Limits,
     settings::{Problems, Settings},
@@ -10,6 +14,8 @@ use crate::{
 pub(super) struct Manifest {
     /// The handler's own limits over the service's.
     pub(super) limits: Limits,
+    /// When its requests are acknowledged.
+    pub(super) policies: Policies,
 }
 
 impl Manifest {
@@ -17,7 +23,7 @@ impl Manifest {
     pub(super) fn parse(text: &str, limits: &Limits) -> Result<Self, Problems> {
         let mut settings = Settings::default();
         settings.add_file(text)?;
-        let manifest = Self { limits: limits.read(&mut settings) };
+        let manifest = Self { limits: limits.read(&mut settings), policies: Policies::read(&mut settings) };
         settings.finish()?;
         Ok(manifest)
     }

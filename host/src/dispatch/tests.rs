@@ -12,6 +12,17 @@ fn request(message: &str) -> Request {
     Request::decode(message.as_bytes(), Some("application/json"), None).unwrap()
 }
 
+async fn dispatch(catalog: &Catalog, request: Request) -> Outcome {
+    let admitted = match resolve(catalog, Options::default(), request) {
+        Ok(resolved) => resolved.admit().await,
+        Err(refusal) => Err(refusal),
+    };
+    match admitted {
+        Ok(admitted) => admitted.run().await,
+        Err(refusal) => Outcome::Refused(refusal),
+    }
+}
+
 async fn refused(catalog: &Catalog, message: &str) -> String {
     match dispatch(catalog, request(message)).await {
         Outcome::Refused(refusal) => refusal.to_string(),

@@ -2,14 +2,14 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{sleep, timeout};
 
 use crate::{
     envelope::{Answer, ReplyTo},
     transport::{Destination, Publication, Published, Routing, Transport},
 };
 
-/// How long a reply is tried: the reference's `kombu_missing_consumer_retry_timeout`, and its default time for a call.
+/// How long a missing queue is waited for: the reference's `kombu_missing_consumer_retry_timeout`, and its default time for a call.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Pause between attempts at a missing queue: the reference's.
@@ -24,8 +24,6 @@ pub(super) enum Answered {
     QueueMissing(Unanswered),
     /// The broker does not take it: too large, no permission.
     Refused,
-    /// The broker was not to be had.
-    Unreachable,
 }
 
 /// Messages that have not reached their queue.
@@ -33,10 +31,10 @@ pub(super) enum Answered {
 pub(super) struct Unanswered {
     left: VecDeque<Publication>,
     queue: String,
-    until: Instant,
 }
 
-/// Sends the reply, across a lost connection if need be.
+/// Sends the reply, across a lost connection if need be: for as long as that takes, since nothing new arrives
+/// meanwhile either, and a request whose reply was given up would run again for nothing.
 pub(super) async fn answer(transport: &Transport, reply_to: &ReplyTo, answer: &Answer) -> Answered {
     let bodies = reply_to.encode(answer, super::fresh_id);
     let publication = |body| Publication {
@@ -48,7 +46,6 @@ pub(super) async fn answer(transport: &Transport, reply_to: &ReplyTo, answer: &A
     let unanswered = Unanswered {
         left: bodies.into_iter().map(publication).collect(),
         queue: reply_to.queue.clone(),
-        until: Instant::now() + PATIENCE,
     };
     unanswered.attempt(transport).await
 }
@@ -61,31 +58,30 @@ impl Unanswered {
 
     /// Tries until the queue is back, for as long as a caller waits.
     pub(super) async fn send(mut self, transport: &Transport) {
-        let (queue, until) = (self.queue.clone(), self.until);
+        let queue = self.queue.clone();
         tracing::info!(queue, "reply queue is missing, trying for {PATIENCE:?}");
-        while Instant::now() < until {
-            sleep(PAUSE).await;
-            match self.attempt(transport).await {
-                Answered::Yes => return,
-                Answered::QueueMissing(rest) => self = rest,
-                Answered::Refused | Answered::Unreachable => break,
+        let trying = async {
+            loop {
+                sleep(PAUSE).await;
+                match self.attempt(transport).await {
+                    Answered::QueueMissing(rest) => self = rest,
+                    Answered::Yes | Answered::Refused => return,
+                }
             }
+        };
+        if timeout(PATIENCE, trying).await.is_err() {
+            tracing::error!(queue, "reply queue is missing, the reply is dropped");
         }
-        tracing::error!(queue, "reply queue is missing, the reply is dropped");
     }
 
     async fn attempt(mut self, transport: &Transport) -> Answered {
         while let Some(publication) = self.left.front() {
-            match timeout_at(self.until, transport.publish(publication)).await {
-                Ok(Ok(Published::Confirmed)) => drop(self.left.pop_front()),
-                Ok(Ok(Published::Unroutable)) => return Answered::QueueMissing(self),
-                Ok(Err(error)) => {
+            match transport.publish(publication).await {
+                Ok(Published::Confirmed) => drop(self.left.pop_front()),
+                Ok(Published::Unroutable) => return Answered::QueueMissing(self),
+                Err(error) => {
                     tracing::error!(%error, queue = self.queue, "reply not sent");
                     return Answered::Refused;
-                }
-                Err(_) => {
-                    tracing::error!(queue = self.queue, "reply not sent: no connection for {PATIENCE:?}");
-                    return Answered::Unreachable;
                 }
             }
         }

@@ -15,8 +15,10 @@ mod consume;
 mod declare;
 mod failure;
 mod link;
+mod look;
 mod message;
 mod outbox;
+mod properties;
 mod publish;
 mod returned;
 mod session;
@@ -32,11 +34,19 @@ pub use config::{
     DEFAULT_RABBIT_INTERVAL_MAX, DEFAULT_RABBIT_RETRY_BACKOFF, DEFAULT_RABBIT_RETRY_INTERVAL,
 };
 pub use consume::Consumer;
+pub use properties::Properties;
 pub use settle::Settlement;
 
-use super::{Delivery, Error, Publication, Published, Routing, Subscription, topology, url::Address};
+use lapin::BasicProperties;
+
+use super::{
+    Copy, Delivery, Error, Publication, Published, Routing, Subscription,
+    topology,
+    url::Address,
+};
 use backoff::Backoff;
-use connect::Connector;
+use connect::{Connector, Patience};
+use look::Look;
 use publish::{Answer, Publisher};
 
 /// How many replies may be unsettled at once. A caller settles each as it arrives, so this bounds memory, not work.
@@ -108,6 +118,43 @@ impl Client {
     ///
     /// Dropped half-way, the message may have been sent or not.
     pub async fn publish(&self, publication: &Publication) -> Result<Published, Error> {
+        self.send(publication.clone(), None).await
+    }
+
+    /// Publishes a copy of a message, in the same way; it must reach a queue.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::publish`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::publish`].
+    pub async fn publish_copy(&self, copy: &Copy<'_>) -> Result<Published, Error> {
+        let publication = Publication {
+            destination: copy.destination.clone(),
+            routing: Routing::Mandatory,
+            // Among the properties, where there is one.
+            expiration: None,
+            body: copy.message.body.clone(),
+        };
+        self.send(publication, Some(Arc::new(properties::of_copy(copy)))).await
+    }
+
+    /// Looks whether an exchange exists that others declare.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] where it does not, or where the broker refuses altogether.
+    pub async fn require_exchange(&self, exchange: &str) -> Result<(), Error> {
+        self.connector.connect(&Look(topology::others_exchange(exchange)), Patience::UntilRefused).await
+    }
+
+    async fn send(
+        &self,
+        publication: Publication,
+        properties: Option<Arc<BasicProperties>>,
+    ) -> Result<Published, Error> {
         let route = topology::route(&publication.destination, &self.connector.config.declare);
         if route.key.len().max(route.exchange_name().len()) > MAX_NAME_LENGTH {
             // Callers name their reply queues. No broker has a queue with such a name.
@@ -116,11 +163,11 @@ impl Client {
                 Routing::BestEffort => Published::Confirmed,
             });
         }
-        let (publication, route) = (Arc::new(publication.clone()), Arc::new(route));
+        let (publication, route) = (Arc::new(publication), Arc::new(route));
         let mut backoff = Backoff::new(&self.connector.config);
         loop {
             let publisher = self.publisher()?;
-            match publisher.publish(Arc::clone(&publication), Arc::clone(&route)).await {
+            match publisher.publish(Arc::clone(&publication), properties.clone(), Arc::clone(&route)).await {
                 Answer::Published(published) => return Ok(published),
                 Answer::Refused(reason) => {
                     return Err(Error::Refused { broker: self.connector.to_string(), reason });

@@ -42,6 +42,8 @@ pub(super) enum Role {
     Consuming,
     /// Publishes.
     Publishing,
+    /// Looks for something, and ends.
+    Looking,
 }
 
 /// What a connection is made ready for.

@@ -163,10 +163,10 @@ impl Worker {
     /// Hands deliveries over for as long as the session lives and nothing else is asked.
     async fn pump(&mut self, session: &mut Session) -> End {
         loop {
-            let delivery = tokio::select! {
+            let (index, delivery) = tokio::select! {
                 command = self.commands.recv() => return End::Told(command),
                 event = session.next(&self.plan.topology) => match event {
-                    Event::Delivery(delivery) => delivery,
+                    Event::Delivery(index, delivery) => (index, delivery),
                     Event::Lost(reason) => return End::Lost(reason),
                 },
             };
@@ -180,7 +180,11 @@ impl Worker {
                 permit = self.sender.reserve() => permit,
             };
             match permit {
-                Ok(permit) => permit.send(settle::delivery(*delivery)),
+                Ok(permit) => {
+                    let topology = &self.plan.topology;
+                    let queue = topology.queues.get(index).map(String::as_str).unwrap_or_default();
+                    permit.send(settle::delivery(*delivery, queue, topology.counts_deliveries(index)));
+                }
                 Err(_) => {
                     session::give_back(&delivery).await;
                     return End::Told(self.commands.recv().await);

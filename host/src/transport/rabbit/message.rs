@@ -23,7 +23,8 @@ pub(super) async fn send(channel: Channel, job: Job) -> (Job, lapin::Result<Conf
         (Err(_), _) | (_, Err(_)) => return (job, Ok(Confirmation::Ack(None))),
     };
     let body = &job.publication.body;
-    let confirmation = match channel.basic_publish(exchange, key, options, body, properties(&job.publication)).await {
+    let properties = job.properties.as_deref().cloned().unwrap_or_else(|| properties(&job.publication));
+    let confirmation = match channel.basic_publish(exchange, key, options, body, properties).await {
         Ok(confirmation) => confirmation.await,
         Err(error) => Err(error),
     };

@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use lapin::BasicProperties;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
@@ -39,6 +40,8 @@ pub(super) struct Handle(mpsc::Sender<Job>);
 pub(super) struct Job {
     /// The message.
     pub(super) publication: Arc<Publication>,
+    /// What it carries, where it is a copy; `None` for what every message of ours carries.
+    pub(super) properties: Option<Arc<BasicProperties>>,
     /// Where it goes.
     pub(super) route: Arc<Route>,
     answer: oneshot::Sender<Answer>,
@@ -99,9 +102,14 @@ impl Publisher {
 
 impl Handle {
     /// Sends a message once.
-    pub(super) async fn publish(self, publication: Arc<Publication>, route: Arc<Route>) -> Answer {
+    pub(super) async fn publish(
+        self,
+        publication: Arc<Publication>,
+        properties: Option<Arc<BasicProperties>>,
+        route: Arc<Route>,
+    ) -> Answer {
         let (answer, is_answered) = oneshot::channel();
-        if self.0.send(Job { publication, route, answer }).await.is_err() {
+        if self.0.send(Job { publication, properties, route, answer }).await.is_err() {
             return Answer::Again;
         }
         is_answered.await.unwrap_or(Answer::Again)

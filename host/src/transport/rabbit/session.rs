@@ -12,7 +12,7 @@ use futures_util::{
 use lapin::{
     Channel,
     message::Delivery,
-    options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions, QueueDeleteOptions},
+    options::{BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, QueueDeleteOptions},
     types::{FieldTable, ShortString},
 };
 
@@ -34,7 +34,8 @@ pub(super) struct Session {
 
 /// What comes out of a consumer.
 enum Arrival {
-    Delivery(Box<Delivery>),
+    /// From the queue with this index.
+    Delivery(usize, Box<Delivery>),
     Failed(lapin::Error),
     /// The consumer of the queue with this index has ended.
     Ended(usize),
@@ -42,8 +43,8 @@ enum Arrival {
 
 /// What a session has for its owner.
 pub(super) enum Event {
-    /// A message.
-    Delivery(Box<Delivery>),
+    /// A message, from the queue with this index.
+    Delivery(usize, Box<Delivery>),
     /// The session is over; why.
     Lost(String),
 }
@@ -95,7 +96,7 @@ impl Session {
                 arrival = self.arrivals.next() => arrival,
             };
             match arrival {
-                Some(Arrival::Delivery(delivery)) => return Event::Delivery(delivery),
+                Some(Arrival::Delivery(index, delivery)) => return Event::Delivery(index, delivery),
                 Some(Arrival::Failed(error)) => return Event::Lost(failure::text(&error)),
                 Some(Arrival::Ended(index)) => {
                     if let Err(reason) = self.mend(index, topology).await {
@@ -128,7 +129,7 @@ impl Session {
             self.channel.basic_cancel(tag(index), BasicCancelOptions::default()).await.ok();
         }
         while let Some(arrival) = self.arrivals.next().await {
-            if let Arrival::Delivery(delivery) = arrival {
+            if let Arrival::Delivery(_, delivery) = arrival {
                 give_back(&delivery).await;
             }
         }
@@ -175,8 +176,8 @@ impl Session {
         let (queue, tag) = (declare::short(queue)?, tag(index));
         let options = BasicConsumeOptions::default();
         let consumer = self.channel.basic_consume(queue, tag, options, FieldTable::default()).await?;
-        let arrivals = consumer.map(|delivery| match delivery {
-            Ok(delivery) => Arrival::Delivery(Box::new(delivery)),
+        let arrivals = consumer.map(move |delivery| match delivery {
+            Ok(delivery) => Arrival::Delivery(index, Box::new(delivery)),
             Err(error) => Arrival::Failed(error),
         });
         self.arrivals.push(arrivals.chain(stream::once(async move { Arrival::Ended(index) })).boxed());
@@ -193,8 +194,8 @@ async fn delete(channel: &Channel, queues: &[String]) -> Result<(), declare::Err
 
 /// Gives a delivery back that nobody has taken.
 pub(super) async fn give_back(delivery: &Delivery) {
-    // Lost is as good: the broker has it back.
-    delivery.acker.reject(BasicRejectOptions { requeue: true }).await.ok();
+    // Lost is as good: the broker has it back. Not rejected, which would count as an attempt.
+    delivery.acker.nack(BasicNackOptions { multiple: false, requeue: true }).await.ok();
 }
 
 /// The tag of a queue's consumer: the reference counts from 1.

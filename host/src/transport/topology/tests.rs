@@ -102,6 +102,7 @@ fn exchange_frame(Exchange { name, kind, durable, auto_delete }: &Exchange) -> (
     let kind = match kind {
         ExchangeKind::Topic => "topic",
         ExchangeKind::Fanout => "fanout",
+        ExchangeKind::Others => unreachable!("nobody declares it"),
     };
     frame(
         "Exchange.Declare",
