@@ -15,5 +15,6 @@ mod harness;
 mod tidy;
 
 mod cli;
+mod delivery;
 mod oslo;
 mod rabbit;

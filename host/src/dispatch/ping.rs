@@ -22,7 +22,10 @@ pub(super) const ANSWER: &str = "pong";
 /// That refusal, or that of the endpoint, where it comes first in the reference's order.
 pub(super) fn resolve(refusal: Refusal, request: &Request) -> Result<(), Refusal> {
     // Behind an endpoint that could not read the version, this one is not asked.
-    let is_asked = matches!(refusal, Refusal::NoSuchMethod { .. } | Refusal::MethodType { .. } | Refusal::UnsupportedVersion { .. });
+    let is_asked = matches!(
+        refusal,
+        Refusal::NoSuchMethod { .. } | Refusal::MethodType { .. } | Refusal::UnsupportedVersion { .. }
+    );
     if !is_asked || !matches!(request.namespace, Field::Absent | Field::Null) {
         return Err(refusal);
     }
@@ -105,7 +108,10 @@ mod tests {
         let method = "Endpoint does not support RPC method n";
         assert_eq!(ask(&catalog, true, r#"{"method": "n"}"#).await, method);
         assert_eq!(ask(&catalog, true, "{}").await, "attribute name must be string, not 'NoneType'");
-        assert_eq!(ask(&Catalog::default(), true, r#"{"method": "n", "version": 1}"#).await, "'int' object has no attribute 'split'");
+        assert_eq!(
+            ask(&Catalog::default(), true, r#"{"method": "n", "version": 1}"#).await,
+            "'int' object has no attribute 'split'"
+        );
         assert_eq!(ask(&catalog, true, r#"{"method": "m", "version": "3.0", "args": {}}"#).await, "{}");
     }
 }

@@ -43,10 +43,7 @@ pub(super) async fn answer(transport: &Transport, reply_to: &ReplyTo, answer: &A
         expiration: None,
         body,
     };
-    let unanswered = Unanswered {
-        left: bodies.into_iter().map(publication).collect(),
-        queue: reply_to.queue.clone(),
-    };
+    let unanswered = Unanswered { left: bodies.into_iter().map(publication).collect(), queue: reply_to.queue.clone() };
     unanswered.attempt(transport).await
 }
 

@@ -80,7 +80,8 @@ impl DeadLetters {
         let exchange = settings.take_optional("delivery.dead_letter_exchange");
         let routing_key = settings.take_optional("delivery.dead_letter_routing_key");
         if exchange.is_none() && routing_key.is_some() {
-            settings.problem("delivery.dead_letter_routing_key", "has no meaning without delivery.dead_letter_exchange");
+            settings
+                .problem("delivery.dead_letter_routing_key", "has no meaning without delivery.dead_letter_exchange");
         }
         Some(Self { exchange: exchange?, routing_key })
     }

@@ -123,8 +123,7 @@ impl Corridor {
         };
         let policy = resolved.policy();
         let handler = resolved.handler();
-        work.particulars.handler =
-            handler.map(|found| (found.name.clone(), found.program.digest().short().to_owned()));
+        work.particulars.handler = handler.map(|found| (found.name.clone(), found.program.digest().short().to_owned()));
         // What is acknowledged before it starts is never delivered again for having been started.
         if policy == Policy::AtLeastOnce && self.max_attempts > 0 {
             if work.message.attempts.earlier >= self.max_attempts {
@@ -143,6 +142,10 @@ impl Corridor {
             Ok(admitted) => admitted,
             Err(refusal) => return Some(Outcome::Refused(refusal)),
         };
+        // A place may become free because the service ends: what has not started yet is given back, not lost.
+        if self.abandon.is_cancelled() {
+            return None;
+        }
         if policy == Policy::AtMostOnce
             && let Duty::Settle(settlement) = std::mem::replace(&mut work.duty, Duty::Nothing)
             && let Err(error) = settlement.settle(Disposition::Ack).await

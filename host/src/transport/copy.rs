@@ -104,10 +104,8 @@ impl Message {
             Some(Header::Text(_)) | None => 0,
         };
         let unnoted = counted.unwrap_or_else(|| u32::from(self.redelivered));
-        self.attempts = Attempts {
-            earlier: own.saturating_add(unnoted),
-            forgettable: counted.is_none() && self.redelivered,
-        };
+        self.attempts =
+            Attempts { earlier: own.saturating_add(unnoted), forgettable: counted.is_none() && self.redelivered };
         let original = |name: &str, published: String| match self.headers.get(name) {
             Some(Header::Text(text)) => text.clone(),
             Some(Header::Number(_)) | None => published,

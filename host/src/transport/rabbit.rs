@@ -39,11 +39,7 @@ pub use settle::Settlement;
 
 use lapin::BasicProperties;
 
-use super::{
-    Copy, Delivery, Error, Publication, Published, Routing, Subscription,
-    topology,
-    url::Address,
-};
+use super::{Copy, Delivery, Error, Publication, Published, Routing, Subscription, topology, url::Address};
 use backoff::Backoff;
 use connect::{Connector, Patience};
 use look::Look;

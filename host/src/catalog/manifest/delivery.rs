@@ -111,9 +111,10 @@ mod tests {
     #[test]
     fn a_method_that_the_handler_has_not_is_named_with_those_it_has() {
         let policies = read("[delivery.methods]\nbuidl = \"at-most-once\"\nping = \"at-most-once\"").unwrap();
-        assert_eq!(policies.check(["ping", "build"].into_iter()).unwrap_err().0, [
-            "delivery.methods.buidl: the handler has no method buidl; it has build, ping"
-        ]);
+        assert_eq!(
+            policies.check(["ping", "build"].into_iter()).unwrap_err().0,
+            ["delivery.methods.buidl: the handler has no method buidl; it has build, ping"]
+        );
         assert_eq!(policies.check(["ping", "buidl"].into_iter()), Ok(()));
     }
 }

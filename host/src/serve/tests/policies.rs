@@ -163,7 +163,8 @@ async fn a_request_that_was_answered_and_comes_again_is_not_answered_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_comes_again_while_it_runs_is_answered_once() {
     let limits = crate::sandbox::Limits { timeout: Duration::from_millis(300), ..tight() };
-    let service = Service::with(catalog(LOOP, limits), Config { max_in_flight: 3, ..config(Policy::AtLeastOnce, 3) }).await;
+    let service =
+        Service::with(catalog(LOOP, limits), Config { max_in_flight: 3, ..config(Policy::AtLeastOnce, 3) }).await;
     let mut replies = listen(&service.broker).await;
     service.broker.inject(&topic(), &call());
     service.running(1).await;

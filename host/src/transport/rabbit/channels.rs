@@ -61,10 +61,12 @@ impl Channels {
         let channel = open(&mut self.declaring, connection).await.map_err(Obstacle::Lost)?;
         declare::exchange(&channel, exchange).await.map_err(|error| match error {
             declare::Error::Name(_) => Obstacle::Refused("the exchange's name is longer than 255 bytes".to_owned()),
-            declare::Error::Lapin(error) => match failure::missing(exchange, &error).or_else(|| failure::refusal(&error)) {
-                Some(reason) => Obstacle::Refused(reason),
-                None => Obstacle::Lost(error),
-            },
+            declare::Error::Lapin(error) => {
+                match failure::missing(exchange, &error).or_else(|| failure::refusal(&error)) {
+                    Some(reason) => Obstacle::Refused(reason),
+                    None => Obstacle::Lost(error),
+                }
+            }
         })?;
         if self.declared.len() >= MAX_DECLARED {
             self.declared.clear();

@@ -19,11 +19,8 @@ impl Purpose for Look {
 
     async fn prepare(&self, link: Link) -> Result<(), Error> {
         let broker = link.broker().to_owned();
-        let channel = link
-            .connection
-            .create_channel()
-            .await
-            .map_err(|error| failure::of_declaration(broker.clone(), &error))?;
+        let channel =
+            link.connection.create_channel().await.map_err(|error| failure::of_declaration(broker.clone(), &error))?;
         declare::exchange(&channel, &self.0).await.map_err(|error| match error {
             declare::Error::Name(name) => {
                 let name: String = name.chars().take(40).collect();
