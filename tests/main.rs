@@ -15,5 +15,6 @@ mod harness;
 mod tidy;
 
 mod cli;
+mod faults;
 mod oslo;
 mod rabbit;
