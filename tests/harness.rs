@@ -10,6 +10,8 @@ mod base64;
 mod broker;
 mod build;
 mod http;
+mod ledger;
+mod load;
 mod oslo;
 mod process;
 mod proxy;
@@ -25,6 +27,8 @@ use std::time::{Duration, Instant};
 pub(crate) use self::{
     broker::Broker,
     build::{handlers, nova_host},
+    ledger::{Ledger, Tally},
+    load::{Load, OsloLoad},
     oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Remote},
     proxy::{Proxy, Way},
     scratch::Scratch,

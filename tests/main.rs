@@ -16,5 +16,6 @@ mod tidy;
 
 mod cli;
 mod metrics;
+mod faults;
 mod oslo;
 mod rabbit;
