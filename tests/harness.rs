@@ -11,11 +11,12 @@ mod broker;
 mod build;
 mod http;
 mod oslo;
-mod process;
+pub(crate) mod process;
 mod scratch;
 mod serve;
 mod stories;
 mod vhost;
+mod wasm;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ pub(crate) use self::{
     scratch::Scratch,
     serve::Serve,
     vhost::{Message, Queue, Vhost},
+    wasm::Bomb,
 };
 
 /// Longer than anything here takes on a loaded machine; whatever waits longer hangs.
