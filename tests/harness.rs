@@ -13,12 +13,13 @@ mod http;
 mod ledger;
 mod load;
 mod oslo;
-mod process;
 mod proxy;
+pub(crate) mod process;
 mod scratch;
 mod serve;
 mod stories;
 mod vhost;
+mod wasm;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -34,6 +35,7 @@ pub(crate) use self::{
     scratch::Scratch,
     serve::Serve,
     vhost::{Message, Queue, Vhost},
+    wasm::Bomb,
 };
 
 /// Longer than anything here takes on a loaded machine; whatever waits longer hangs.
