@@ -9,6 +9,7 @@
 mod base64;
 mod broker;
 mod build;
+mod decoder;
 mod http;
 mod oslo;
 mod process;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 pub(crate) use self::{
     broker::Broker,
     build::{handlers, nova_host},
+    decoder::{Judged, OsloDecoder},
     oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Remote},
     scratch::Scratch,
     serve::Serve,

@@ -17,3 +17,5 @@ mod tidy;
 mod cli;
 mod oslo;
 mod rabbit;
+mod wire;
+mod wire_json;
