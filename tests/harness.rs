@@ -9,6 +9,7 @@
 mod base64;
 mod broker;
 mod build;
+mod decoder;
 mod http;
 mod ledger;
 mod load;
@@ -30,6 +31,7 @@ pub(crate) use self::{
     build::{handlers, nova_host},
     ledger::{Ledger, Tally},
     load::{Load, OsloLoad},
+    decoder::{Judged, OsloDecoder},
     oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Remote},
     proxy::{Proxy, Way},
     scratch::Scratch,

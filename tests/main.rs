@@ -20,3 +20,5 @@ mod metrics;
 mod faults;
 mod oslo;
 mod rabbit;
+mod wire;
+mod wire_json;

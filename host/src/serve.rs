@@ -16,13 +16,14 @@ use tracing::{Instrument, Level};
 
 use crate::{
     catalog::Current,
+    compression::Error::Corrupt,
     dispatch::dispatch,
-    envelope::{ReplyTo, Request},
+    envelope::{self, ReplyTo, Request},
     metrics::Metrics,
     printable::printable,
     reply::{Verdict, verdict},
     settings::Settings,
-    transport::{Deliveries, Delivery, Disposition, Settlement, Transport},
+    transport::{Deliveries, Delivery, Disposition, Message, Settlement, Transport},
 };
 
 use answer::{Answered, answer};
@@ -155,17 +156,16 @@ impl Corridor {
     async fn deliver(self: Arc<Self>, delivery: Delivery, permit: OwnedSemaphorePermit) {
         let Delivery { message, settlement } = delivery;
         let _in_flight = self.metrics.delivered(message.redelivered);
-        let decoded = Request::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref());
-        let request = match decoded {
+        let bytes = message.body.len();
+        let request = match decode(message).await {
             Ok(request) => request,
             Err(error) => {
                 // Not again, and to the dead-letter exchange if there is one.
                 self.metrics.rejected();
-                tracing::warn!(%error, bytes = message.body.len(), "message cannot be decoded, rejected");
+                tracing::warn!(%error, bytes, "message cannot be decoded, rejected");
                 return settle(settlement, Disposition::Reject).await;
             }
         };
-        drop(message.body);
         let span = span(&request);
         self.run(request, settlement, permit).instrument(span).await;
     }
@@ -221,6 +221,18 @@ impl Corridor {
         };
         self.tasks.spawn(self.abandon.clone().run_until_cancelled_owned(wait.in_current_span()));
     }
+}
+
+/// Decodes a message; beside the runtime where it is compressed, for to undo that may take a second.
+async fn decode(message: Message) -> Result<Request, envelope::Error> {
+    let Some(header) = message.compression.clone() else {
+        return Request::decode(&message.body, message.content_type.as_deref(), None);
+    };
+    let decode =
+        move || Request::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref());
+    let decoded = tokio::task::spawn_blocking(decode).await;
+    // A decompressor that panics has met a body that is no good.
+    decoded.unwrap_or_else(|error| Err(envelope::Error::Compression(header, Corrupt(std::io::Error::other(error)))))
 }
 
 /// A unique id as the reference makes them: a version 4 UUID without dashes.
