@@ -15,6 +15,11 @@ mod harness;
 mod tidy;
 
 mod cli;
+mod compile;
 mod delivery;
+mod faults;
+mod metrics;
 mod oslo;
 mod rabbit;
+mod wire;
+mod wire_json;

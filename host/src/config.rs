@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     catalog::load,
+    metrics::http,
     sandbox::Limits,
     serve,
     settings::{Problems, Settings},
@@ -52,6 +53,8 @@ pub struct Config {
     pub handlers: load::Config,
     /// The section `limits`.
     pub limits: Limits,
+    /// The section `metrics`.
+    pub metrics: http::Config,
 }
 
 /// Where the configuration comes from.
@@ -138,6 +141,7 @@ impl Config {
             rabbit: rabbit::Config::read(all),
             handlers: load::Config::read(all),
             limits: Limits::default().read(all),
+            metrics: http::Config::read(all),
         };
         if config.serve.dead_letters.as_ref().is_some_and(|to| to.exchange == config.control_exchange) {
             let key = "delivery.dead_letter_exchange";

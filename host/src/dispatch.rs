@@ -13,6 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::{
     catalog::{Catalog, Found, Generation, Miss, Policy},
     envelope::{Answer, Arguments, Failure, Field, Request, Text},
+    metrics::{Ending, Limit},
     sandbox::{Fault, Invocation, RequestInfo},
     settings::Bytes,
     version::{Malformed, Version},
@@ -87,6 +88,41 @@ pub enum Refusal {
     Busy,
 }
 
+impl Outcome {
+    /// The outcome in a word, for log, metrics and dead letters.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        match self {
+            Self::Replied(_) => Ending::Replied,
+            Self::Failed(_) => Ending::Failed,
+            Self::Refused(_) => Ending::Refused,
+            Self::Faulted(fault) => match fault {
+                Fault::Trapped { .. } => Ending::Trapped,
+                Fault::TimedOut { .. } => Ending::TimedOut,
+                Fault::OutOfMemory { .. } => Ending::OutOfMemory,
+                Fault::OutOfStack { .. } => Ending::OutOfStack,
+                Fault::InvalidResult { .. } | Fault::ResultTooLarge { .. } => Ending::InvalidResult,
+                Fault::Unavailable { .. } => Ending::Unavailable,
+            },
+            Self::Exhausted { .. } => Ending::Exhausted,
+        }
+    }
+
+    /// The limit that it ran into, if it was one.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::Refused(Refusal::ArgumentsTooLarge { .. }) => Some(Limit::Arguments),
+            Self::Refused(Refusal::Busy) => Some(Limit::Concurrency),
+            Self::Faulted(Fault::TimedOut { .. }) => Some(Limit::Timeout),
+            Self::Faulted(Fault::OutOfMemory { .. }) => Some(Limit::Memory),
+            Self::Faulted(Fault::OutOfStack { .. }) => Some(Limit::Stack),
+            Self::Faulted(Fault::ResultTooLarge { .. }) => Some(Limit::Result),
+            Self::Replied(_) | Self::Failed(_) | Self::Refused(_) | Self::Faulted(_) | Self::Exhausted { .. } => None,
+        }
+    }
+}
+
 /// What does not depend on the handler.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -100,52 +136,50 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Resolved {
     policy: Policy,
-    work: Work,
+    answerer: Answerer,
+}
+
+/// Who answers.
+#[derive(Debug)]
+enum Answerer {
+    Handler(Box<Asked>),
+    Ping,
+}
+
+/// A request and the handler that was found for it.
+#[derive(Debug)]
+struct Asked {
+    found: Found,
+    method: String,
+    version: String,
+    request: Request,
 }
 
 /// A request that may be run now.
 #[derive(Debug)]
 pub struct Admitted {
-    work: Work,
+    /// `None` is a ping.
+    work: Option<(Arc<Generation>, Box<Invocation>)>,
     /// Its place among the handler's own requests.
     _place: Option<OwnedSemaphorePermit>,
-}
-
-#[derive(Debug)]
-enum Work {
-    Handler(Arc<Generation>, Box<Invocation>),
-    Ping,
 }
 
 /// Finds who answers, and nothing more: no handler has seen the request yet.
 ///
 /// # Errors
 ///
-/// [`Refusal`].
+/// [`Refusal`], where nobody does.
 pub fn resolve(catalog: &Catalog, options: Options, request: Request) -> Result<Resolved, Refusal> {
     let (found, method, version) = match find(catalog, &request) {
         Ok(found) => found,
         Err(refusal) if options.ping => {
-            return ping::resolve(refusal, &request).map(|()| Resolved { policy: options.policy, work: Work::Ping });
+            return ping::resolve(refusal, &request).map(|()| Resolved { policy: options.policy, answerer: Answerer::Ping });
         }
         Err(refusal) => return Err(refusal),
     };
     tracing::Span::current().record("handler", found.generation.name.as_str());
-    let arguments = arguments(request.arguments, &found.generation)?;
     let policy = found.generation.policies.of(&method).unwrap_or(options.policy);
-    let invocation = Invocation {
-        endpoint: found.endpoint,
-        method,
-        namespace: request.namespace.text().map(str::to_owned),
-        version,
-        arguments,
-        info: RequestInfo {
-            client_timeout: request.reply_to.as_ref().map_or_else(Text::null, |to| to.client_timeout()),
-            context: request.context,
-            reply_wanted: request.reply_to.is_some(),
-        },
-    };
-    Ok(Resolved { policy, work: Work::Handler(found.generation, Box::new(invocation)) })
+    Ok(Resolved { policy, answerer: Answerer::Handler(Box::new(Asked { found, method, version, request })) })
 }
 
 impl Resolved {
@@ -158,9 +192,9 @@ impl Resolved {
     /// Who answers; `None` where it is the host itself.
     #[must_use]
     pub fn handler(&self) -> Option<&Arc<Generation>> {
-        match &self.work {
-            Work::Handler(generation, _) => Some(generation),
-            Work::Ping => None,
+        match &self.answerer {
+            Answerer::Handler(asked) => Some(&asked.found.generation),
+            Answerer::Ping => None,
         }
     }
 
@@ -168,17 +202,29 @@ impl Resolved {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Busy`].
+    /// [`Refusal::ArgumentsType`], [`Refusal::ArgumentsTooLarge`] and [`Refusal::Busy`].
     ///
     /// # Cancel safety
     ///
     /// Dropped half-way, no place is taken.
     pub async fn admit(self) -> Result<Admitted, Refusal> {
-        let place = match self.handler() {
-            Some(generation) => place(generation).await?,
-            None => None,
+        let Answerer::Handler(asked) = self.answerer else { return Ok(Admitted { work: None, _place: None }) };
+        let Asked { found, method, version, request } = *asked;
+        let arguments = arguments(request.arguments, &found.generation)?;
+        let place = place(&found.generation).await?;
+        let invocation = Invocation {
+            endpoint: found.endpoint,
+            method,
+            namespace: request.namespace.text().map(str::to_owned),
+            version,
+            arguments,
+            info: RequestInfo {
+                client_timeout: request.reply_to.as_ref().map_or_else(Text::null, |to| to.client_timeout()),
+                context: request.context,
+                reply_wanted: request.reply_to.is_some(),
+            },
         };
-        Ok(Admitted { work: self.work, _place: place })
+        Ok(Admitted { work: Some((found.generation, Box::new(invocation))), _place: place })
     }
 }
 
@@ -189,10 +235,7 @@ impl Admitted {
     ///
     /// Dropped half-way, the handler ends where it is and the request has no outcome.
     pub async fn run(self) -> Outcome {
-        let (generation, invocation) = match self.work {
-            Work::Handler(generation, invocation) => (generation, invocation),
-            Work::Ping => return Outcome::Replied(Text::of(&ping::ANSWER)),
-        };
+        let Some((generation, invocation)) = self.work else { return Outcome::Replied(Text::of(&ping::ANSWER)) };
         match generation.program.handle(*invocation).await {
             Ok(Answer::Result(result)) => Outcome::Replied(result),
             Ok(Answer::Failure(failure)) => Outcome::Failed(failure),

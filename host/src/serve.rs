@@ -21,6 +21,7 @@ pub use config::{Config, DeadLetters};
 use crate::{
     catalog::Current,
     dispatch,
+    metrics::Metrics,
     transport::{Deliveries, Delivery, Transport},
 };
 
@@ -41,6 +42,7 @@ pub struct Shutdown {
 /// What all deliveries share.
 #[derive(Debug)]
 struct Corridor {
+    metrics: Metrics,
     transport: Transport,
     catalog: Current,
     dispatch: dispatch::Options,
@@ -59,6 +61,7 @@ struct Corridor {
 /// Does not return an error: nothing that a message, a guest or a broker does ends the service.
 pub async fn serve(
     config: Config,
+    metrics: Metrics,
     transport: Transport,
     catalog: Current,
     mut deliveries: Deliveries,
@@ -66,6 +69,7 @@ pub async fn serve(
 ) {
     let permits = Arc::new(Semaphore::new(usize::from(config.max_in_flight)));
     let corridor = Arc::new(Corridor {
+        metrics,
         transport,
         catalog,
         dispatch: config.dispatch,

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     catalog::Catalog,
-    client::{Client, Error, Invocation},
+    client::{Client, Error, Invocation, Target},
     envelope::{Context, Text},
     testing::{ECHO, LOOP, catalog, tight, wide},
     transport::{Destination, Disposition, Message, Subscription, memory::Broker},
@@ -31,9 +31,7 @@ fn topic() -> Destination {
 
 fn invocation(method: &str) -> Invocation {
     Invocation {
-        destination: topic(),
-        namespace: None,
-        version: None,
+        target: Target::new("nova", "t"),
         method: method.into(),
         arguments: Text::of(&json!({"a": 1})),
         context: Context::default(),
@@ -86,7 +84,7 @@ impl Service {
         let deliveries = transport.listen(subscription).await.unwrap();
         let current = Current::default();
         current.replace(catalog);
-        tokio::spawn(serve(config, transport.clone(), current, deliveries, shutdown.clone()))
+        tokio::spawn(serve(config, Metrics::default(), transport.clone(), current, deliveries, shutdown.clone()))
     }
 
     /// Waits until this many requests run.
@@ -255,7 +253,7 @@ async fn a_caller_that_asked_for_heartbeats_gets_them_until_its_answer_and_nobod
         loop {
             let delivery = replies.next().await.unwrap();
             delivery.settlement.settle(Disposition::Ack).await.unwrap();
-            let reply = crate::envelope::Reply::decode(&delivery.message.body, Some("application/json")).unwrap();
+            let reply = crate::envelope::Reply::decode(&delivery.message.body, Some("application/json"), None).unwrap();
             if reply.ending {
                 break;
             }

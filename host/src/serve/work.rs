@@ -18,8 +18,9 @@ use super::{
 };
 use crate::{
     catalog::Policy,
-    dispatch::{Outcome, resolve},
-    envelope::{ReplyTo, Request},
+    compression::Error::Corrupt,
+    dispatch::{Outcome, Resolved, resolve},
+    envelope::{self, ReplyTo, Request},
     printable::printable,
     reply::{self, Fate, Kind, Verdict, verdict},
     transport::{Delivery, Disposition, Header, Message, Published, Settlement, copy},
@@ -58,7 +59,8 @@ impl Corridor {
     /// Dropped half-way, the delivery is not settled and the broker delivers it again.
     pub(super) async fn deliver(self: Arc<Self>, delivery: Delivery, permit: OwnedSemaphorePermit) {
         let Delivery { message, settlement } = delivery;
-        let decoded = Request::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref());
+        let _in_flight = self.metrics.delivered(message.redelivered);
+        let (message, decoded) = decode(message).await;
         let mut work = Work {
             attempts: message.attempts.earlier.saturating_add(1),
             message,
@@ -72,6 +74,7 @@ impl Corridor {
                 self.run(request, work, permit).instrument(span).await;
             }
             Err(error) => {
+                self.metrics.rejected();
                 let error = error.to_string();
                 tracing::warn!(error, bytes = work.message.body.len(), "message cannot be decoded, rejected");
                 self.end(work, reply::UNDECODABLE_FATE, reply::UNDECODABLE, || error).await;
@@ -84,6 +87,7 @@ impl Corridor {
             Some(id) => match self.duplicates.claim(&id).await {
                 Claim::First(claim) => Some(claim),
                 Claim::Done => {
+                    self.metrics.duplicate();
                     tracing::info!("a request that was handled already was delivered again, dropped");
                     return self.settle(work.duty, Disposition::Ack).await;
                 }
@@ -108,22 +112,34 @@ impl Corridor {
             }
         }
         let error = || verdict.answer.failure().map(ToString::to_string).unwrap_or_default();
-        self.end(work, verdict.fate, verdict.name, error).await;
+        self.end(work, verdict.fate, verdict.name.as_str(), error).await;
         if let Some(claim) = claim {
             claim.done();
         }
         drop(permit);
     }
 
-    /// Runs the request as its policy says; `None` where another delivery of it takes the place of this one.
+    /// Finds who answers and has the request run; `None` where another delivery of it takes the place of this one.
     async fn work(&self, request: Request, work: &mut Work) -> Option<Outcome> {
         let resolved = match resolve(&self.catalog.get(), self.dispatch, request) {
             Ok(resolved) => resolved,
-            Err(refusal) => return Some(Outcome::Refused(refusal)),
+            Err(refusal) => {
+                self.metrics.nobody();
+                return Some(Outcome::Refused(refusal));
+            }
         };
+        let Some(generation) = resolved.handler().cloned() else { return self.attempt(resolved, work).await };
+        let digest = generation.program.digest().short().to_owned();
+        work.particulars.handler = Some((generation.name.clone(), digest));
+        let running = generation.program.metrics().start();
+        let outcome = self.attempt(resolved, work).await?;
+        running.end(outcome.ending(), outcome.limit());
+        Some(outcome)
+    }
+
+    /// Runs the request as its policy says.
+    async fn attempt(&self, resolved: Resolved, work: &mut Work) -> Option<Outcome> {
         let policy = resolved.policy();
-        let handler = resolved.handler();
-        work.particulars.handler = handler.map(|found| (found.name.clone(), found.program.digest().short().to_owned()));
         // What is acknowledged before it starts is never delivered again for having been started.
         if policy == Policy::AtLeastOnce && self.max_attempts > 0 {
             if work.message.attempts.earlier >= self.max_attempts {
@@ -209,6 +225,23 @@ impl Corridor {
     }
 }
 
+/// Decodes a message; beside the runtime where it is compressed, for to undo that may take a second.
+async fn decode(message: Message) -> (Message, Result<Request, envelope::Error>) {
+    let Some(header) = message.compression.clone() else {
+        let decoded = Request::decode(&message.body, message.content_type.as_deref(), None);
+        return (message, decoded);
+    };
+    let shared = Arc::new(message);
+    let message = Arc::clone(&shared);
+    let decode =
+        move || Request::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref());
+    let decoded = tokio::task::spawn_blocking(decode).await;
+    // A decompressor that panics has met a body that is no good.
+    let decoded =
+        decoded.unwrap_or_else(|error| Err(envelope::Error::Compression(header, Corrupt(std::io::Error::other(error)))));
+    (Arc::unwrap_or_clone(shared), decoded)
+}
+
 /// What makes two deliveries the same request: the sender's mark. A dead letter that somebody has sent again is another
 /// request than the one that died.
 fn identity(request: &Request, message: &Message) -> Option<String> {
@@ -235,7 +268,7 @@ fn span(request: &Request) -> tracing::Span {
 }
 
 fn log(verdict: &Verdict, took: Duration) {
-    let outcome = verdict.name;
+    let outcome = verdict.name.as_str();
     let failure = verdict.answer.failure().map(|failure| printable(&failure.to_string(), MAX_FAILURE));
     let failure = failure.as_ref().map(tracing::field::display);
     match verdict.level {

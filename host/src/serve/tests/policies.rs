@@ -27,8 +27,8 @@ async fn listen(broker: &Broker) -> Deliveries {
 async fn reply(replies: &mut Deliveries) -> Result<String, String> {
     let delivery = replies.next().await.unwrap();
     delivery.settlement.settle(Disposition::Ack).await.unwrap();
-    let reply = Reply::decode(&delivery.message.body, Some("application/json")).unwrap();
-    match reply.answer.unwrap() {
+    let reply = Reply::decode(&delivery.message.body, Some("application/json"), None).unwrap();
+    match reply.answer.unwrap().unwrap() {
         Answer::Result(result) => Ok(result.get().to_owned()),
         Answer::Failure(failure) => Err(failure.class),
     }

@@ -45,6 +45,7 @@ pub(super) async fn exchange(channel: &Channel, exchange: &Exchange) -> Result<(
         // What is only looked for may be of any kind.
         ExchangeKind::Topic | ExchangeKind::Others => lapin::ExchangeKind::Topic,
         ExchangeKind::Fanout => lapin::ExchangeKind::Fanout,
+        ExchangeKind::Direct => lapin::ExchangeKind::Direct,
     };
     let options =
         ExchangeDeclareOptions { passive, durable: *durable, auto_delete: *auto_delete, ..Default::default() };

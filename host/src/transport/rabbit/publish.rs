@@ -15,7 +15,10 @@ use super::{
     outbox::Outbox,
     task::Task,
 };
-use crate::transport::{Error, Publication, Published, topology::Route};
+use crate::{
+
+    transport::{Error, Publication, Published, topology::Route},
+};
 
 /// How many messages may wait for the task. Each has a caller who waits too, so it need not be many.
 const QUEUE_LENGTH: usize = 64;
@@ -40,8 +43,8 @@ pub(super) struct Handle(mpsc::Sender<Job>);
 pub(super) struct Job {
     /// The message.
     pub(super) publication: Arc<Publication>,
-    /// What it carries, where it is a copy; `None` for what every message of ours carries.
-    pub(super) properties: Option<Arc<BasicProperties>>,
+    /// What it carries beside its body.
+    pub(super) properties: Arc<BasicProperties>,
     /// Where it goes.
     pub(super) route: Arc<Route>,
     answer: oneshot::Sender<Answer>,
@@ -105,7 +108,7 @@ impl Handle {
     pub(super) async fn publish(
         self,
         publication: Arc<Publication>,
-        properties: Option<Arc<BasicProperties>>,
+        properties: Arc<BasicProperties>,
         route: Arc<Route>,
     ) -> Answer {
         let (answer, is_answered) = oneshot::channel();

@@ -6,17 +6,32 @@ use lapin::{
     Acker,
     options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions},
 };
+use tokio_util::sync::CancellationToken;
 
-use super::properties::{self, Properties};
+use super::{
+    message::COMPRESSION,
+    properties::{self, Properties},
+};
 use crate::transport::{self, Delivery, Disposition, Error, Header, Message, Origin};
 
 /// The header in which a quorum queue counts the deliveries that failed.
 const DELIVERY_COUNT: &str = "x-delivery-count";
 
+/// The queue that delivers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct From<'a> {
+    /// Its name.
+    pub(super) queue: &'a str,
+    /// Whether it counts deliveries: only then is a count believed.
+    pub(super) counts: bool,
+}
+
 /// The duty to settle a delivery. Dropped, the broker delivers the message again when the channel closes.
 #[derive(Debug)]
 pub struct Settlement {
     acker: Acker,
+    /// Cancelled when the connection is given up.
+    over: CancellationToken,
 }
 
 impl Settlement {
@@ -27,37 +42,41 @@ impl Settlement {
     /// [`Error::Lost`] where the connection that delivered it has gone. A tag means nothing on another one, and is
     /// never sent there.
     pub async fn settle(self, disposition: Disposition) -> Result<(), Error> {
-        let settled = match disposition {
-            Disposition::Ack => self.acker.ack(BasicAckOptions::default()).await,
-            Disposition::Reject => self.acker.reject(BasicRejectOptions { requeue: false }).await,
-            // Since RabbitMQ 4.3, rejected is failed and counts as an attempt; this is not, and does not.
-            Disposition::Requeue => self.acker.nack(BasicNackOptions { multiple: false, requeue: true }).await,
+        let settling = async {
+            match disposition {
+                Disposition::Ack => self.acker.ack(BasicAckOptions::default()).await,
+                Disposition::Reject => self.acker.reject(BasicRejectOptions { requeue: false }).await,
+                // Since RabbitMQ 4.3, rejected is failed and counts as an attempt; this is not, and does not.
+                Disposition::Requeue => self.acker.nack(BasicNackOptions { multiple: false, requeue: true }).await,
+            }
         };
-        match settled {
-            Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(Error::Lost),
+        // lapin leaves a settlement that meets the end of its connection unanswered: whoever waited only for that would
+        // wait for ever.
+        match self.over.run_until_cancelled(settling).await {
+            Some(Ok(true)) => Ok(()),
+            Some(Ok(false) | Err(_)) | None => Err(Error::Lost),
         }
     }
 
     /// Whether the connection that delivered it has gone: the broker delivers the message again.
     #[must_use]
     pub(in crate::transport) fn is_lost(&self) -> bool {
-        !self.acker.usable()
+        self.over.is_cancelled() || !self.acker.usable()
     }
 }
 
-/// A delivery as it is handed on. `counts` says whether its queue counts deliveries: only then is a count believed.
-pub(super) fn delivery(delivery: lapin::message::Delivery, queue: &str, counts: bool) -> Delivery {
+/// A delivery as it is handed on, by a connection that says when it is given up.
+pub(super) fn delivery(delivery: lapin::message::Delivery, from: From<'_>, over: CancellationToken) -> Delivery {
     let lapin::message::Delivery { exchange, routing_key, redelivered, properties, data, acker, .. } = delivery;
     let headers = properties::headers(&properties);
-    let counted = counts.then(|| match headers.get(DELIVERY_COUNT) {
+    let counted = from.counts.then(|| match headers.get(DELIVERY_COUNT) {
         Some(Header::Number(number)) => u32::try_from((*number).max(0)).unwrap_or(u32::MAX),
         // Left out before the second delivery.
         Some(Header::Text(_)) | None => 0,
     });
     let mut message = Message {
         content_type: properties.content_type().as_ref().map(ToString::to_string),
-        compression: match headers.get("compression") {
+        compression: match headers.get(COMPRESSION) {
             Some(Header::Text(text)) => Some(text.clone()),
             Some(Header::Number(_)) | None => None,
         },
@@ -69,8 +88,8 @@ pub(super) fn delivery(delivery: lapin::message::Delivery, queue: &str, counts: 
         ..Message::default()
     };
     let (exchange, routing_key) = (exchange.to_string(), routing_key.to_string());
-    message.note_arrival(Origin { exchange, routing_key, queue: queue.to_owned() }, counted);
-    Delivery { message, settlement: transport::Settlement::Rabbit(Settlement { acker }) }
+    message.note_arrival(Origin { exchange, routing_key, queue: from.queue.to_owned() }, counted);
+    Delivery { message, settlement: transport::Settlement::Rabbit(Settlement { acker, over }) }
 }
 
 #[cfg(test)]
@@ -82,10 +101,12 @@ mod tests {
 
     use super::*;
 
-    fn arrived(properties: BasicProperties) -> lapin::message::Delivery {
-        let mut delivery = lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
-        delivery.properties = properties;
-        delivery
+    const CLASSIC: From<'_> = From { queue: "t", counts: false };
+
+    fn arrived(properties: BasicProperties) -> Delivery {
+        let mut mock = lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
+        mock.properties = properties;
+        delivery(mock, CLASSIC, CancellationToken::new())
     }
 
     #[test]
@@ -93,7 +114,7 @@ mod tests {
         let mut headers = FieldTable::default();
         headers.insert("compression".into(), AMQPValue::LongString("application/x-gzip".into()));
         let properties = BasicProperties::default().with_content_type("application/json".into()).with_headers(headers);
-        let message = delivery(arrived(properties), "t", false).message;
+        let message = arrived(properties).message;
         assert_eq!(message.body, b"{}");
         assert_eq!(message.content_type.as_deref(), Some("application/json"));
         assert_eq!(message.compression.as_deref(), Some("application/x-gzip"));
@@ -104,21 +125,37 @@ mod tests {
     fn strange_or_missing_properties_are_nothing() {
         let mut headers = FieldTable::default();
         headers.insert("compression".into(), AMQPValue::Boolean(true));
-        let message = delivery(arrived(BasicProperties::default().with_headers(headers)), "t", false).message;
+        let message = arrived(BasicProperties::default().with_headers(headers)).message;
         assert_eq!((message.content_type, message.compression), (None, None));
-        assert_eq!(delivery(arrived(BasicProperties::default()), "t", false).message.compression, None);
+        assert_eq!(arrived(BasicProperties::default()).message.compression, None);
     }
 
     #[test]
     fn the_count_of_a_queue_is_believed_where_the_queue_counts() {
-        let mut headers = FieldTable::default();
-        headers.insert("x-delivery-count".into(), AMQPValue::LongLongInt(4));
-        let arrived = || arrived(BasicProperties::default().with_headers(headers.clone()));
-        let quorum = delivery(arrived(), "t", true).message;
+        let count = |from| {
+            let mut headers = FieldTable::default();
+            headers.insert(DELIVERY_COUNT.into(), AMQPValue::LongLongInt(4));
+            let mut mock = lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
+            mock.properties = BasicProperties::default().with_headers(headers);
+            delivery(mock, from, CancellationToken::new()).message
+        };
+        let quorum = count(From { queue: "t", counts: true });
         assert_eq!((quorum.attempts.earlier, quorum.attempts.forgettable), (4, false));
         // Anybody may have sent it with that header.
-        let classic = delivery(arrived(), "t", false).message;
+        let classic = count(CLASSIC);
         assert_eq!((classic.attempts.earlier, classic.attempts.forgettable), (1, true));
         assert_eq!(classic.origin, Origin { exchange: "nova".into(), routing_key: "t".into(), queue: "t".into() });
+    }
+
+    #[tokio::test]
+    async fn nothing_is_settled_on_a_connection_that_was_given_up() {
+        let over = CancellationToken::new();
+        let mock = || lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
+        let (kept, lost) = (delivery(mock(), CLASSIC, over.clone()).settlement, delivery(mock(), CLASSIC, over.clone()).settlement);
+        assert!(!lost.is_lost());
+        assert!(kept.settle(Disposition::Ack).await.is_ok());
+        over.cancel();
+        assert!(lost.is_lost());
+        assert!(matches!(lost.settle(Disposition::Ack).await, Err(Error::Lost)));
     }
 }
