@@ -15,6 +15,10 @@ mod harness;
 mod tidy;
 
 mod cli;
+mod compile;
+mod metrics;
 mod faults;
 mod oslo;
 mod rabbit;
+mod wire;
+mod wire_json;

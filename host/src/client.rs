@@ -200,7 +200,7 @@ impl Replies {
             let mut values: HashMap<String, Answer> = HashMap::new();
             while let Some(delivery) = deliveries.next().await {
                 let message = &delivery.message;
-                match Reply::decode(&message.body, message.content_type.as_deref()) {
+                match Reply::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref()) {
                     Ok(reply) => take(reply, &calls, &mut values),
                     Err(error) => tracing::warn!(%error, "reply cannot be decoded, dropped"),
                 }
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     fn reply(text: &str) -> Reply {
-        Reply::decode(text.as_bytes(), Some("application/json")).unwrap()
+        Reply::decode(text.as_bytes(), Some("application/json"), None).unwrap()
     }
 
     #[tokio::test]

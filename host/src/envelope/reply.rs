@@ -144,8 +144,8 @@ impl Reply {
     /// # Errors
     ///
     /// [`Error`] where the bytes are not a reply.
-    pub fn decode(body: &[u8], content_type: Option<&str>) -> Result<Self, Error> {
-        let incoming: Incoming = open(body, content_type)?;
+    pub fn decode(body: &[u8], content_type: Option<&str>, compression: Option<&str>) -> Result<Self, Error> {
+        let incoming: Incoming = open(body, content_type, compression)?;
         let answer = match incoming.failure {
             Some(text) if !text.is_empty() => {
                 let failure = serde_json::from_str(&text)
@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn decode(body: &str) -> Reply {
-        Reply::decode(body.as_bytes(), Some(CONTENT_TYPE)).unwrap()
+        Reply::decode(body.as_bytes(), Some(CONTENT_TYPE), None).unwrap()
     }
 
     #[test]
@@ -276,7 +276,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_decode_or_fail_without_a_panic(body: Vec<u8>) {
-            let _ = Reply::decode(&body, Some(CONTENT_TYPE));
+            let _ = Reply::decode(&body, Some(CONTENT_TYPE), None);
         }
 
         #[test]

@@ -116,11 +116,12 @@ impl Client {
                 Routing::BestEffort => Published::Confirmed,
             });
         }
-        let (publication, route) = (Arc::new(publication.clone()), Arc::new(route));
+        let (publication, compression) = message::pack(publication, self.connector.config.kombu_compression).await;
+        let (publication, route) = (Arc::new(publication), Arc::new(route));
         let mut backoff = Backoff::new(&self.connector.config);
         loop {
             let publisher = self.publisher()?;
-            match publisher.publish(Arc::clone(&publication), Arc::clone(&route)).await {
+            match publisher.publish(Arc::clone(&publication), compression, Arc::clone(&route)).await {
                 Answer::Published(published) => return Ok(published),
                 Answer::Refused(reason) => {
                     return Err(Error::Refused { broker: self.connector.to_string(), reason });
