@@ -7,6 +7,7 @@
 mod cluster;
 mod connections;
 mod hosts;
+mod replies;
 mod restarts;
 
 use std::fs::{self, File};
