@@ -149,7 +149,7 @@ fn a_request_of_a_killed_host_runs_once_more_and_is_answered_once() {
     // The copy has the unique id of the message that it replaced, and was no duplicate.
     let log = second.log();
     assert!(log.contains(COUNTED), "{log}");
-    assert_eq!(handled(&log, "timed out"), 1, "{log}");
+    assert_eq!(handled(&log, "timed_out"), 1, "{log}");
 }
 
 #[test]
@@ -164,14 +164,14 @@ fn a_call_that_ends_while_there_is_no_broker_is_answered_once_and_not_run_again(
     let call = client.start_call(call);
     vhost.eventually("conductor", |queue| queue.unacknowledged == 1);
     broker.kill();
-    host.wait_for_log("timed out");
+    host.wait_for_log("timed_out");
     broker.start();
     let remote = call.wait().outcome.expect_err("it fails").remote.expect("a RemoteError");
     assert_eq!(remote.exc_type, "HandlerTimedOut");
     // The broker has delivered it again, and it was known.
     host.wait_for_log("a request that was handled already was delivered again");
     vhost.eventually("conductor", is_empty);
-    assert_eq!(handled(&host.log(), "timed out"), 1, "{}", host.log());
+    assert_eq!(handled(&host.log(), "timed_out"), 1, "{}", host.log());
 }
 
 #[test]
@@ -188,9 +188,9 @@ fn casts_that_end_badly_and_what_is_no_request_become_dead_letters_that_say_why(
             "trapped",
             "nova_host.errors.HandlerTrapped: the handler trapped: ",
         ),
-        ("loop_forever", json!({}), "1.0", "timed out", "nova_host.errors.HandlerTimedOut: "),
-        ("allocate", json!({"mib": 1000}), "1.0", "out of memory", "nova_host.errors.HandlerOutOfMemory: "),
-        ("recurse", json!({}), "1.0", "out of stack", "nova_host.errors.HandlerOutOfStack: "),
+        ("loop_forever", json!({}), "1.0", "timed_out", "nova_host.errors.HandlerTimedOut: "),
+        ("allocate", json!({"mib": 1000}), "1.0", "out_of_memory", "nova_host.errors.HandlerOutOfMemory: "),
+        ("recurse", json!({}), "1.0", "out_of_stack", "nova_host.errors.HandlerOutOfStack: "),
         ("fail", json!({"class": "KeyError", "message": "no\nsuch key"}), "1.0", "failed", "KeyError: no\\nsuch key"),
         ("nope", json!({}), "1.0", "refused", "oslo_messaging.rpc.dispatcher.NoSuchMethod: "),
         ("add", json!({"a": 1, "b": 2}), "9.9", "refused", "oslo_messaging.rpc.dispatcher.UnsupportedVersion: "),
@@ -354,6 +354,6 @@ fn a_service_that_is_stopped_without_its_broker_has_lost_nothing_and_starts_agai
     vhost.eventually("conductor", |queue| queue.ready == 1);
     let mut second =
         serve(&vhost, "host-1", "log = \"debug\"\nlimits.timeout = \"200ms\"\nrabbit.amqp_durable_queues = true");
-    second.wait_for_log("timed out");
+    second.wait_for_log("timed_out");
     vhost.eventually("conductor", is_empty);
 }

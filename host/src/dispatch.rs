@@ -173,7 +173,8 @@ pub fn resolve(catalog: &Catalog, options: Options, request: Request) -> Result<
     let (found, method, version) = match find(catalog, &request) {
         Ok(found) => found,
         Err(refusal) if options.ping => {
-            return ping::resolve(refusal, &request).map(|()| Resolved { policy: options.policy, answerer: Answerer::Ping });
+            return ping::resolve(refusal, &request)
+                .map(|()| Resolved { policy: options.policy, answerer: Answerer::Ping });
         }
         Err(refusal) => return Err(refusal),
     };

@@ -30,6 +30,10 @@ use duplicates::Duplicates;
 /// Replies whose queue is missing that are waited for at once, beside the requests in flight.
 const MAX_LATE_REPLIES: usize = 1024;
 
+/// The part of the requests in flight that may wait for missing reply queues: a third. As much again may be deliveries of
+/// the same requests after a lost connection, and what is left still serves callers that live.
+const UNSETTLED_SHARE: usize = 3;
+
 /// How the service is told to end.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
@@ -49,7 +53,9 @@ struct Corridor {
     max_attempts: u32,
     dead_letters: Option<DeadLetters>,
     duplicates: Duplicates,
-    late: Arc<Semaphore>,
+    late: Semaphore,
+    /// Requests that are settled only after their late reply.
+    unsettled: Semaphore,
     tasks: TaskTracker,
     /// Ends every task where it is; what is unsettled goes back to the broker.
     abandon: CancellationToken,
@@ -76,7 +82,8 @@ pub async fn serve(
         max_attempts: config.max_attempts,
         dead_letters: config.dead_letters.clone(),
         duplicates: Duplicates::default(),
-        late: Arc::new(Semaphore::new(MAX_LATE_REPLIES)),
+        late: Semaphore::new(MAX_LATE_REPLIES),
+        unsettled: Semaphore::new(usize::from(config.max_in_flight) / UNSETTLED_SHARE),
         tasks: TaskTracker::new(),
         abandon: CancellationToken::new(),
     });

@@ -60,10 +60,7 @@ async fn the_first_thing_wrong_is_what_the_reference_says() {
 async fn null_and_absent_mean_the_same_where_they_do_in_python() {
     let catalog = catalog(ECHO, tight());
     for message in [r#"{"method": "m"}"#, r#"{"method": "m", "namespace": null, "args": {}}"#] {
-        assert_eq!(
-            dispatch(&catalog, request(message)).await,
-            Outcome::Replied(Text::parse("{}".into()).unwrap())
-        );
+        assert_eq!(dispatch(&catalog, request(message)).await, Outcome::Replied(Text::parse("{}".into()).unwrap()));
     }
 }
 

@@ -104,19 +104,24 @@ impl Corridor {
         let kind = if reply_to.is_some() { Kind::Call } else { Kind::Cast };
         let verdict = verdict(outcome, kind);
         log(&verdict, started.elapsed());
-        if let Some(reply_to) = &reply_to {
-            match answer(&self.transport, reply_to, &verdict.answer).await {
-                // Refused, it would be refused again: there is nothing to run again for.
-                Answered::Yes | Answered::Refused => {}
-                Answered::QueueMissing(rest) => self.answer_late(rest),
+        let answered = match &reply_to {
+            Some(reply_to) => answer(&self.transport, reply_to, &verdict.answer).await,
+            None => Answered::Yes,
+        };
+        let corridor = Arc::clone(&self);
+        let ending = async move {
+            let error = || verdict.answer.failure().map(ToString::to_string).unwrap_or_default();
+            corridor.end(work, verdict.fate, verdict.name.as_str(), error).await;
+            if let Some(claim) = claim {
+                claim.done();
             }
+            drop(permit);
+        };
+        match answered {
+            // Refused, it would be refused again: there is nothing to run again for.
+            Answered::Yes | Answered::Refused => ending.await,
+            Answered::QueueMissing(rest) => self.answer_late(rest, ending),
         }
-        let error = || verdict.answer.failure().map(ToString::to_string).unwrap_or_default();
-        self.end(work, verdict.fate, verdict.name.as_str(), error).await;
-        if let Some(claim) = claim {
-            claim.done();
-        }
-        drop(permit);
     }
 
     /// Finds who answers and has the request run; `None` where another delivery of it takes the place of this one.
@@ -210,16 +215,23 @@ impl Corridor {
         }
     }
 
-    /// Goes on trying to answer a caller whose queue is missing (it may be reconnecting), without holding up others.
-    fn answer_late(self: &Arc<Self>, rest: answer::Unanswered) {
-        let Ok(place) = Arc::clone(&self.late).try_acquire_owned() else {
-            tracing::error!(queue = rest.queue(), "too many replies wait for missing queues, this one is dropped");
-            return;
-        };
+    /// Goes on trying to answer a caller whose queue is missing (it may be reconnecting), and then settles: a host that
+    /// ends meanwhile leaves the request, and so its reply, to another. Where too many wait like this, it settles first,
+    /// so that callers who have gone do not hold up the others.
+    fn answer_late(self: &Arc<Self>, rest: answer::Unanswered, settling: impl Future<Output = ()> + Send + 'static) {
         let corridor = Arc::clone(self);
         let wait = async move {
-            rest.send(&corridor.transport).await;
-            drop(place);
+            let Ok(_place) = corridor.late.try_acquire() else {
+                tracing::error!(queue = rest.queue(), "too many replies wait for missing queues, this one is dropped");
+                return settling.await;
+            };
+            if let Ok(_share) = corridor.unsettled.try_acquire() {
+                rest.send(&corridor.transport).await;
+                settling.await;
+            } else {
+                settling.await;
+                rest.send(&corridor.transport).await;
+            }
         };
         self.tasks.spawn(self.abandon.clone().run_until_cancelled_owned(wait.in_current_span()));
     }
@@ -237,8 +249,7 @@ async fn decode(message: Message) -> (Message, Result<Request, envelope::Error>)
         move || Request::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref());
     let decoded = tokio::task::spawn_blocking(decode).await;
     // A decompressor that panics has met a body that is no good.
-    let decoded =
-        decoded.unwrap_or_else(|error| Err(envelope::Error::Compression(header, Corrupt(std::io::Error::other(error)))));
+    let decoded = decoded.unwrap_or_else(|error| Err(envelope::Error::Compression(header, Corrupt(error.to_string()))));
     (Arc::unwrap_or_clone(shared), decoded)
 }
 

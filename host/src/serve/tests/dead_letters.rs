@@ -42,8 +42,8 @@ fn text<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
 async fn a_cast_that_did_not_end_well_is_a_dead_letter_that_says_why() {
     for (handle, body, outcome, error) in [
         ("(unreachable)", json!({"method": "m"}), "trapped", "nova_host.errors.HandlerTrapped: the handler trapped"),
-        (LOOP, json!({"method": "m"}), "timed out", "nova_host.errors.HandlerTimedOut: the handler did not finish"),
-        (NONSENSE, json!({"method": "m"}), "invalid result", "nova_host.errors.InvalidResult: "),
+        (LOOP, json!({"method": "m"}), "timed_out", "nova_host.errors.HandlerTimedOut: the handler did not finish"),
+        (NONSENSE, json!({"method": "m"}), "invalid_result", "nova_host.errors.InvalidResult: "),
         (
             ECHO,
             json!({"method": "nope", "namespace": null}),

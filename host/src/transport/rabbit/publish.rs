@@ -15,10 +15,7 @@ use super::{
     outbox::Outbox,
     task::Task,
 };
-use crate::{
-
-    transport::{Error, Publication, Published, topology::Route},
-};
+use crate::transport::{Error, Publication, Published, topology::Route};
 
 /// How many messages may wait for the task. Each has a caller who waits too, so it need not be many.
 const QUEUE_LENGTH: usize = 64;

@@ -151,7 +151,8 @@ mod tests {
     async fn nothing_is_settled_on_a_connection_that_was_given_up() {
         let over = CancellationToken::new();
         let mock = || lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
-        let (kept, lost) = (delivery(mock(), CLASSIC, over.clone()).settlement, delivery(mock(), CLASSIC, over.clone()).settlement);
+        let (kept, lost) =
+            (delivery(mock(), CLASSIC, over.clone()).settlement, delivery(mock(), CLASSIC, over.clone()).settlement);
         assert!(!lost.is_lost());
         assert!(kept.settle(Disposition::Ack).await.is_ok());
         over.cancel();
