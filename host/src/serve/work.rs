@@ -22,7 +22,7 @@ use crate::{
     dispatch::{Outcome, Resolved, resolve},
     envelope::{self, ReplyTo, Request},
     printable::printable,
-    reply::{self, Fate, Kind, Verdict, verdict},
+    reply::{self, Buried, Fate, Kind, Verdict, verdict},
     transport::{Delivery, Disposition, Header, Message, Published, Settlement, copy},
 };
 
@@ -200,7 +200,12 @@ impl Corridor {
         let buried = match &self.dead_letters {
             Some(to) if fate.is_dead() => {
                 let death = Death { outcome, error: error(), attempts: work.attempts };
-                Some(bury(&self.transport, to, &work.message, &work.particulars, death).await)
+                let buried = bury(&self.transport, to, &work.message, &work.particulars, death).await;
+                match buried {
+                    Buried::Taken => self.metrics.dead_letter(),
+                    Buried::Refused => self.metrics.dead_letter_refused(),
+                }
+                Some(buried)
             }
             Some(_) | None => None,
         };
