@@ -191,7 +191,7 @@ impl Drop for Call<'_> {
 
 impl Replies {
     async fn listen(transport: &Transport) -> Result<Self, transport::Error> {
-        let queue = format!("reply_{}", fresh_id());
+        let queue = transport.reply_queue()?;
         let mut deliveries = transport.listen_for_replies(&queue).await?;
         let waiting = Waiting::default();
         let calls = Arc::clone(&waiting);

@@ -47,7 +47,7 @@ impl Outbox {
     pub(super) async fn open(link: Link) -> Result<Self, Error> {
         let channels = Channels::open(&link.connection)
             .await
-            .map_err(|error| failure::of_handshake(link.broker().to_owned(), &error))?;
+            .map_err(|error| failure::of_loss(link.broker().to_owned(), &error))?;
         Ok(Self { link, channels, sending: FuturesUnordered::new(), ledger: Ledger::default() })
     }
 

@@ -8,12 +8,15 @@ use lapin::{
     types::AMQPValue,
 };
 
+use super::offsets::Place;
 use crate::transport::{self, Delivery, Disposition, Error, Message};
 
 /// The duty to settle a delivery. Dropped, the broker delivers the message again when the channel closes.
 #[derive(Debug)]
 pub struct Settlement {
     acker: Acker,
+    /// Its place in a stream. The broker has no other way to deliver it again than to be asked for it.
+    place: Option<Place>,
 }
 
 impl Settlement {
@@ -30,7 +33,12 @@ impl Settlement {
             Disposition::Requeue => self.acker.reject(BasicRejectOptions { requeue: true }).await,
         };
         match settled {
-            Ok(true) => Ok(()),
+            Ok(true) => {
+                if let Some(place) = self.place {
+                    place.settled();
+                }
+                Ok(())
+            }
             Ok(false) | Err(_) => Err(Error::Lost),
         }
     }
@@ -43,7 +51,7 @@ impl Settlement {
 }
 
 /// A delivery as it is handed on.
-pub(super) fn delivery(delivery: lapin::message::Delivery) -> Delivery {
+pub(super) fn delivery(delivery: lapin::message::Delivery, place: Option<Place>) -> Delivery {
     let headers = delivery.properties.headers().as_ref();
     let compression = headers.and_then(|table| table.inner().get("compression")).and_then(|value| match value {
         AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
@@ -56,7 +64,7 @@ pub(super) fn delivery(delivery: lapin::message::Delivery) -> Delivery {
         redelivered: delivery.redelivered,
         body: delivery.data,
     };
-    Delivery { message, settlement: transport::Settlement::Rabbit(Settlement { acker: delivery.acker }) }
+    Delivery { message, settlement: transport::Settlement::Rabbit(Settlement { acker: delivery.acker, place }) }
 }
 
 #[cfg(test)]
@@ -76,7 +84,7 @@ mod tests {
         let mut headers = FieldTable::default();
         headers.insert("compression".into(), AMQPValue::LongString("application/x-gzip".into()));
         let properties = BasicProperties::default().with_content_type("application/json".into()).with_headers(headers);
-        let message = delivery(arrived(properties)).message;
+        let message = delivery(arrived(properties), None).message;
         assert_eq!(message.body, b"{}");
         assert_eq!(message.content_type.as_deref(), Some("application/json"));
         assert_eq!(message.compression.as_deref(), Some("application/x-gzip"));
@@ -87,8 +95,8 @@ mod tests {
     fn strange_or_missing_properties_are_nothing() {
         let mut headers = FieldTable::default();
         headers.insert("compression".into(), AMQPValue::Boolean(true));
-        let message = delivery(arrived(BasicProperties::default().with_headers(headers))).message;
+        let message = delivery(arrived(BasicProperties::default().with_headers(headers)), None).message;
         assert_eq!((message.content_type, message.compression), (None, None));
-        assert_eq!(delivery(arrived(BasicProperties::default())).message.compression, None);
+        assert_eq!(delivery(arrived(BasicProperties::default()), None).message.compression, None);
     }
 }
