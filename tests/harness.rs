@@ -12,6 +12,7 @@ mod build;
 mod http;
 mod oslo;
 mod process;
+mod proxy;
 mod scratch;
 mod serve;
 mod stories;
@@ -25,6 +26,7 @@ pub(crate) use self::{
     broker::Broker,
     build::{handlers, nova_host},
     oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Remote},
+    proxy::{Proxy, Way},
     scratch::Scratch,
     serve::Serve,
     vhost::{Message, Queue, Vhost},

@@ -15,5 +15,6 @@ mod harness;
 mod tidy;
 
 mod cli;
+mod metrics;
 mod oslo;
 mod rabbit;

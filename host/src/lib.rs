@@ -33,6 +33,8 @@ pub mod sandbox;
 
 pub mod reply;
 
+pub mod metrics;
+
 pub mod client;
 
 #[cfg(test)]

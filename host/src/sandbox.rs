@@ -14,13 +14,15 @@ mod program;
 mod request_info;
 mod state;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::{
     Engine,
     component::{Component, HasSelf, Linker},
 };
+
+use crate::metrics::{Code, Metrics};
 
 pub use cache::Error as CacheError;
 pub use fault::Fault;
@@ -40,6 +42,7 @@ pub struct Sandbox {
     linker: Linker<state::State>,
     ticker: Arc<engine::Ticker>,
     cache: Option<cache::Cache>,
+    metrics: Metrics,
 }
 
 /// SHA-256 of a component, in hexadecimal.
@@ -92,14 +95,14 @@ impl Sandbox {
     /// # Errors
     ///
     /// [`Error`] where the machine refuses the address space, [`CacheError`] where the directory cannot be trusted.
-    pub fn new(max_in_flight: u16, cache: Option<&Path>) -> Result<Self, SetUpError> {
+    pub fn new(max_in_flight: u16, cache: Option<&Path>, metrics: Metrics) -> Result<Self, SetUpError> {
         let engine =
             engine::engine(u32::from(max_in_flight) + SPARE_INSTANCES).map_err(|error| Error(chain(&error)))?;
         let mut linker = Linker::new(&engine);
         bindings::Dynamic::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
             .map_err(|error| Error(chain(&error)))?;
         let cache = cache.map(|directory| cache::Cache::open(directory, &engine)).transpose()?;
-        Ok(Self { ticker: Arc::new(engine::Ticker::start(&engine)?), engine, linker, cache })
+        Ok(Self { ticker: Arc::new(engine::Ticker::start(&engine)?), engine, linker, cache, metrics })
     }
 
     /// Compiles a component, or takes its code from the cache, and checks that it fits the world.
@@ -109,7 +112,7 @@ impl Sandbox {
     /// # Errors
     ///
     /// [`LoadError`].
-    pub fn load(&self, wasm: &[u8], limits: Limits) -> Result<Program, LoadError> {
+    pub fn load(&self, name: &str, wasm: &[u8], limits: Limits) -> Result<Program, LoadError> {
         if wasm.len() > MAX_COMPONENT {
             return Err(LoadError::TooLarge(wasm.len()));
         }
@@ -120,17 +123,32 @@ impl Sandbox {
         }
         let digest = Digest::of(wasm);
         let component = match self.cache.as_ref().and_then(|cache| cache.get(&digest, &self.engine)) {
-            Some(component) => component,
+            Some(component) => {
+                self.metrics.code(Code::Cached);
+                component
+            }
             None => {
-                let component =
-                    Component::from_binary(&self.engine, wasm).map_err(|error| LoadError::Compile(chain(&error)))?;
+                let started = Instant::now();
+                let component = Component::from_binary(&self.engine, wasm)
+                    .inspect_err(|_| self.metrics.code(Code::Failed))
+                    .map_err(|error| LoadError::Compile(chain(&error)))?;
+                self.metrics.code(Code::Compiled);
+                self.metrics.compiled_in(started.elapsed());
                 if let Some(cache) = &self.cache {
                     cache.put(&digest, &component);
                 }
                 component
             }
         };
-        Program::new(&self.engine, &self.linker, &component, Arc::clone(&self.ticker), digest, limits)
+        Program::new(
+            &self.engine,
+            &self.linker,
+            &component,
+            Arc::clone(&self.ticker),
+            digest,
+            limits,
+            self.metrics.handler(name),
+        )
     }
 }
 

@@ -12,6 +12,7 @@ use wit_parser::Resolve;
 
 use crate::{
     catalog::{Catalog, Endpoint, Generation},
+    metrics::Metrics,
     sandbox::{Limits, Program, Sandbox},
     version::Version,
 };
@@ -77,12 +78,12 @@ pub(crate) fn wide() -> Limits {
 /// One sandbox for all tests, without a cache.
 pub(crate) fn sandbox() -> Arc<Sandbox> {
     static SANDBOX: OnceLock<Arc<Sandbox>> = OnceLock::new();
-    Arc::clone(SANDBOX.get_or_init(|| Arc::new(Sandbox::new(64, None).unwrap())))
+    Arc::clone(SANDBOX.get_or_init(|| Arc::new(Sandbox::new(64, None, Metrics::default()).unwrap())))
 }
 
 /// A loaded guest.
 pub(crate) fn program(handle: &str, limits: Limits) -> Program {
-    sandbox().load(&guest(handle), limits).unwrap()
+    sandbox().load("guest", &guest(handle), limits).unwrap()
 }
 
 /// A generation that offers `methods` in the null namespace.

@@ -131,8 +131,7 @@ async fn generation(path: &Path, sandbox: &Arc<Sandbox>, limits: &Limits) -> Res
     let Inspection { program, endpoints } = inspect(path, sandbox, limits).await?;
     let endpoints = endpoints.into_iter().map(Endpoint::new).collect::<Result<Vec<_>, _>>()?;
     let concurrency = program.limits().concurrency.map(|limit| Arc::new(Semaphore::new(usize::from(limit))));
-    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Generation { name, number: NUMBER.fetch_add(1, Ordering::Relaxed), program, endpoints, concurrency })
+    Ok(Generation { name: name(path), number: NUMBER.fetch_add(1, Ordering::Relaxed), program, endpoints, concurrency })
 }
 
 /// Compiles and describes one component, with its manifest.
@@ -150,11 +149,16 @@ pub async fn inspect(path: &Path, sandbox: &Arc<Sandbox>, limits: &Limits) -> Re
         };
         let missing = || Error::Read(std::io::ErrorKind::NotFound.into());
         let wasm = read(&path)?.ok_or_else(missing)?;
-        Ok(sandbox.load(&wasm, limits)?)
+        Ok(sandbox.load(&name(&path), &wasm, limits)?)
     });
     let program = loaded.await.map_err(|error| Error::Internal(error.to_string()))??;
     let endpoints = program.describe().await?;
     Ok(Inspection { program, endpoints })
+}
+
+/// A handler's name: its file without the ending.
+fn name(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Reads a file that is not too large; `None` where there is none.

@@ -57,7 +57,7 @@ impl Service {
         let deliveries = transport.listen(subscription).await.unwrap();
         let current = Current::default();
         current.replace(catalog);
-        tokio::spawn(serve(config, transport.clone(), current, deliveries, shutdown.clone()))
+        tokio::spawn(serve(config, Metrics::default(), transport.clone(), current, deliveries, shutdown.clone()))
     }
 
     /// Waits until this many requests run.
