@@ -9,6 +9,7 @@
 mod base64;
 mod broker;
 mod build;
+mod certificates;
 mod http;
 mod oslo;
 mod process;
@@ -25,6 +26,7 @@ use std::time::{Duration, Instant};
 pub(crate) use self::{
     broker::Broker,
     build::{handlers, nova_host},
+    certificates::Certificates,
     oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Remote},
     proxy::{Proxy, Way},
     scratch::Scratch,

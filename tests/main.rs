@@ -15,6 +15,9 @@ mod harness;
 mod tidy;
 
 mod cli;
+mod connection;
 mod metrics;
 mod oslo;
 mod rabbit;
+mod tls;
+mod topology;

@@ -35,6 +35,19 @@ pub(super) fn of_handshake(broker: String, error: &lapin::Error, config: &Config
         return Error::Refused { broker, reason };
     }
     let text = text(error);
+    if is_hang_up(error) {
+        // What RabbitMQ does about a method of login that it has not, and TLS 1.3 about a certificate that is missing,
+        // where its reason does not overtake the end.
+        let certificate = if config.tls.as_ref().is_some_and(|tls| !tls.has_certificate()) {
+            " and, if the broker wants a certificate of ours, set ssl_cert_file and ssl_key_file"
+        } else {
+            ""
+        };
+        let reason = format!(
+            "{text}: the broker hung up before the login; where that goes on, check rabbit_login_method{certificate}"
+        );
+        return Error::Unreachable { broker, reason };
+    }
     match amqp(error).map(AMQPError::get_id) {
         Some(code::ACCESS_REFUSED) => {
             let reason = format!("{text}; check this host's user and password in the transport URL");
@@ -51,6 +64,13 @@ pub(super) fn of_handshake(broker: String, error: &lapin::Error, config: &Config
         }
         _ => Error::Unreachable { broker, reason: text },
     }
+}
+
+/// Whether the other side has ended the connection without a word.
+fn is_hang_up(error: &lapin::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), ErrorKind::IOError(error)
+        if matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
 }
 
 /// What it means that a connection was lost before it was ready.
@@ -165,6 +185,24 @@ mod tests {
             );
             assert!(matches!(of_declaration(String::new(), &error), Error::Unreachable { .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn a_broker_that_hangs_up_is_tried_again_and_what_may_be_wrong_is_said() {
+        let hang_up = lapin::Error::from(std::io::Error::from(std::io::ErrorKind::ConnectionAborted));
+        let shown = of_handshake("a:5672".into(), &hang_up, &Config::default()).to_string();
+        assert!(shown.starts_with("cannot reach a:5672: ") && shown.contains("check rabbit_login_method"), "{shown}");
+        assert!(!shown.contains("ssl"), "{shown}");
+        assert!(!of_loss("a:5672".into(), &hang_up).to_string().contains("login"));
+    }
+
+    #[test]
+    fn an_exchange_without_durability_is_known_by_its_name() {
+        let says = |text: &str| exchange_without_durability(&broker_says(406, text));
+        let text = "PRECONDITION_FAILED - inequivalent arg 'durable' for exchange 'a 'b' in vhost '/': received 'true' but current is 'false'";
+        assert_eq!(says(text).as_deref(), Some("a 'b"));
+        assert_eq!(says(&text.replace("exchange", "queue")), None);
+        assert_eq!(says(&text.replace("durable", "type")), None);
     }
 
     #[test]

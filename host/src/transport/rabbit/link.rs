@@ -80,7 +80,10 @@ impl Link {
                 let connect = connect(&uri.authority, &runtime, tls, socket);
                 Ok(AsyncTcpStream::Plain(tokio::time::timeout(limit, connect).await.map_err(io::Error::from)??))
             },
-            ConnectionProperties::default().with_connection_name(connection_name().into()),
+            ConnectionProperties::default()
+                .with_connection_name(connection_name().into())
+                .with_client_property("product".into(), env!("CARGO_PKG_NAME").into())
+                .with_client_property("version".into(), env!("CARGO_PKG_VERSION").into()),
         )
         .await
         .map_err(|error| failure::of_handshake(broker.clone(), &error, config))?;

@@ -47,8 +47,8 @@ pub(super) struct Session {
     /// The streams that have yet to deliver something that we know, and until when.
     resumed: HashMap<usize, Moment>,
     arrivals: SelectAll<BoxStream<'static, Arrival>>,
-    /// When queues were last declared.
-    mended: Instant,
+    /// When each queue's consumer began.
+    begun: Vec<Instant>,
 }
 
 /// What comes out of a consumer.
@@ -91,8 +91,8 @@ impl Session {
             }
         };
         let queues = topology.queues.len();
-        let (arrivals, mended, resumed) = (SelectAll::new(), Instant::now(), HashMap::new());
-        let mut session = Self { link, channel, topology, streams, resumed, arrivals, mended };
+        let (arrivals, begun, resumed) = (SelectAll::new(), vec![Instant::now(); queues], HashMap::new());
+        let mut session = Self { link, channel, topology, streams, resumed, arrivals, begun };
         for index in 0..queues {
             session.consume(index).await?;
         }
@@ -206,7 +206,7 @@ impl Session {
         if !self.channel.status().connected() {
             return Err("the channel has ended".to_owned());
         }
-        if self.mended.elapsed() < SETTLED_AFTER {
+        if self.begun.get(index).is_none_or(|begun| begun.elapsed() < SETTLED_AFTER) {
             return Err(format!("the broker has cancelled the consumer of `{queue}`"));
         }
         tracing::warn!(broker = self.broker(), queue, "RabbitMQ has cancelled a consumer; declaring its queue again");
@@ -214,7 +214,9 @@ impl Session {
             // Most likely it was deleted, and its offsets with it.
             offsets.forget();
         }
-        self.mended = Instant::now();
+        if let Some(begun) = self.begun.get_mut(index) {
+            *begun = Instant::now();
+        }
         self.declare_and_consume(index).await.map_err(|error| error.to_string())
     }
 
