@@ -10,6 +10,7 @@ mod base64;
 mod broker;
 mod build;
 mod decoder;
+mod certificates;
 mod http;
 mod ledger;
 mod load;
@@ -32,6 +33,7 @@ pub(crate) use self::{
     decoder::{Judged, OsloDecoder},
     ledger::{Ledger, Tally},
     load::{Load, OsloLoad},
+    certificates::Certificates,
     oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Remote},
     proxy::{Proxy, Way},
     scratch::Scratch,
