@@ -18,4 +18,3 @@ mod cli;
 mod oslo;
 mod rabbit;
 mod wire;
-mod wire_json;
