@@ -34,6 +34,8 @@ pub mod sandbox;
 
 pub mod reply;
 
+pub mod metrics;
+
 pub mod client;
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::{
     compression::Error::Corrupt,
     dispatch::dispatch,
     envelope::{self, ReplyTo, Request},
+    metrics::Metrics,
     printable::printable,
     reply::{Verdict, verdict},
     settings::Settings,
@@ -79,6 +80,7 @@ pub struct Shutdown {
 /// What all deliveries share.
 #[derive(Debug)]
 struct Corridor {
+    metrics: Metrics,
     transport: Transport,
     catalog: Current,
     duplicates: Duplicates,
@@ -94,6 +96,7 @@ struct Corridor {
 /// Does not return an error: nothing that a message, a guest or a broker does ends the service.
 pub async fn serve(
     config: Config,
+    metrics: Metrics,
     transport: Transport,
     catalog: Current,
     mut deliveries: Deliveries,
@@ -101,6 +104,7 @@ pub async fn serve(
 ) {
     let permits = Arc::new(Semaphore::new(usize::from(config.max_in_flight)));
     let corridor = Arc::new(Corridor {
+        metrics,
         transport,
         catalog,
         duplicates: Duplicates::default(),
@@ -151,11 +155,13 @@ impl Corridor {
     /// Dropped half-way, the delivery is not settled and the broker delivers it again.
     async fn deliver(self: Arc<Self>, delivery: Delivery, permit: OwnedSemaphorePermit) {
         let Delivery { message, settlement } = delivery;
+        let _in_flight = self.metrics.delivered(message.redelivered);
         let bytes = message.body.len();
         let request = match decode(message).await {
             Ok(request) => request,
             Err(error) => {
                 // Not again, and to the dead-letter exchange if there is one.
+                self.metrics.rejected();
                 tracing::warn!(%error, bytes, "message cannot be decoded, rejected");
                 return settle(settlement, Disposition::Reject).await;
             }
@@ -169,6 +175,7 @@ impl Corridor {
             Some(id) => match self.duplicates.claim(id).await {
                 Claim::First(claim) => Some(claim),
                 Claim::Done => {
+                    self.metrics.duplicate();
                     tracing::info!("a request that was handled already was delivered again, dropped");
                     return settle(settlement, Disposition::Ack).await;
                 }
@@ -178,7 +185,8 @@ impl Corridor {
         let started = tokio::time::Instant::now();
         let reply_to = request.reply_to.clone();
         let catalog = self.catalog.get();
-        let outcome = heartbeat::during(&self.transport, reply_to.as_ref(), dispatch(&catalog, request)).await;
+        let outcome =
+            heartbeat::during(&self.transport, reply_to.as_ref(), dispatch(&catalog, &self.metrics, request)).await;
         let verdict = verdict(outcome);
         log(&verdict, reply_to.is_some(), started.elapsed());
         let answered = match &reply_to {
@@ -254,7 +262,7 @@ fn span(request: &Request) -> tracing::Span {
 }
 
 fn log(verdict: &Verdict, answered: bool, took: Duration) {
-    let outcome = verdict.name;
+    let outcome = verdict.name.as_str();
     let failure = verdict.answer.failure().map(|failure| printable(&failure.to_string(), MAX_FAILURE));
     let failure = failure.as_ref().map(tracing::field::display);
     // The failure of a cast is told nowhere else. (Levels are less, the more urgent they are.)
