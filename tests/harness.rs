@@ -14,8 +14,8 @@ mod http;
 mod ledger;
 mod load;
 mod oslo;
-mod proxy;
 pub(crate) mod process;
+mod proxy;
 mod scratch;
 mod serve;
 mod stories;
@@ -29,9 +29,9 @@ use std::time::{Duration, Instant};
 pub(crate) use self::{
     broker::Broker,
     build::{handlers, nova_host},
+    decoder::{Judged, OsloDecoder},
     ledger::{Ledger, Tally},
     load::{Load, OsloLoad},
-    decoder::{Judged, OsloDecoder},
     oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Remote},
     proxy::{Proxy, Way},
     scratch::Scratch,

@@ -16,8 +16,8 @@ mod tidy;
 
 mod cli;
 mod compile;
-mod metrics;
 mod faults;
+mod metrics;
 mod oslo;
 mod rabbit;
 mod wire;
