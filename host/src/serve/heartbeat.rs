@@ -67,7 +67,7 @@ mod tests {
         let mut beats = Vec::new();
         while let Ok(Some(delivery)) = tokio::time::timeout(Duration::from_secs(3600), replies.next()).await {
             let reply = Reply::decode(&delivery.message.body, delivery.message.content_type.as_deref(), None).unwrap();
-            assert_eq!((reply.answer, reply.ending), (None, false));
+            assert_eq!((reply.answer, reply.ending), (Ok(None), false));
             delivery.settlement.settle(Disposition::Ack).await.unwrap();
             beats.push(started.elapsed());
         }
