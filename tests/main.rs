@@ -24,4 +24,3 @@ mod rabbit;
 mod tls;
 mod topology;
 mod wire;
-mod wire_json;
