@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 pub(crate) use self::{
     broker::Broker,
     build::{handlers, nova_host},
-    oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Remote},
+    oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Release, Remote},
     scratch::Scratch,
     serve::Serve,
     vhost::{Message, Queue, Vhost},

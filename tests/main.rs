@@ -15,5 +15,7 @@ mod harness;
 mod tidy;
 
 mod cli;
+mod client;
+mod interop;
 mod oslo;
 mod rabbit;

@@ -82,6 +82,13 @@ impl Vhost {
         self.queues().remove(name)
     }
 
+    /// The names of all exchanges but the broker's own.
+    pub(crate) fn exchanges(&self) -> Vec<String> {
+        let exchanges = self.get_json(&format!("exchanges/{}", self.name));
+        let names = list(&exchanges).iter().map(|exchange| text(exchange, "name"));
+        names.filter(|name| !name.is_empty() && !name.starts_with("amq.")).collect()
+    }
+
     /// Waits until a queue is as the condition wants it, and returns it.
     pub(crate) fn eventually(&self, name: &str, condition: impl Fn(&Queue) -> bool) -> Queue {
         eventually(&format!("queue {name} in {:?}", self.queues()), || self.queue(name).filter(&condition))
@@ -103,6 +110,12 @@ impl Vhost {
     pub(crate) fn declare_exchange(&self, name: &str, kind: &str) {
         let path = format!("exchanges/{}/{}", self.name, http::segment(name));
         self.act("PUT", &path, &json!({"type": kind, "durable": true}));
+    }
+
+    /// Declares one that is not durable, as clients with default options expect it.
+    pub(crate) fn declare_transient_exchange(&self, name: &str, kind: &str) {
+        let path = format!("exchanges/{}/{}", self.name, http::segment(name));
+        self.act("PUT", &path, &json!({"type": kind, "durable": false}));
     }
 
     /// Binds a queue to an exchange.
