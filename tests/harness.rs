@@ -9,8 +9,8 @@
 mod base64;
 mod broker;
 mod build;
-mod decoder;
 mod certificates;
+mod decoder;
 mod http;
 mod ledger;
 mod load;
@@ -30,11 +30,11 @@ use std::time::{Duration, Instant};
 pub(crate) use self::{
     broker::Broker,
     build::{handlers, nova_host},
+    certificates::Certificates,
     decoder::{Judged, OsloDecoder},
     ledger::{Ledger, Tally},
     load::{Load, OsloLoad},
-    certificates::Certificates,
-    oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Remote},
+    oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Release, Remote},
     proxy::{Proxy, Way},
     scratch::Scratch,
     serve::Serve,

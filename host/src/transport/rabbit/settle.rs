@@ -59,11 +59,7 @@ impl Settlement {
 }
 
 /// A delivery as it is handed on, by a connection that says when it is given up.
-pub(super) fn delivery(
-    delivery: lapin::message::Delivery,
-    place: Option<Place>,
-    over: CancellationToken,
-) -> Delivery {
+pub(super) fn delivery(delivery: lapin::message::Delivery, place: Option<Place>, over: CancellationToken) -> Delivery {
     let headers = delivery.properties.headers().as_ref();
     let compression = headers.and_then(|table| table.inner().get(COMPRESSION)).and_then(|value| match value {
         AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
@@ -116,7 +112,8 @@ mod tests {
     async fn nothing_is_settled_on_a_connection_that_was_given_up() {
         let over = CancellationToken::new();
         let mock = || lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
-        let (kept, lost) = (delivery(mock(), None, over.clone()).settlement, delivery(mock(), None, over.clone()).settlement);
+        let (kept, lost) =
+            (delivery(mock(), None, over.clone()).settlement, delivery(mock(), None, over.clone()).settlement);
         assert!(!lost.is_lost());
         assert!(kept.settle(Disposition::Ack).await.is_ok());
         over.cancel();
