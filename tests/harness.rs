@@ -10,13 +10,16 @@ mod base64;
 mod broker;
 mod build;
 mod http;
+mod ledger;
+mod load;
 mod oslo;
-mod process;
 mod proxy;
+pub(crate) mod process;
 mod scratch;
 mod serve;
 mod stories;
 mod vhost;
+mod wasm;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -25,11 +28,14 @@ use std::time::{Duration, Instant};
 pub(crate) use self::{
     broker::Broker,
     build::{handlers, nova_host},
+    ledger::{Ledger, Tally},
+    load::{Load, OsloLoad},
     oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Remote},
     proxy::{Proxy, Way},
     scratch::Scratch,
     serve::Serve,
     vhost::{Message, Queue, Vhost},
+    wasm::Bomb,
 };
 
 /// Longer than anything here takes on a loaded machine; whatever waits longer hangs.

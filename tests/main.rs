@@ -15,6 +15,8 @@ mod harness;
 mod tidy;
 
 mod cli;
+mod compile;
 mod metrics;
+mod faults;
 mod oslo;
 mod rabbit;

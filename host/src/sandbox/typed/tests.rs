@@ -191,7 +191,7 @@ async fn few_bytes_cannot_become_much_memory() {
         "package a:a; interface api {{ record wide {{ {fields} }} put: func(items: list<wide>); }} world test {{ export api; }}"
     );
     let limits = Limits { memory: Bytes(1 << 20), ..tight() };
-    let program = crate::testing::sandbox().load("guest", &types_only(&wide), limits).unwrap();
+    let program = crate::testing::load(crate::testing::sandbox(), &types_only(&wide), limits).unwrap();
     let arguments = format!(r#"{{"items": [{}]}}"#, vec!["{}"; 1000].join(","));
     let fault = program.handle(invocation("put", &arguments)).await.unwrap_err();
     assert!(matches!(fault, Fault::OutOfMemory { limit: Bytes(1_048_576), .. }), "{fault:?}");

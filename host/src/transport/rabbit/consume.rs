@@ -10,8 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     connect::{Connector, Patience, Purpose, Role},
     link::Link,
-    session::{self, Event, Session},
-    settle,
+    session::{Event, Session},
     task::Task,
 };
 use crate::transport::{Delivery, Error, topology::Topology};
@@ -121,7 +120,7 @@ impl Worker {
         // What was handed over is being settled now; the connection stays for that.
         while let Some(Command::Cancel(done)) = command {
             done.send(()).ok();
-            command = self.commands.recv().await;
+            command = self.keep(&mut session).await;
         }
         if let Some(Command::Close(done)) = command {
             if let Some(session) = session {
@@ -160,6 +159,19 @@ impl Worker {
         }
     }
 
+    /// Waits for the next command, and lets go of a session that ends before: who is settling waits for nothing then.
+    async fn keep(&mut self, session: &mut Option<Session>) -> Option<Command> {
+        if let Some(living) = session {
+            let reason = tokio::select! {
+                command = self.commands.recv() => return command,
+                reason = living.lost() => reason,
+            };
+            tracing::warn!(broker = living.broker(), reason, "lost the connection to RabbitMQ that consumed");
+            *session = None;
+        }
+        self.commands.recv().await
+    }
+
     /// Hands deliveries over for as long as the session lives and nothing else is asked.
     async fn pump(&mut self, session: &mut Session) -> End {
         loop {
@@ -174,15 +186,15 @@ impl Worker {
                 // Stale by now: the broker delivers it again.
                 reason = session.lost() => return End::Lost(reason),
                 command = self.commands.recv() => {
-                    session::give_back(&delivery).await;
+                    session.give_back(&delivery).await;
                     return End::Told(command);
                 }
                 permit = self.sender.reserve() => permit,
             };
             match permit {
-                Ok(permit) => permit.send(settle::delivery(*delivery)),
+                Ok(permit) => permit.send(session.hand_over(*delivery)),
                 Err(_) => {
-                    session::give_back(&delivery).await;
+                    session.give_back(&delivery).await;
                     return End::Told(self.commands.recv().await);
                 }
             }

@@ -72,7 +72,7 @@ pub(super) fn component(wit: &str, module: &str) -> Vec<u8> {
 }
 
 pub(super) async fn load(component: &[u8]) -> Result<Program, LoadError> {
-    sandbox().load("guest", component, tight())
+    crate::testing::load(sandbox(), component, tight())
 }
 
 pub(super) async fn shop() -> Program {
