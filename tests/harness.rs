@@ -9,12 +9,13 @@
 mod base64;
 mod broker;
 mod build;
+mod decoder;
 mod http;
 mod ledger;
 mod load;
 mod oslo;
-mod proxy;
 pub(crate) mod process;
+mod proxy;
 mod scratch;
 mod serve;
 mod stories;
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 pub(crate) use self::{
     broker::Broker,
     build::{handlers, nova_host},
+    decoder::{Judged, OsloDecoder},
     ledger::{Ledger, Tally},
     load::{Load, OsloLoad},
     oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Remote},

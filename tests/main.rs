@@ -16,7 +16,9 @@ mod tidy;
 
 mod cli;
 mod compile;
-mod metrics;
 mod faults;
+mod metrics;
 mod oslo;
 mod rabbit;
+mod wire;
+mod wire_json;

@@ -13,7 +13,7 @@ use super::{
     session::{Event, Session},
     task::Task,
 };
-use crate::transport::{Delivery, Error, topology::Topology};
+use crate::transport::{Delivery, Error, Retry, topology::Topology};
 
 /// A subscription that delivers. Dropped, its connection is closed and the broker takes back what is unsettled; its own
 /// queues stay until they expire.
@@ -54,7 +54,7 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] where the broker refuses.
+    /// [`Error::Refused`] where the broker refuses, [`Error::Unreachable`] after the last attempt that `retry` allows.
     ///
     /// # Cancel safety
     ///
@@ -63,11 +63,12 @@ impl Consumer {
         connector: Arc<Connector>,
         topology: Topology,
         prefetch: u16,
+        retry: Retry,
         sender: mpsc::Sender<Delivery>,
     ) -> Result<Self, Error> {
         let (command_sender, commands) = mpsc::channel(1);
         let plan = Plan { connector, topology, prefetch };
-        let session = plan.connect(Patience::UntilRefused).await?;
+        let session = plan.connect(Patience::UntilRefused(retry)).await?;
         let worker = Worker { plan, sender, commands };
         Ok(Self { commands: command_sender, task: Task::spawn(worker.run(session)) })
     }

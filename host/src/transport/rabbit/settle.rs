@@ -10,6 +10,7 @@ use lapin::{
 
 use tokio_util::sync::CancellationToken;
 
+use super::message::COMPRESSION;
 use crate::transport::{self, Delivery, Disposition, Error, Message};
 
 /// The duty to settle a delivery. Dropped, the broker delivers the message again when the channel closes.
@@ -53,7 +54,7 @@ impl Settlement {
 /// A delivery as it is handed on, by a connection that says when it is given up.
 pub(super) fn delivery(delivery: lapin::message::Delivery, over: CancellationToken) -> Delivery {
     let headers = delivery.properties.headers().as_ref();
-    let compression = headers.and_then(|table| table.inner().get("compression")).and_then(|value| match value {
+    let compression = headers.and_then(|table| table.inner().get(COMPRESSION)).and_then(|value| match value {
         AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
         AMQPValue::ShortString(text) => Some(text.to_string()),
         _ => None,
