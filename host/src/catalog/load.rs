@@ -151,13 +151,14 @@ pub async fn inspect(path: &Path, sandbox: &Arc<Sandbox>, limits: &Limits) -> Re
     let files = tokio::task::spawn_blocking(move || -> Result<(Vec<u8>, Manifest), Error> {
         let manifest = match read(&path.with_extension("toml"))? {
             Some(bytes) => Manifest::parse(&String::from_utf8_lossy(&bytes), &limits)?,
-            None => Manifest { limits, policies: Policies::default() },
+            None => Manifest { limits, errors_module: None, policies: Policies::default() },
         };
         let missing = || Error::Read(std::io::ErrorKind::NotFound.into());
         Ok((read(&path)?.ok_or_else(missing)?, manifest))
     });
-    let (wasm, Manifest { limits, policies }) = files.await.map_err(|error| Error::Internal(error.to_string()))??;
-    let program = sandbox.load(&name, wasm, limits).await?;
+    let (wasm, manifest) = files.await.map_err(|error| Error::Internal(error.to_string()))??;
+    let Manifest { limits, errors_module, policies } = manifest;
+    let program = sandbox.load(&name, wasm, limits).await?.raising_in(errors_module);
     let endpoints = program.describe().await?;
     policies.check(endpoints.iter().flat_map(|offer| &offer.methods).map(String::as_str))?;
     Ok(Inspection { program, endpoints, policies })

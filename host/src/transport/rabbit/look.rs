@@ -21,15 +21,11 @@ impl Purpose for Look {
         let broker = link.broker().to_owned();
         let channel =
             link.connection.create_channel().await.map_err(|error| failure::of_declaration(broker.clone(), &error))?;
-        declare::exchange(&channel, &self.0).await.map_err(|error| match error {
-            declare::Error::Name(name) => {
-                let name: String = name.chars().take(40).collect();
-                Error::Refused { broker, reason: format!("a name is longer than 255 bytes: {name}…; shorten it") }
+        declare::exchange(&channel, &self.0).await.map_err(|error| match &error {
+            declare::Error::Lapin(lapin) if let Some(reason) = failure::missing(&self.0, lapin) => {
+                Error::Refused { broker, reason }
             }
-            declare::Error::Lapin(error) => match failure::missing(&self.0, &error) {
-                Some(reason) => Error::Refused { broker, reason },
-                None => failure::of_declaration(broker, &error),
-            },
+            _ => error.meaning(broker, false),
         })
     }
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     message::COMPRESSION,
+    offsets::Place,
     properties::{self, Properties},
 };
 use crate::transport::{self, Delivery, Disposition, Error, Header, Message, Origin};
@@ -18,12 +19,14 @@ use crate::transport::{self, Delivery, Disposition, Error, Header, Message, Orig
 const DELIVERY_COUNT: &str = "x-delivery-count";
 
 /// The queue that delivers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct From<'a> {
     /// Its name.
     pub(super) queue: &'a str,
     /// Whether it counts deliveries: only then is a count believed.
     pub(super) counts: bool,
+    /// The place of the message, where the queue is a stream.
+    pub(super) place: Option<Place>,
 }
 
 /// The duty to settle a delivery. Dropped, the broker delivers the message again when the channel closes.
@@ -32,6 +35,8 @@ pub struct Settlement {
     acker: Acker,
     /// Cancelled when the connection is given up.
     over: CancellationToken,
+    /// Its place in a stream. The broker has no other way to deliver it again than to be asked for it.
+    place: Option<Place>,
 }
 
 impl Settlement {
@@ -53,7 +58,12 @@ impl Settlement {
         // lapin leaves a settlement that meets the end of its connection unanswered: whoever waited only for that would
         // wait for ever.
         match self.over.run_until_cancelled(settling).await {
-            Some(Ok(true)) => Ok(()),
+            Some(Ok(true)) => {
+                if let Some(place) = self.place {
+                    place.settled();
+                }
+                Ok(())
+            }
             Some(Ok(false) | Err(_)) | None => Err(Error::Lost),
         }
     }
@@ -69,11 +79,14 @@ impl Settlement {
 pub(super) fn delivery(delivery: lapin::message::Delivery, from: From<'_>, over: CancellationToken) -> Delivery {
     let lapin::message::Delivery { exchange, routing_key, redelivered, properties, data, acker, .. } = delivery;
     let headers = properties::headers(&properties);
-    let counted = from.counts.then(|| match headers.get(DELIVERY_COUNT) {
-        Some(Header::Number(number)) => u32::try_from((*number).max(0)).unwrap_or(u32::MAX),
+    let counted = match headers.get(DELIVERY_COUNT) {
+        Some(Header::Number(number)) if from.counts => Some(u32::try_from((*number).max(0)).unwrap_or(u32::MAX)),
         // Left out before the second delivery.
-        Some(Header::Text(_)) | None => 0,
-    });
+        _ if from.counts => Some(0),
+        // A copy in a stream would reach every reader: its messages are not counted at all.
+        _ if from.place.is_some() => Some(0),
+        _ => None,
+    };
     let mut message = Message {
         content_type: properties.content_type().as_ref().map(ToString::to_string),
         compression: match headers.get(COMPRESSION) {
@@ -89,7 +102,7 @@ pub(super) fn delivery(delivery: lapin::message::Delivery, from: From<'_>, over:
     };
     let (exchange, routing_key) = (exchange.to_string(), routing_key.to_string());
     message.note_arrival(Origin { exchange, routing_key, queue: from.queue.to_owned() }, counted);
-    Delivery { message, settlement: transport::Settlement::Rabbit(Settlement { acker, over }) }
+    Delivery { message, settlement: transport::Settlement::Rabbit(Settlement { acker, over, place: from.place }) }
 }
 
 #[cfg(test)]
@@ -101,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    const CLASSIC: From<'_> = From { queue: "t", counts: false };
+    const CLASSIC: From<'_> = From { queue: "t", counts: false, place: None };
 
     fn arrived(properties: BasicProperties) -> Delivery {
         let mut mock = lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
@@ -139,7 +152,7 @@ mod tests {
             mock.properties = BasicProperties::default().with_headers(headers);
             delivery(mock, from, CancellationToken::new()).message
         };
-        let quorum = count(From { queue: "t", counts: true });
+        let quorum = count(From { queue: "t", counts: true, place: None });
         assert_eq!((quorum.attempts.earlier, quorum.attempts.forgettable), (4, false));
         // Anybody may have sent it with that header.
         let classic = count(CLASSIC);
