@@ -7,6 +7,7 @@ mod check;
 mod exit;
 mod inspect;
 mod serve;
+mod show;
 mod telemetry;
 
 use std::{io::Write, path::PathBuf};

@@ -151,8 +151,9 @@ impl Session {
         let transport = Transport::new(config.transport_url.clone(), config.rabbit.clone());
         let host = match config.transport_url {
             Url::Memory => {
-                let catalog = host::handlers(config).await.map_err(Failed::from)?.catalog;
-                Some(Host::start(config, transport.clone(), catalog).await.map_err(Failed::from)?)
+                let (keeper, _) = host::handlers(config).await.map_err(Failed::from)?;
+                let current = keeper.current().clone();
+                Some(Host::start(config, transport.clone(), current).await.map_err(Failed::from)?)
             }
             Url::Rabbit(_) => None,
         };

@@ -1,5 +1,7 @@
 //! `nova-host serve`.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -12,16 +14,17 @@ use crate::{
 pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     let config = options.load(&[])?;
     telemetry::start(&config.log, options.json)?;
-    if config.handlers.watch {
-        tracing::warn!("handlers.watch: this version loads handlers at the start only; restart to load changed ones");
-    }
     let mut signals = Signals::new()?;
-    let handlers = host::handlers(&config).await.map_err(Failed::from)?;
+    let (keeper, watch) = host::handlers(&config).await.map_err(Failed::from)?;
+    let keeper = Arc::new(keeper);
     let transport = Transport::new(config.transport_url.clone(), config.rabbit.clone());
     let mut host = tokio::select! {
-        host = Host::start(&config, transport.clone(), handlers.catalog) => host.map_err(Failed::from)?,
+        host = Host::start(&config, transport.clone(), keeper.current().clone()) => host.map_err(Failed::from)?,
         () = signals.next() => return Ok(()),
     };
+    if config.handlers.watch {
+        host.watch(keeper, watch);
+    }
     tokio::select! {
         () = signals.next() => {}
         () = host.ended() => anyhow::bail!("the service ended by itself"),
