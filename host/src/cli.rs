@@ -5,6 +5,7 @@
 mod call;
 mod check;
 mod exit;
+mod handlers;
 mod inspect;
 mod serve;
 mod show;
@@ -64,6 +65,8 @@ enum Command {
     Cast(call::Cast),
     /// Read the configuration, load every handler, print what would be served
     Check,
+    /// List, add, remove and roll back handlers of a running host
+    Handlers(handlers::Handlers),
     /// Say what a component offers and imports
     Inspect(inspect::Inspect),
 }
@@ -81,6 +84,7 @@ impl Cli {
             Command::Call(call) => call.run(&options).await,
             Command::Cast(cast) => cast.run(&options).await,
             Command::Check => check::run(&options).await,
+            Command::Handlers(handlers) => handlers.run(&options).await,
             Command::Inspect(inspect) => inspect.run(&options).await,
         }
     }

@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     catalog::load,
+    control,
     sandbox::Limits,
     serve,
     settings::{Problems, Settings},
@@ -50,6 +51,8 @@ pub struct Config {
     pub rabbit: rabbit::Config,
     /// The section `handlers`.
     pub handlers: load::Config,
+    /// The section `control`.
+    pub control: control::socket::Config,
     /// The section `limits`.
     pub limits: Limits,
 }
@@ -137,6 +140,7 @@ impl Config {
             serve: serve::Config::read(all),
             rabbit: rabbit::Config::read(all),
             handlers: load::Config::read(all),
+            control: control::socket::Config::read(all),
             limits: Limits::default().read(all),
         };
         for (key, name) in config.topics.iter().map(|topic| ("topic", topic)).chain([("server", &config.server)]) {

@@ -16,6 +16,7 @@ use crate::{
         watch::{self, Watch},
     },
     config::Config,
+    control::{self, socket::Listener},
     sandbox::{Sandbox, SetUpError},
     serve::{Shutdown, serve},
     transport::{self, Transport},
@@ -97,6 +98,12 @@ impl Host {
     /// Exchanges handlers as their files change, until the service stops.
     pub fn watch(&self, keeper: Arc<Keeper>, watch: Watch) {
         self.beside.spawn(watch::watch(keeper, watch, self.shutdown.stop.clone()));
+    }
+
+    /// Lets operators exchange handlers, until the service stops.
+    pub fn control(&self, listener: Listener, keeper: Arc<Keeper>) {
+        tracing::info!(socket = %listener.path().display(), "listening for `nova-host handlers`");
+        self.beside.spawn(control::serve(listener, keeper, self.shutdown.stop.clone()));
     }
 
     /// Waits for the service to end by itself, which it does only by a fault of ours.

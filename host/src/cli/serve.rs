@@ -5,8 +5,10 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Failed, Options, telemetry};
+use super::{Exit, Failed, Options, telemetry};
 use crate::{
+    config::Config,
+    control::socket::Listener,
     host::{self, Host},
     transport::Transport,
 };
@@ -14,6 +16,7 @@ use crate::{
 pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     let config = options.load(&[])?;
     telemetry::start(&config.log, options.json)?;
+    let control = control(&config)?;
     let mut signals = Signals::new()?;
     let (keeper, watch) = host::handlers(&config).await.map_err(Failed::from)?;
     let keeper = Arc::new(keeper);
@@ -22,6 +25,9 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
         host = Host::start(&config, transport.clone(), keeper.current().clone()) => host.map_err(Failed::from)?,
         () = signals.next() => return Ok(()),
     };
+    if let Some(listener) = control {
+        host.control(listener, Arc::clone(&keeper));
+    }
     if config.handlers.watch {
         host.watch(keeper, watch);
     }
@@ -33,6 +39,18 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     transport.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The control socket. Where somebody has chosen its place, the service does not start without it.
+fn control(config: &Config) -> Result<Option<Listener>, Failed> {
+    match Listener::bind(&config.control) {
+        Ok(listener) => Ok(listener),
+        Err(error) if config.control.chosen => Err(Failed::new(Exit::Usage, error)),
+        Err(error) => {
+            tracing::warn!("{error}; until then `nova-host handlers` does not reach this host");
+            Ok(None)
+        }
+    }
 }
 
 /// SIGTERM, which service managers send, and SIGINT, which ctrl-c sends.
