@@ -15,5 +15,11 @@ mod harness;
 mod tidy;
 
 mod cli;
+mod compile;
+mod faults;
+mod metrics;
 mod oslo;
 mod rabbit;
+mod swap;
+mod wire;
+mod wire_json;

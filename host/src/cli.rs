@@ -4,9 +4,11 @@
 
 mod call;
 mod check;
+mod compile;
 mod exit;
 mod handlers;
 mod inspect;
+mod metrics;
 mod serve;
 mod show;
 mod telemetry;
@@ -67,6 +69,11 @@ enum Command {
     Check,
     /// List, add, remove and roll back handlers of a running host
     Handlers(handlers::Handlers),
+    /// Compile a component; the host runs this itself
+    #[command(hide = true)]
+    Compile(compile::Compile),
+    /// Print what a running host counts, as Prometheus reads it
+    Metrics,
     /// Say what a component offers and imports
     Inspect(inspect::Inspect),
 }
@@ -85,6 +92,8 @@ impl Cli {
             Command::Cast(cast) => cast.run(&options).await,
             Command::Check => check::run(&options).await,
             Command::Handlers(handlers) => handlers.run(&options).await,
+            Command::Compile(compile) => compile.run(),
+            Command::Metrics => metrics::run(&options).await,
             Command::Inspect(inspect) => inspect.run(&options).await,
         }
     }

@@ -11,6 +11,7 @@ use std::{
 use crate::{
     catalog::load,
     control,
+    metrics::http,
     sandbox::Limits,
     serve,
     settings::{Problems, Settings},
@@ -55,6 +56,8 @@ pub struct Config {
     pub control: control::socket::Config,
     /// The section `limits`.
     pub limits: Limits,
+    /// The section `metrics`.
+    pub metrics: http::Config,
 }
 
 /// Where the configuration comes from.
@@ -142,6 +145,7 @@ impl Config {
             handlers: load::Config::read(all),
             control: control::socket::Config::read(all),
             limits: Limits::default().read(all),
+            metrics: http::Config::read(all),
         };
         for (key, name) in config.topics.iter().map(|topic| ("topic", topic)).chain([("server", &config.server)]) {
             if name.len() > MAX_NAME {

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::catalog::keeper::Keeper;
+use crate::{catalog::keeper::Keeper, metrics::Metrics};
 use protocol::{Answer, Kind, Request};
 use socket::Listener;
 
@@ -38,7 +38,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// # Cancel safety
 ///
 /// Dropped half-way, an operation is done or not begun; its operator gets no answer.
-pub async fn serve(listener: Listener, keeper: Arc<Keeper>, stop: CancellationToken) {
+pub async fn serve(listener: Listener, keeper: Arc<Keeper>, metrics: Metrics, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let connections = TaskTracker::new();
     let next = async || {
@@ -48,9 +48,9 @@ pub async fn serve(listener: Listener, keeper: Arc<Keeper>, stop: CancellationTo
     while let Some((place, accepted)) = stop.run_until_cancelled(next()).await {
         match accepted {
             Ok(stream) => {
-                let keeper = Arc::clone(&keeper);
+                let (keeper, metrics) = (Arc::clone(&keeper), metrics.clone());
                 let converse = async move {
-                    if let Err(error) = converse(stream, keeper).await {
+                    if let Err(error) = converse(stream, keeper, &metrics).await {
                         tracing::warn!(%error, "control socket: an operator was not answered");
                     }
                     drop(place);
@@ -68,13 +68,13 @@ pub async fn serve(listener: Listener, keeper: Arc<Keeper>, stop: CancellationTo
 }
 
 /// One request, one answer.
-async fn converse(stream: UnixStream, keeper: Arc<Keeper>) -> io::Result<()> {
+async fn converse(stream: UnixStream, keeper: Arc<Keeper>, metrics: &Metrics) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut line = Vec::new();
     let mut reader = BufReader::new(reader.take(MAX_REQUEST));
     timeout(PATIENCE, reader.read_until(b'\n', &mut line)).await??;
     let answer = match serde_json::from_slice(&line) {
-        Ok(request) => answer(request, keeper).await,
+        Ok(request) => answer(request, keeper, metrics).await,
         Err(error) => Answer::failed(Kind::Request, format!("the request makes no sense: {error}")),
     };
     let mut text = serde_json::to_vec(&answer)?;
@@ -84,8 +84,9 @@ async fn converse(stream: UnixStream, keeper: Arc<Keeper>) -> io::Result<()> {
 }
 
 /// Does what is asked.
-async fn answer(request: Request, keeper: Arc<Keeper>) -> Answer {
+async fn answer(request: Request, keeper: Arc<Keeper>, metrics: &Metrics) -> Answer {
     match request {
+        Request::Metrics {} => Answer::Metrics { text: metrics.encode() },
         Request::List {} => at_once(keeper, |keeper| Answer::list(keeper)).await,
         Request::Remove { name } => at_once(keeper, move |keeper| Answer::remove(keeper, &name)).await,
         Request::Rollback { name } => at_once(keeper, move |keeper| Answer::rollback(keeper, &name)).await,

@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 use crate::{
     catalog::{Catalog, Current, Found, Generation, Miss},
     envelope::{Answer, Arguments, Failure, Field, Request, Text},
+    metrics::{Ending, Limit, Metrics},
     sandbox::{Fault, Invocation, RequestInfo},
     settings::Bytes,
     version::{Malformed, Version},
@@ -85,16 +86,53 @@ pub enum Refusal {
     Busy,
 }
 
+impl Outcome {
+    /// The outcome in a word, for log and metrics.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        match self {
+            Self::Replied(_) => Ending::Replied,
+            Self::Failed(_) => Ending::Failed,
+            Self::Refused(_) => Ending::Refused,
+            Self::Faulted(fault) => match fault {
+                Fault::Trapped { .. } => Ending::Trapped,
+                Fault::TimedOut { .. } => Ending::TimedOut,
+                Fault::OutOfMemory { .. } => Ending::OutOfMemory,
+                Fault::OutOfStack { .. } => Ending::OutOfStack,
+                Fault::InvalidResult { .. } | Fault::ResultTooLarge { .. } => Ending::InvalidResult,
+                Fault::Unavailable { .. } => Ending::Unavailable,
+            },
+        }
+    }
+
+    /// The limit that it ran into, if it was one.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::Refused(Refusal::ArgumentsTooLarge { .. }) => Some(Limit::Arguments),
+            Self::Refused(Refusal::Busy) => Some(Limit::Concurrency),
+            Self::Faulted(Fault::TimedOut { .. }) => Some(Limit::Timeout),
+            Self::Faulted(Fault::OutOfMemory { .. }) => Some(Limit::Memory),
+            Self::Faulted(Fault::OutOfStack { .. }) => Some(Limit::Stack),
+            Self::Faulted(Fault::ResultTooLarge { .. }) => Some(Limit::Result),
+            Self::Replied(_) | Self::Failed(_) | Self::Refused(_) | Self::Faulted(_) => None,
+        }
+    }
+}
+
 /// Runs a request to its outcome.
 ///
 /// # Cancel safety
 ///
 /// Dropped half-way, the handler ends where it is and the request has no outcome.
-pub async fn dispatch(current: &Current, request: Request) -> Outcome {
+pub async fn dispatch(current: &Current, metrics: &Metrics, request: Request) -> Outcome {
     let catalog = current.get();
     let (found, method, version) = match find(&catalog, &request) {
         Ok(found) => found,
-        Err(refusal) => return Outcome::Refused(refusal),
+        Err(refusal) => {
+            metrics.nobody();
+            return Outcome::Refused(refusal);
+        }
     };
     let (generation, endpoint) = match found {
         Found::Handler { generation, endpoint } => (generation, endpoint),
@@ -104,11 +142,18 @@ pub async fn dispatch(current: &Current, request: Request) -> Outcome {
     drop(catalog);
     let generation = current.accept(generation, request.namespace.text(), &version, &method);
     tracing::Span::current().record("handler", generation.name.as_str());
-    let arguments = match arguments(request.arguments, &generation) {
+    let running = generation.program.metrics().start();
+    let outcome = run(&generation, endpoint, method, version, request).await;
+    running.end(outcome.ending(), outcome.limit());
+    outcome
+}
+
+async fn run(generation: &Generation, endpoint: u32, method: String, version: String, request: Request) -> Outcome {
+    let arguments = match arguments(request.arguments, generation) {
         Ok(arguments) => arguments,
         Err(refusal) => return Outcome::Refused(refusal),
     };
-    let Ok(_admitted) = admit(&generation).await else { return Outcome::Refused(Refusal::Busy) };
+    let Ok(_admitted) = admit(generation).await else { return Outcome::Refused(Refusal::Busy) };
     let invocation = Invocation {
         endpoint,
         method,

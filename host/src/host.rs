@@ -17,7 +17,8 @@ use crate::{
     },
     config::Config,
     control::{self, socket::Listener},
-    sandbox::{Sandbox, SetUpError},
+    metrics::Metrics,
+    sandbox::{Compiler, Sandbox, SetUpError},
     serve::{Shutdown, serve},
     transport::{self, Transport},
 };
@@ -55,8 +56,10 @@ pub struct Host {
 /// # Errors
 ///
 /// [`SetUpError`].
-pub fn sandbox(config: &Config) -> Result<Arc<Sandbox>, SetUpError> {
-    Sandbox::new(config.serve.max_in_flight, config.handlers.cache.as_deref()).map(Arc::new)
+pub fn sandbox(config: &Config, metrics: &Metrics) -> Result<Arc<Sandbox>, SetUpError> {
+    let compiler = Compiler::Child(config.handlers.compile.clone());
+    let cache = config.handlers.cache.as_deref();
+    Sandbox::new(config.serve.max_in_flight, cache, compiler, metrics.clone()).map(Arc::new)
 }
 
 /// Loads every handler, and logs what was loaded and what was refused. Gives along what there is to watch.
@@ -64,10 +67,10 @@ pub fn sandbox(config: &Config) -> Result<Arc<Sandbox>, SetUpError> {
 /// # Errors
 ///
 /// [`Error`], where not even the directory is there. A broken handler is not an error.
-pub async fn handlers(config: &Config) -> Result<(Keeper, Watch), Error> {
-    let sandbox = sandbox(config)?;
+pub async fn handlers(config: &Config, metrics: &Metrics) -> Result<(Keeper, Watch), Error> {
+    let sandbox = sandbox(config, metrics)?;
     let directory = &config.handlers.directory;
-    let opened = Keeper::open(&config.handlers, &config.limits, sandbox).await;
+    let opened = Keeper::open(&config.handlers, &config.limits, sandbox, metrics.clone()).await;
     let (keeper, watch) = opened.map_err(|source| Error::Handlers { path: directory.display().to_string(), source })?;
     if keeper.current().get().generations().is_empty() {
         tracing::warn!(directory = %directory.display(), "no handler is served: every call will be refused");
@@ -81,10 +84,15 @@ impl Host {
     /// # Errors
     ///
     /// [`transport::Error::Refused`] where the broker refuses; a broker that is down is waited for.
-    pub async fn start(config: &Config, transport: Transport, current: Current) -> Result<Self, transport::Error> {
+    pub async fn start(
+        config: &Config,
+        metrics: &Metrics,
+        transport: Transport,
+        current: Current,
+    ) -> Result<Self, transport::Error> {
         let deliveries = transport.listen(config.subscription()).await?;
         let shutdown = Shutdown::default();
-        let task = serve(config.serve.clone(), transport, current, deliveries, shutdown.clone());
+        let task = serve(config.serve.clone(), metrics.clone(), transport, current, deliveries, shutdown.clone());
         tracing::info!(
             exchange = config.control_exchange,
             topics = config.topics.join(","),
@@ -101,9 +109,9 @@ impl Host {
     }
 
     /// Lets operators exchange handlers, until the service stops.
-    pub fn control(&self, listener: Listener, keeper: Arc<Keeper>) {
+    pub fn control(&self, listener: Listener, keeper: Arc<Keeper>, metrics: Metrics) {
         tracing::info!(socket = %listener.path().display(), "listening for `nova-host handlers`");
-        self.beside.spawn(control::serve(listener, keeper, self.shutdown.stop.clone()));
+        self.beside.spawn(control::serve(listener, keeper, metrics, self.shutdown.stop.clone()));
     }
 
     /// Waits for the service to end by itself, which it does only by a fault of ours.

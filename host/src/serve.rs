@@ -16,12 +16,14 @@ use tracing::{Instrument, Level};
 
 use crate::{
     catalog::Current,
+    compression::Error::Corrupt,
     dispatch::dispatch,
-    envelope::{ReplyTo, Request},
+    envelope::{self, ReplyTo, Request},
+    metrics::Metrics,
     printable::printable,
     reply::{Verdict, verdict},
     settings::Settings,
-    transport::{Deliveries, Delivery, Disposition, Settlement, Transport},
+    transport::{Deliveries, Delivery, Disposition, Message, Settlement, Transport},
 };
 
 use answer::{Answered, answer};
@@ -78,6 +80,7 @@ pub struct Shutdown {
 /// What all deliveries share.
 #[derive(Debug)]
 struct Corridor {
+    metrics: Metrics,
     transport: Transport,
     catalog: Current,
     duplicates: Duplicates,
@@ -93,6 +96,7 @@ struct Corridor {
 /// Does not return an error: nothing that a message, a guest or a broker does ends the service.
 pub async fn serve(
     config: Config,
+    metrics: Metrics,
     transport: Transport,
     catalog: Current,
     mut deliveries: Deliveries,
@@ -100,6 +104,7 @@ pub async fn serve(
 ) {
     let permits = Arc::new(Semaphore::new(usize::from(config.max_in_flight)));
     let corridor = Arc::new(Corridor {
+        metrics,
         transport,
         catalog,
         duplicates: Duplicates::default(),
@@ -150,16 +155,17 @@ impl Corridor {
     /// Dropped half-way, the delivery is not settled and the broker delivers it again.
     async fn deliver(self: Arc<Self>, delivery: Delivery, permit: OwnedSemaphorePermit) {
         let Delivery { message, settlement } = delivery;
-        let decoded = Request::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref());
-        let request = match decoded {
+        let _in_flight = self.metrics.delivered(message.redelivered);
+        let bytes = message.body.len();
+        let request = match decode(message).await {
             Ok(request) => request,
             Err(error) => {
                 // Not again, and to the dead-letter exchange if there is one.
-                tracing::warn!(%error, bytes = message.body.len(), "message cannot be decoded, rejected");
+                self.metrics.rejected();
+                tracing::warn!(%error, bytes, "message cannot be decoded, rejected");
                 return settle(settlement, Disposition::Reject).await;
             }
         };
-        drop(message.body);
         let span = span(&request);
         self.run(request, settlement, permit).instrument(span).await;
     }
@@ -169,6 +175,7 @@ impl Corridor {
             Some(id) => match self.duplicates.claim(id).await {
                 Claim::First(claim) => Some(claim),
                 Claim::Done => {
+                    self.metrics.duplicate();
                     tracing::info!("a request that was handled already was delivered again, dropped");
                     return settle(settlement, Disposition::Ack).await;
                 }
@@ -177,7 +184,8 @@ impl Corridor {
         };
         let started = tokio::time::Instant::now();
         let reply_to = request.reply_to.clone();
-        let outcome = heartbeat::during(&self.transport, reply_to.as_ref(), dispatch(&self.catalog, request)).await;
+        let dispatched = dispatch(&self.catalog, &self.metrics, request);
+        let outcome = heartbeat::during(&self.transport, reply_to.as_ref(), dispatched).await;
         let verdict = verdict(outcome);
         log(&verdict, reply_to.is_some(), started.elapsed());
         let answered = match &reply_to {
@@ -214,6 +222,18 @@ impl Corridor {
     }
 }
 
+/// Decodes a message; beside the runtime where it is compressed, for to undo that may take a second.
+async fn decode(message: Message) -> Result<Request, envelope::Error> {
+    let Some(header) = message.compression.clone() else {
+        return Request::decode(&message.body, message.content_type.as_deref(), None);
+    };
+    let decode =
+        move || Request::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref());
+    let decoded = tokio::task::spawn_blocking(decode).await;
+    // A decompressor that panics has met a body that is no good.
+    decoded.unwrap_or_else(|error| Err(envelope::Error::Compression(header, Corrupt(error.to_string()))))
+}
+
 /// A unique id as the reference makes them: a version 4 UUID without dashes.
 pub(crate) fn fresh_id() -> String {
     uuid::Uuid::new_v4().simple().to_string()
@@ -241,7 +261,7 @@ fn span(request: &Request) -> tracing::Span {
 }
 
 fn log(verdict: &Verdict, answered: bool, took: Duration) {
-    let outcome = verdict.name;
+    let outcome = verdict.name.as_str();
     let failure = verdict.answer.failure().map(|failure| printable(&failure.to_string(), MAX_FAILURE));
     let failure = failure.as_ref().map(tracing::field::display);
     // The failure of a cast is told nowhere else. (Levels are less, the more urgent they are.)

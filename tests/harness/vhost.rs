@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{base64, eventually, http};
+use super::{base64, broker::Ports, eventually, http};
 
 /// A virtual host of a test's own, deleted (and its connections closed) with the value.
 #[derive(Debug)]
 pub(crate) struct Vhost {
-    amqp_port: u16,
-    management_port: u16,
+    ports: Ports,
     name: String,
 }
 
@@ -44,18 +43,28 @@ pub(crate) struct Message {
 }
 
 impl Vhost {
-    pub(crate) fn new(amqp_port: u16, management_port: u16, name: String) -> Self {
-        Self { amqp_port, management_port, name }
+    pub(super) fn new(ports: Ports, name: String) -> Self {
+        Self { ports, name }
     }
 
-    /// The transport URL.
+    pub(super) fn create(&self) {
+        self.act("PUT", &format!("vhosts/{}", self.name), &Value::Null);
+    }
+
+    /// The transport URL, with all nodes.
     pub(crate) fn url(&self) -> String {
-        format!("rabbit://guest:guest@127.0.0.1:{}/{}", self.amqp_port, self.name)
+        self.url_by(&self.addresses())
     }
 
-    /// The address of the broker, `127.0.0.1:PORT`.
-    pub(crate) fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.amqp_port)
+    /// The transport URL by way of other addresses, such as those of proxies.
+    pub(crate) fn url_by(&self, addresses: &[String]) -> String {
+        let hosts: Vec<String> = addresses.iter().map(|address| format!("guest:guest@{address}")).collect();
+        format!("rabbit://{}/{}", hosts.join(","), self.name)
+    }
+
+    /// The addresses of the nodes, `127.0.0.1:PORT` each.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        self.ports.amqp.iter().map(|port| format!("127.0.0.1:{port}")).collect()
     }
 
     /// All queues by name.
@@ -169,14 +178,20 @@ impl Vhost {
     }
 
     fn send(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
-        http::request(self.management_port, method, path, body).expect("the broker is there")
+        // Any node that runs knows all.
+        let answer = self.ports.management.iter().find_map(|port| http::request(*port, method, path, body).ok());
+        answer.expect("the broker is there")
     }
 }
 
 impl Drop for Vhost {
     fn drop(&mut self) {
         // The broker may be stopped, or this test failing.
-        http::request(self.management_port, "DELETE", &format!("vhosts/{}", self.name), None).ok();
+        for port in &self.ports.management {
+            if http::request(*port, "DELETE", &format!("vhosts/{}", self.name), None).is_ok() {
+                return;
+            }
+        }
     }
 }
 

@@ -20,7 +20,10 @@ use super::{
     shelf::{HandlerState, Shelf, identity},
     watch::Watch,
 };
-use crate::sandbox::{Limits, Sandbox};
+use crate::{
+    metrics::Metrics,
+    sandbox::{Limits, Sandbox},
+};
 
 pub use change::{Change, Error, Origin, RolledBack};
 
@@ -30,6 +33,7 @@ pub struct Keeper {
     directory: PathBuf,
     sandbox: Arc<Sandbox>,
     limits: Limits,
+    metrics: Metrics,
     current: Current,
     /// Held while a version is tried.
     trying: tokio::sync::Mutex<()>,
@@ -52,11 +56,17 @@ impl Keeper {
     /// # Errors
     ///
     /// Where the directory cannot be listed.
-    pub async fn open(config: &load::Config, limits: &Limits, sandbox: Arc<Sandbox>) -> io::Result<(Self, Watch)> {
+    pub async fn open(
+        config: &load::Config,
+        limits: &Limits,
+        sandbox: Arc<Sandbox>,
+        metrics: Metrics,
+    ) -> io::Result<(Self, Watch)> {
         let keeper = Self {
             directory: config.directory.clone(),
             sandbox,
             limits: limits.clone(),
+            metrics,
             current: Current::new(Catalog::default(), config.recent),
             trying: tokio::sync::Mutex::default(),
             state: Mutex::default(),
@@ -66,6 +76,7 @@ impl Keeper {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
             let reason = load::name_of(path).err().map_or_else(String::new, |error| error.to_string());
             tracing::error!(path = %path.display(), "handler refused: {reason}");
+            keeper.metrics.load_refused();
             keeper.lock().shelves.entry(name.into_owned()).or_default().refuse(None, reason, false);
         }
         for name in scan.handlers.keys() {
@@ -120,6 +131,7 @@ impl Keeper {
             Err(error) => {
                 let path = directory::path_of(&self.directory, name);
                 tracing::error!(path = %path.display(), "handler refused: {error}");
+                self.metrics.load_refused();
                 let in_conflict = matches!(error, Error::Refused(load::Error::Conflict(_)));
                 state.shelves.entry(name.to_owned()).or_default().refuse(files, error.to_string(), in_conflict);
             }
@@ -186,6 +198,7 @@ impl Keeper {
             staged.put().map_err(|source| self.unwritable(source))?;
         }
         self.current.replace(new);
+        self.metrics.loaded(&generation.name, generation.number);
         state.changes += 1;
         let shelf = state.shelves.entry(generation.name.clone()).or_default();
         let instead_of = shelf.serving.as_ref().map(|serving| serving.number);
@@ -251,6 +264,7 @@ impl Keeper {
         if let Ok(rest) = self.current.get().without(name) {
             self.current.replace(rest);
         }
+        self.metrics.unloaded(name);
         state.changes += 1;
         state.shelves.remove(name);
         state.trying.take_if(|trying| trying == name);
@@ -270,6 +284,7 @@ impl Keeper {
         let back = shelf.previous.last().cloned().ok_or_else(nothing)?;
         let catalog = self.current.get().with(Arc::clone(&back)).map_err(load::Error::from)?;
         self.current.replace(catalog);
+        self.metrics.loaded(name, back.number);
         let left = shelf.go_back().ok_or_else(nothing)?;
         let directory = self.restore(&back, &left, shelf).err();
         shelf.unwanted = directory.is_some().then(|| identity(&left.source));

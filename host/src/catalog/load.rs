@@ -14,7 +14,7 @@ use super::{
     manifest::{Manifest, endpoints},
 };
 use crate::{
-    sandbox::{Limits, LoadError, MAX_COMPONENT, Program, Sandbox},
+    sandbox::{CompileLimits, Limits, LoadError, MAX_COMPONENT, Sandbox},
     settings::{Problems, Settings},
     version,
 };
@@ -39,6 +39,8 @@ pub struct Config {
     pub directory: PathBuf,
     /// Where compiled code is kept; `None` keeps none.
     pub cache: Option<PathBuf>,
+    /// What compiling one component may take.
+    pub compile: CompileLimits,
     /// Whether changed files are loaded while the service runs.
     pub watch: bool,
     /// How long after its last call a method cannot be taken away by accident; zero lets any method go.
@@ -88,6 +90,7 @@ impl Config {
         Self {
             directory: settings.take("handlers.directory", PathBuf::from(DEFAULT_DIRECTORY)),
             cache: settings.take_optional("handlers.cache").or_else(default_cache),
+            compile: CompileLimits::read(settings),
             watch: settings.take("handlers.watch", true),
             recent: settings.take_within("handlers.recent", DEFAULT_RECENT, Duration::ZERO..=day),
         }
@@ -177,7 +180,7 @@ pub async fn generation(
         Some(text) => Manifest::parse(text, limits)?,
         None => Manifest::none(limits),
     };
-    let program = compile(Arc::clone(&source.wasm), sandbox, manifest.limits.clone()).await?;
+    let program = sandbox.load(name, source.wasm.to_vec(), manifest.limits.clone()).await?;
     let endpoints = endpoints::apply(&manifest.endpoints, program.describe().await?)?;
     if !endpoints.iter().any(serves_something) {
         return Err(Error::Nothing { hidden: endpoints.iter().any(|endpoint| !endpoint.hidden.is_empty()) });
@@ -192,13 +195,6 @@ pub async fn generation(
 
 fn serves_something(endpoint: &Endpoint) -> bool {
     endpoint.methods.iter().any(|method| endpoint.serves(method))
-}
-
-/// Compilation may take seconds; other tasks go on meanwhile.
-async fn compile(wasm: Arc<[u8]>, sandbox: &Arc<Sandbox>, limits: Limits) -> Result<Program, Error> {
-    let sandbox = Arc::clone(sandbox);
-    let compiled = tokio::task::spawn_blocking(move || sandbox.load(&wasm, limits));
-    Ok(compiled.await.map_err(|error| Error::Internal(error.to_string()))??)
 }
 
 impl From<endpoints::Error> for Error {

@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use super::{Exit, Failed, Options, say, show, telemetry};
-use crate::host;
+use crate::{host, metrics::Metrics};
 
 pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     let config = options.load(&[("log", "off")])?;
     telemetry::start(&config.log, options.json)?;
-    let (keeper, _) = host::handlers(&config).await.map_err(Failed::from)?;
+    let (keeper, _) = host::handlers(&config, &Metrics::default()).await.map_err(Failed::from)?;
     let catalog = keeper.current().get();
     let refused: Vec<_> = (keeper.list().into_iter())
         .filter_map(|handler| {

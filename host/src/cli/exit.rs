@@ -1,6 +1,6 @@
 //! Exit codes, and what is said before them.
 
-use crate::{client, config, host, printable::printable, sandbox::SetUpError, transport};
+use crate::{client, config, host, metrics::http, printable::printable, sandbox::SetUpError, transport};
 
 /// Bytes of a remote failure that are shown; `--json` shows all.
 const MAX_FAILURE: usize = 4096;
@@ -70,6 +70,12 @@ impl From<SetUpError> for Failed {
     }
 }
 
+impl From<http::Error> for Failed {
+    fn from(error: http::Error) -> Self {
+        Self::new(Exit::Usage, error)
+    }
+}
+
 impl From<transport::Error> for Failed {
     fn from(error: transport::Error) -> Self {
         Self::new(Exit::Transport, error)
@@ -81,10 +87,20 @@ impl From<client::Error> for Failed {
         match error {
             // Whoever serves the topic must not write to our terminal as they please.
             client::Error::Remote(failure) => Self::new(Exit::Remote, printable(&failure.to_string(), MAX_FAILURE)),
-            client::Error::TimedOut { .. } => Self::new(Exit::TimedOut, error),
-            client::Error::NotSent { .. } | client::Error::Undeliverable(_) | client::Error::Transport(_) => {
+            client::Error::InvalidReply { method, source } => {
+                Self::new(Exit::Remote, format!("the reply to {method} cannot be read: {source}"))
+            }
+            client::Error::TimedOut { .. } | client::Error::Silent { .. } => Self::new(Exit::TimedOut, error),
+            client::Error::NotDelivered { method, attempts, source } => Self::new(
+                Exit::Transport,
+                format!("{method} cannot be delivered after {attempts} attempt(s): {source}; see --retry"),
+            ),
+            client::Error::NotSent { .. } | client::Error::Undeliverable { .. } | client::Error::Transport(_) => {
                 Self::new(Exit::Transport, error)
             }
+            client::Error::InvalidTarget { .. }
+            | client::Error::MalformedVersion(_)
+            | client::Error::VersionCap { .. } => Self::new(Exit::Usage, error),
         }
     }
 }

@@ -12,6 +12,7 @@ use clap::Subcommand;
 use super::{Exit, Failed, Options, say};
 use crate::{
     catalog::shelf::{GenerationState, HandlerState},
+    config::Config,
     control::{
         client,
         protocol::{Answer, Request},
@@ -63,12 +64,8 @@ enum What {
 impl Handlers {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
         let config = options.load(&[("log", "off")])?;
-        let Some(socket) = &config.control.socket else {
-            return Err(Failed::new(Exit::Usage, "control.socket is none: there is no host to ask").into());
-        };
         let (request, name) = self.what.request()?;
-        let answer = client::ask(socket, &request, self.timeout).await;
-        let answer = answer.map_err(|error| Failed::new(Exit::Control, error))?;
+        let answer = ask(&config, &request, self.timeout).await?;
         if options.json {
             say(serde_json::to_string(&answer)?);
         } else {
@@ -82,6 +79,14 @@ impl Handlers {
             _ => Ok(()),
         }
     }
+}
+
+/// Asks the host that the configuration means.
+pub(super) async fn ask(config: &Config, request: &Request, timeout: Duration) -> Result<Answer, Failed> {
+    let Some(socket) = &config.control.socket else {
+        return Err(Failed::new(Exit::Usage, "control.socket is none: there is no host to ask"));
+    };
+    client::ask(socket, request, timeout).await.map_err(|error| Failed::new(Exit::Control, error))
 }
 
 impl What {
@@ -111,6 +116,7 @@ fn lines(answer: &Answer, name: &str) -> Vec<String> {
             vec![format!("no handler in {}", directory.display())]
         }
         Answer::Handlers { handlers, .. } => handlers.iter().flat_map(handler).collect(),
+        Answer::Metrics { text } => text.lines().map(str::to_owned).collect(),
         Answer::Added { generation } => vec![format!("{name} is served: generation {generation}")],
         Answer::Replaced { generation, instead_of } => {
             vec![format!("{name} is replaced: generation {generation} instead of {instead_of}")]

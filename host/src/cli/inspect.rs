@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Exit, Failed, Options, say, show, telemetry};
-use crate::{catalog::load, host};
+use crate::{catalog::load, host, metrics::Metrics};
 
 /// Arguments of `inspect`.
 #[derive(Debug, clap::Args)]
@@ -16,7 +16,7 @@ impl Inspect {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
         let config = options.load(&[("log", "warn")])?;
         telemetry::start(&config.log, options.json)?;
-        let sandbox = host::sandbox(&config).map_err(Failed::from)?;
+        let sandbox = host::sandbox(&config, &Metrics::default()).map_err(Failed::from)?;
         let refused = |error| Failed::new(Exit::Handlers, format!("{}: {error}", self.file.display()));
         let name = load::name_of(&self.file).map_err(refused)?;
         let source = load::read(&self.file).map_err(refused)?;

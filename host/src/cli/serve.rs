@@ -10,6 +10,7 @@ use crate::{
     config::Config,
     control::socket::Listener,
     host::{self, Host},
+    metrics::{Metrics, http::Exporter},
     transport::Transport,
 };
 
@@ -18,15 +19,21 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     telemetry::start(&config.log, options.json)?;
     let control = control(&config)?;
     let mut signals = Signals::new()?;
-    let (keeper, watch) = host::handlers(&config).await.map_err(Failed::from)?;
+    let metrics = Metrics::default();
+    let _exporter = match config.metrics.listen {
+        Some(address) => Some(Exporter::start(address, metrics.clone()).await.map_err(Failed::from)?),
+        None => None,
+    };
+    let (keeper, watch) = host::handlers(&config, &metrics).await.map_err(Failed::from)?;
     let keeper = Arc::new(keeper);
     let transport = Transport::new(config.transport_url.clone(), config.rabbit.clone());
+    let current = keeper.current().clone();
     let mut host = tokio::select! {
-        host = Host::start(&config, transport.clone(), keeper.current().clone()) => host.map_err(Failed::from)?,
+        host = Host::start(&config, &metrics, transport.clone(), current) => host.map_err(Failed::from)?,
         () = signals.next() => return Ok(()),
     };
     if let Some(listener) = control {
-        host.control(listener, Arc::clone(&keeper));
+        host.control(listener, Arc::clone(&keeper), metrics);
     }
     if config.handlers.watch {
         host.watch(keeper, watch);

@@ -15,6 +15,8 @@ use crate::catalog::{
 pub enum Request {
     /// What is served, what was, and what was refused.
     List {},
+    /// What is counted.
+    Metrics {},
     /// Try a file, put it into force and into the directory.
     Add {
         /// Its absolute path, as the host sees it.
@@ -48,6 +50,11 @@ pub enum Answer {
         directory: PathBuf,
         /// By name.
         handlers: Vec<HandlerState>,
+    },
+    /// To [`Request::Metrics`].
+    Metrics {
+        /// As Prometheus reads it.
+        text: String,
     },
     /// It is in force, for the first time.
     Added {

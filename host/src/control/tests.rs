@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     catalog::load,
     control::socket::{Config, Error},
-    testing::{answering, sandbox, tight},
+    testing::{answering, load_config, sandbox, tight},
 };
 
 struct Story {
@@ -26,11 +26,11 @@ impl Story {
         let handlers = directory.path().join("handlers");
         fs::create_dir(&handlers).unwrap();
         fs::write(handlers.join("a.wasm"), answering("1")).unwrap();
-        let load = load::Config { directory: handlers, cache: None, watch: false, recent: Duration::ZERO };
-        let keeper = Arc::new(Keeper::open(&load, &tight(), sandbox()).await.unwrap().0);
+        let load = load::Config { directory: handlers, ..load_config() };
+        let keeper = Keeper::open(&load, &tight(), sandbox(), Metrics::default()).await.unwrap().0;
         let (config, stop) = (config(&directory), CancellationToken::new());
         let listener = Listener::bind(&config).unwrap().unwrap();
-        let task = tokio::spawn(serve(listener, keeper, stop.clone()));
+        let task = tokio::spawn(serve(listener, Arc::new(keeper), Metrics::default(), stop.clone()));
         Self { directory, config, stop, task }
     }
 

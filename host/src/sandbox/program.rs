@@ -19,7 +19,10 @@ use super::{
     limits::Limits,
     state::{State, store, within},
 };
-use crate::envelope::{Answer, Failure, Text};
+use crate::{
+    envelope::{Answer, Failure, Text},
+    metrics::{Handler, Limit},
+};
 
 /// `describe` is given less than a request: it only says what is known when the component is built.
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,6 +43,7 @@ pub struct Program {
     ticker: Arc<Ticker>,
     digest: Digest,
     limits: Limits,
+    metrics: Handler,
     imports: Vec<String>,
     exports: Vec<String>,
 }
@@ -80,6 +84,7 @@ impl Program {
         ticker: Arc<Ticker>,
         digest: Digest,
         limits: Limits,
+        metrics: Handler,
     ) -> Result<Self, LoadError> {
         let world = component.component_type();
         let imports: Vec<String> = world.imports(engine).map(|(name, _)| name.to_owned()).collect();
@@ -96,7 +101,7 @@ impl Program {
         }
         let pre = linker.instantiate_pre(component).map_err(|error| LoadError::World(chain(&error)))?;
         let pre = DynamicPre::new(pre).map_err(|error| LoadError::World(chain(&error)))?;
-        Ok(Self { pre, ticker, digest, limits, imports, exports })
+        Ok(Self { pre, ticker, digest, limits, metrics, imports, exports })
     }
 
     /// Asks the guest what it offers, and checks that it makes sense.
@@ -152,10 +157,13 @@ impl Program {
         let deadline = Instant::now() + limits.timeout;
         let mut store = store(self.pre.engine(), limits, info, deadline);
         let started = within(&self.ticker, deadline, self.pre.instantiate_async(&mut store)).await;
-        let program = started
-            .map_err(|error| Fault::classify_start(&error, store.data_mut().log.take_panic(), limits.timeout))?;
+        let program =
+            started.map_err(|error| Fault::classify_start(&error, store.data_mut().log.take_panic(), limits))?;
         let ran = within(&self.ticker, deadline, call(&program, &mut store)).await;
-        ran.map_err(|error| Fault::classify(&error, store.data_mut().log.take_panic(), limits.timeout))
+        if store.data().log.exceeded() {
+            self.metrics.hit(Limit::Log);
+        }
+        ran.map_err(|error| Fault::classify(&error, store.data_mut().log.take_panic(), limits))
     }
 
     /// The digest of the component.
@@ -168,6 +176,12 @@ impl Program {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// What is counted about the handler.
+    #[must_use]
+    pub fn metrics(&self) -> &Handler {
+        &self.metrics
     }
 
     /// The names of what it imports.
@@ -219,8 +233,7 @@ fn check(offers: &[bindings::Endpoint]) -> Result<(), String> {
 
 fn result_of(result: String, limits: &Limits) -> Result<Text, Fault> {
     if result.len() > limits.result.0 {
-        let reason = format!("{} bytes, more than {} (limits.result)", result.len(), limits.result);
-        return Err(Fault::InvalidResult { reason });
+        return Err(Fault::ResultTooLarge { limit: limits.result });
     }
     Text::parse(result).map_err(|error| Fault::InvalidResult { reason: format!("not JSON: {error}") })
 }

@@ -5,7 +5,7 @@ use std::{fs, sync::Weak, time::Duration};
 use super::*;
 use crate::{
     catalog::Miss,
-    testing::{answering, answering_with, guest, sandbox, tight},
+    testing::{answering, answering_with, guest, load_config, sandbox, tight},
 };
 
 /// A keeper of an own directory, which remembers calls for an hour.
@@ -30,8 +30,8 @@ impl Story {
 
     async fn open(directory: &Path) -> Keeper {
         let recent = Duration::from_secs(3600);
-        let config = load::Config { directory: directory.to_owned(), cache: None, watch: true, recent };
-        Keeper::open(&config, &tight(), sandbox()).await.unwrap().0
+        let config = load::Config { directory: directory.to_owned(), recent, ..load_config() };
+        Keeper::open(&config, &tight(), sandbox(), Metrics::default()).await.unwrap().0
     }
 
     /// What a restart would serve.

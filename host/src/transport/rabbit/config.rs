@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::{
+    compression::Compression,
     settings::{Setting, Settings},
     transport::topology::Options,
 };
@@ -47,6 +48,8 @@ pub struct Config {
     pub rabbit_interval_max: Duration,
     /// The longest wait between the loss of a connection and the first round; random as well.
     pub kombu_reconnect_delay: Duration,
+    /// How what we send is compressed; what we receive says so itself.
+    pub kombu_compression: Option<Compression>,
     /// How long one host may take to accept and shake hands. A node that is stopped accepts and
     /// then says nothing.
     pub connect_timeout: Duration,
@@ -54,14 +57,13 @@ pub struct Config {
 
 /// Options that oslo.messaging knows. To ignore one silently would be worse than to refuse it: nobody wants TLS to be
 /// off because its option is unknown.
-const UNSUPPORTED: [&str; 23] = [
+const UNSUPPORTED: [&str; 22] = [
     "conn_pool_min_size",
     "conn_pool_ttl",
     "direct_mandatory_flag",
     "enable_cancel_on_failover",
     "heartbeat_rate",
     "hostname",
-    "kombu_compression",
     "kombu_failover_strategy",
     "kombu_missing_consumer_retry_timeout",
     "kombu_reconnect_splay",
@@ -89,6 +91,7 @@ impl Default for Config {
             rabbit_retry_backoff: DEFAULT_RABBIT_RETRY_BACKOFF,
             rabbit_interval_max: DEFAULT_RABBIT_INTERVAL_MAX,
             kombu_reconnect_delay: DEFAULT_KOMBU_RECONNECT_DELAY,
+            kombu_compression: None,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
         }
     }
@@ -105,6 +108,7 @@ impl Config {
             rabbit_retry_backoff,
             rabbit_interval_max,
             kombu_reconnect_delay,
+            kombu_compression: _,
             connect_timeout,
         } = Self::default();
         let declare = Options {
@@ -140,6 +144,7 @@ impl Config {
             rabbit_retry_backoff: seconds(settings, "rabbit.rabbit_retry_backoff", rabbit_retry_backoff),
             rabbit_interval_max: seconds(settings, "rabbit.rabbit_interval_max", rabbit_interval_max),
             kombu_reconnect_delay: seconds(settings, "rabbit.kombu_reconnect_delay", kombu_reconnect_delay),
+            kombu_compression: settings.take_optional("rabbit.kombu_compression"),
             connect_timeout: seconds(settings, "rabbit.connect_timeout", connect_timeout),
         };
         for option in UNSUPPORTED {
@@ -199,6 +204,7 @@ mod tests {
             ("rabbit_retry_backoff", "7"),
             ("rabbit_interval_max", "8"),
             ("kombu_reconnect_delay", "0.5"),
+            ("kombu_compression", "bz2"),
             ("connect_timeout", "9"),
         ];
         for option in all {
@@ -215,6 +221,7 @@ mod tests {
             // The plural is the typing mistake that oslo.messaging ignores.
             (vec![("rabbit_quorum_queues", "true")], "did you mean rabbit.rabbit_quorum_queue?"),
             (vec![("ssl", "true")], "rabbit.ssl: an option of oslo.messaging that is not supported"),
+            (vec![("kombu_compression", "zip")], "it takes gzip"),
             (vec![("rabbit_retry_interval", "-1")], "not a number of seconds"),
             (vec![("connect_timeout", "nan")], "not a number of seconds"),
             (vec![("amqp_auto_delete", "true"), ("rabbit_quorum_queue", "true")], "exclude each other"),

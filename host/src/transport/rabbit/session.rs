@@ -16,8 +16,10 @@ use lapin::{
     types::{FieldTable, ShortString},
 };
 
-use super::{declare, failure, link::Link};
-use crate::transport::{Error, topology::Topology};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{declare, failure, link::Link, settle};
+use crate::transport::{self, Error, topology::Topology};
 
 /// How long a queue must have been consumed for its loss to be mended on the same channel. One that goes again at once
 /// is reason enough for a new connection, with its waits.
@@ -27,6 +29,8 @@ const SETTLED_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct Session {
     link: Link,
     channel: Channel,
+    /// Cancelled with the session: nothing can be settled any more.
+    over: DropGuard,
     arrivals: SelectAll<BoxStream<'static, Arrival>>,
     /// When queues were last declared.
     mended: Instant,
@@ -65,16 +69,31 @@ impl Session {
         })
     }
 
-    async fn prepare(link: Link, topology: &Topology, prefetch: u16) -> Result<Self, declare::Error> {
-        let channel = link.connection.create_channel().await?;
-        // Not global: the limit is each consumer's own, so that a full topic queue does not hold up a fanout.
-        channel.basic_qos(prefetch, BasicQosOptions { global: false }).await?;
-        declare::all(&channel, &topology.declarations).await?;
-        let mut session = Self { link, channel, arrivals: SelectAll::new(), mended: Instant::now() };
-        for (index, queue) in topology.queues.iter().enumerate() {
-            session.consume(index, queue).await?;
-        }
-        Ok(session)
+    async fn prepare(mut link: Link, topology: &Topology, prefetch: u16) -> Result<Self, declare::Error> {
+        let mut arrivals = SelectAll::new();
+        let opening = async {
+            let channel = link.connection.create_channel().await?;
+            // Not global: the limit is each consumer's own, so that a full topic queue does not hold up a fanout.
+            channel.basic_qos(prefetch, BasicQosOptions { global: false }).await?;
+            declare::all(&channel, &topology.declarations).await?;
+            for (index, queue) in topology.queues.iter().enumerate() {
+                arrivals.push(consume(&channel, index, queue).await?);
+            }
+            Ok::<_, declare::Error>(channel)
+        };
+        let channel = link.events.answer(opening).await??;
+        Ok(Self { link, channel, over: CancellationToken::new().drop_guard(), arrivals, mended: Instant::now() })
+    }
+
+    /// A delivery, to be taken and settled.
+    pub(super) fn hand_over(&self, delivery: Delivery) -> transport::Delivery {
+        settle::delivery(delivery, self.over.token().clone())
+    }
+
+    /// Gives a delivery back that nobody has taken.
+    pub(super) async fn give_back(&mut self, delivery: &Delivery) {
+        // Lost is as good: the broker has it back.
+        self.link.events.answer(give_back(delivery)).await.ok();
     }
 
     /// `host:port`, for logs.
@@ -157,31 +176,28 @@ impl Session {
         }
         tracing::warn!(broker = self.broker(), queue, "RabbitMQ has cancelled a consumer; declaring its queue again");
         self.mended = Instant::now();
-        self.declare_and_consume(index, topology).await.map_err(|error| match error {
+        let mending = async {
+            declare::all(&self.channel, &topology.declarations).await?;
+            consume(&self.channel, index, queue).await
+        };
+        let mended = self.link.events.answer(mending).await.unwrap_or_else(|error| Err(error.into()));
+        self.arrivals.push(mended.map_err(|error| match error {
             declare::Error::Name(name) => format!("the name `{name}` is too long"),
             declare::Error::Lapin(error) => failure::text(&error),
-        })
-    }
-
-    async fn declare_and_consume(&mut self, index: usize, topology: &Topology) -> Result<(), declare::Error> {
-        declare::all(&self.channel, &topology.declarations).await?;
-        match topology.queues.get(index) {
-            Some(queue) => self.consume(index, queue).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn consume(&mut self, index: usize, queue: &str) -> Result<(), declare::Error> {
-        let (queue, tag) = (declare::short(queue)?, tag(index));
-        let options = BasicConsumeOptions::default();
-        let consumer = self.channel.basic_consume(queue, tag, options, FieldTable::default()).await?;
-        let arrivals = consumer.map(|delivery| match delivery {
-            Ok(delivery) => Arrival::Delivery(Box::new(delivery)),
-            Err(error) => Arrival::Failed(error),
-        });
-        self.arrivals.push(arrivals.chain(stream::once(async move { Arrival::Ended(index) })).boxed());
+        })?);
         Ok(())
     }
+}
+
+/// Consumes a queue; what arrives ends with [`Arrival::Ended`].
+async fn consume(channel: &Channel, index: usize, queue: &str) -> Result<BoxStream<'static, Arrival>, declare::Error> {
+    let (queue, tag) = (declare::short(queue)?, tag(index));
+    let consumer = channel.basic_consume(queue, tag, BasicConsumeOptions::default(), FieldTable::default()).await?;
+    let arrivals = consumer.map(|delivery| match delivery {
+        Ok(delivery) => Arrival::Delivery(Box::new(delivery)),
+        Err(error) => Arrival::Failed(error),
+    });
+    Ok(arrivals.chain(stream::once(async move { Arrival::Ended(index) })).boxed())
 }
 
 async fn delete(channel: &Channel, queues: &[String]) -> Result<(), declare::Error> {
@@ -191,8 +207,7 @@ async fn delete(channel: &Channel, queues: &[String]) -> Result<(), declare::Err
     Ok(())
 }
 
-/// Gives a delivery back that nobody has taken.
-pub(super) async fn give_back(delivery: &Delivery) {
+async fn give_back(delivery: &Delivery) {
     // Lost is as good: the broker has it back.
     delivery.acker.reject(BasicRejectOptions { requeue: true }).await.ok();
 }
