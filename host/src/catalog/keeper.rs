@@ -81,8 +81,8 @@ impl Keeper {
         }
         for name in scan.handlers.keys() {
             // The outcome is in the log and in the list.
-            let source = load::read(&directory::path_of(&keeper.directory, name));
-            keeper.offer(name, source, Origin::Watched).await.ok();
+            let path = directory::path_of(&keeper.directory, name);
+            keeper.offer(name, move || Ok(load::read(&path)?), Origin::Watched).await.ok();
         }
         Ok((keeper, Watch::after(scan)))
     }
@@ -99,7 +99,8 @@ impl Keeper {
         &self.directory
     }
 
-    /// Tries a version, and puts it into force where it is good. Either way it is logged and listed.
+    /// Tries a version, and puts it into force where it is good. Either way it is logged and listed. `read` gets its files
+    /// when it is its turn: what was read before could be older than what came into force meanwhile.
     ///
     /// # Errors
     ///
@@ -111,22 +112,24 @@ impl Keeper {
     pub async fn offer(
         &self,
         name: &str,
-        source: Result<Source, load::Error>,
+        read: impl FnOnce() -> Result<Source, Error> + Send + 'static,
         origin: Origin,
     ) -> Result<Change, Error> {
         let _one = self.trying.lock().await;
-        let files = source.as_ref().ok().map(identity);
         self.lock().trying = Some(name.to_owned());
+        let source = tokio::task::spawn_blocking(read).await;
+        let source = source.unwrap_or_else(|error| Err(load::Error::Internal(error.to_string()).into()));
+        let files = source.as_ref().ok().map(identity);
         let offered = match source {
             Ok(source) => self.accept(name, source, origin).await,
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         };
         let mut state = self.lock();
         state.trying = None;
         match &offered {
             Ok(Change::Unchanged { .. }) => {}
             Ok(change) => tracing::info!(handler = name, "handler {change}"),
-            // Whoever overtook it has said so.
+            // Whoever overtook it has said so, or is to be tried next.
             Err(Error::Overtaken) => {}
             Err(error) => {
                 let path = directory::path_of(&self.directory, name);
@@ -229,9 +232,7 @@ impl Keeper {
             }
             Ok(source)
         };
-        let read = tokio::task::spawn_blocking(read).await;
-        let source = read.unwrap_or_else(|error| Err(load::Error::Internal(error.to_string())));
-        self.offer(&name, source, Origin::Given { force }).await
+        self.offer(&name, read, Origin::Given { force }).await
     }
 
     /// Stops serving a handler and takes it out of the directory. Requests that it has accepted end on it.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     directory::{self, Files, Scan},
-    keeper::{Keeper, Origin},
+    keeper::{Error, Keeper, Origin},
     load,
 };
 
@@ -146,16 +146,15 @@ async fn act(keeper: &Keeper, watch: &mut Watch, event: Event) {
         Event::Changed(name) => name,
     };
     let path = directory::path_of(keeper.directory(), &name);
-    let read = tokio::task::spawn_blocking(move || {
-        let source = load::read(&path);
-        (source, Files::look(&path).ok().flatten())
-    });
-    match read.await {
-        // It has changed while it was read: the next looks see it settle.
-        Ok((_, files)) if files.as_ref() != watch.taken(&name) => watch.again(&name),
-        // The outcome is in the log and in the list.
-        Ok((source, _)) => drop(keeper.offer(&name, source, Origin::Watched).await),
-        Err(error) => tracing::error!(handler = name, %error, "cannot read the handler"),
+    let settled = watch.taken(&name).cloned();
+    let read = move || {
+        let source = load::read(&path)?;
+        // It has changed while it was read, or since it was looked at: the next looks see it settle.
+        if Files::look(&path).ok().flatten() == settled { Ok(source) } else { Err(Error::Overtaken) }
+    };
+    // Any other outcome is in the log and in the list.
+    if let Err(Error::Overtaken) = keeper.offer(&name, read, Origin::Watched).await {
+        watch.again(&name);
     }
 }
 

@@ -68,8 +68,8 @@ pub enum Error {
         /// What counts as in use.
         within: Duration,
     },
-    /// The operator has rolled back or removed the handler meanwhile.
-    #[error("was overtaken by a rollback or a removal while it was being tried")]
+    /// The operator has rolled back or removed the handler meanwhile, or its files have changed again.
+    #[error("was overtaken by a rollback, a removal or a newer version while it was being tried")]
     Overtaken,
     /// The operator has rolled back from this very version.
     #[error("was rolled back; `nova-host handlers add` serves it again")]

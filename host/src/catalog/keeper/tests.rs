@@ -5,7 +5,7 @@ use std::{fs, sync::Weak, time::Duration};
 use super::*;
 use crate::{
     catalog::Miss,
-    testing::{answering, answering_with, guest, load_config, sandbox, tight},
+    testing::{answering, answering_with, guest, load_config, sandbox, wide},
 };
 
 /// A keeper of an own directory, which remembers calls for an hour.
@@ -17,6 +17,15 @@ struct Story {
 /// The method `n` in place of `m`; version 2.0 in place of 1.0.
 const METHOD_N: &str = r#"(data (i32.const 1010) "n")"#;
 const VERSION_2: &str = r#"(data (i32.const 1000) "2.0")"#;
+
+/// A version whose `describe` takes some time.
+fn slow(answer: &str) -> Vec<u8> {
+    let count = "(func $slow (local $n i64) (loop $again
+        (local.set $n (i64.add (local.get $n) (i64.const 1)))
+        (br_if $again (i64.lt_u (local.get $n) (i64.const 50000000)))))
+        (start $slow)";
+    answering_with(answer, count)
+}
 
 impl Story {
     async fn begin(files: &[(&str, &[u8])]) -> Self {
@@ -31,7 +40,7 @@ impl Story {
     async fn open(directory: &Path) -> Keeper {
         let recent = Duration::from_secs(3600);
         let config = load::Config { directory: directory.to_owned(), recent, ..load_config() };
-        Keeper::open(&config, &tight(), sandbox(), Metrics::default()).await.unwrap().0
+        Keeper::open(&config, &wide(), sandbox(), Metrics::default()).await.unwrap().0
     }
 
     /// What a restart would serve.
@@ -41,11 +50,12 @@ impl Story {
     }
 
     async fn offer(&self, name: &str, wasm: Vec<u8>) -> Result<Change, Error> {
-        self.keeper.offer(name, Ok(Source::new(wasm, None)), Origin::Watched).await
+        self.keeper.offer(name, || Ok(Source::new(wasm, None)), Origin::Watched).await
     }
 
     async fn offer_with(&self, name: &str, wasm: Vec<u8>, manifest: &str) -> Result<Change, Error> {
-        self.keeper.offer(name, Ok(Source::new(wasm, Some(manifest.to_owned()))), Origin::Watched).await
+        let source = Source::new(wasm, Some(manifest.to_owned()));
+        self.keeper.offer(name, || Ok(source), Origin::Watched).await
     }
 
     /// Writes a file elsewhere and has it added.
@@ -133,10 +143,9 @@ async fn what_cannot_serve_is_refused_and_the_old_version_goes_on() {
         assert_eq!(story.refusal("a"), Some(error));
         assert_eq!(story.answer().await, "1");
     }
-    let read = Err(load::Error::Read(io::ErrorKind::PermissionDenied.into()));
-    assert!(story.keeper.offer("a", read, Origin::Watched).await.is_err());
+    let unreadable = || Err(load::Error::Read(io::ErrorKind::PermissionDenied.into()).into());
+    assert!(story.keeper.offer("a", unreadable, Origin::Watched).await.is_err());
     assert_eq!(story.answer().await, "1");
-    // A good one clears the record.
     story.offer("a", answering("2")).await.unwrap();
     assert_eq!((story.refusal("a"), story.answer().await), (None, "2".to_owned()));
 }
@@ -204,7 +213,6 @@ async fn what_another_handler_serves_is_not_taken_from_it() {
     assert_eq!(story.answer().await, "1");
     assert_eq!(story.refusal("b").unwrap(), "offers m 1.0, which a serves already");
     assert_eq!(story.keeper.in_conflict(), ["b"]);
-    // Nor the other way round, by a new version.
     story.offer("b", answering_with("2", METHOD_N)).await.unwrap();
     assert!(story.offer("b", answering("3")).await.is_err());
     assert_eq!((story.answer().await, story.call("1.0", "n").await), ("1".to_owned(), Ok("2".to_owned())));
@@ -228,7 +236,6 @@ async fn rollback_goes_back_at_once_and_the_directory_with_it() {
     assert_eq!(story.restarted().await.answer().await, "2");
     let back = story.keeper.rollback("a").unwrap();
     assert_eq!((back.directory, story.answer().await), (None, "1".to_owned()));
-    // What was rolled back is not kept.
     assert!(second.upgrade().is_none());
     assert_eq!(fs::read(story.directory.path().join("a.wasm")).unwrap(), first);
     assert_eq!(story.files(), ["a.toml", "a.wasm"]);
@@ -274,7 +281,6 @@ async fn a_rollback_leaves_a_newer_file_alone_and_replaces_a_refused_one() {
 async fn what_was_rolled_back_does_not_come_back_where_the_directory_could_not_be_changed() {
     let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
     story.add("a", &answering("2"), false).await.unwrap();
-    // As if it were mounted read-only.
     fs::remove_dir_all(story.directory.path()).unwrap();
     let back = story.keeper.rollback("a").unwrap();
     assert!(back.directory.is_some_and(|reason| reason.contains("cannot write")));
@@ -289,10 +295,7 @@ async fn what_was_rolled_back_does_not_come_back_where_the_directory_could_not_b
 async fn a_rollback_overtakes_a_version_that_is_being_tried() {
     let story = Arc::new(Story::begin(&[("a.wasm", &answering("1"))]).await);
     story.add("a", &answering("2"), false).await.unwrap();
-    // Its describe takes until its deadline; a version that answers then would be in force after the rollback.
-    let counts = "(local $n i64) (loop $again (local.set $n (i64.add (local.get $n) (i64.const 1)))
-        (br_if $again (i64.lt_u (local.get $n) (i64.const 400000000)))) (i32.const 100)";
-    let slow = crate::testing::guest_with(counts, crate::testing::ECHO, "");
+    let slow = slow("3");
     let trying = tokio::spawn({
         let story = Arc::clone(&story);
         async move { story.offer("a", slow).await }
@@ -304,6 +307,24 @@ async fn a_rollback_overtakes_a_version_that_is_being_tried() {
     let overtaken = trying.await.unwrap();
     assert!(matches!(overtaken, Err(Error::Overtaken | Error::Refused(load::Error::Component(_)))), "{overtaken:?}");
     assert_eq!(story.answer().await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_its_turn_is_read_when_it_comes() {
+    let story = Arc::new(Story::begin(&[("a.wasm", &answering("1"))]).await);
+    let adding = tokio::spawn({
+        let story = Arc::clone(&story);
+        async move { story.add("a", &slow("2"), false).await }
+    });
+    while story.keeper.lock().trying.is_none() {
+        tokio::task::yield_now().await;
+    }
+    // The watch comes by while the operator's version is being tried, and finds the old one in the directory.
+    let path = story.directory.path().join("a.wasm");
+    let watched = story.keeper.offer("a", move || Ok(load::read(&path)?), Origin::Watched).await.unwrap();
+    adding.await.unwrap().unwrap();
+    assert!(matches!(watched, Change::Unchanged { .. }), "{watched:?}");
+    assert_eq!(story.call("1.0", "m").await.ok().as_deref(), Some("2"));
 }
 
 #[tokio::test]
@@ -349,10 +370,9 @@ async fn a_file_that_is_added_brings_its_manifest_or_keeps_the_handlers_own() {
 #[tokio::test]
 async fn adding_what_serves_already_takes_a_refused_file_out_of_the_directory() {
     let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
-    let path = story.directory.path().join("a.wasm");
-    fs::write(&path, "broken").unwrap();
+    fs::write(story.directory.path().join("a.wasm"), "broken").unwrap();
     assert!(matches!(story.add("a", &answering("1"), false).await.unwrap(), Change::Unchanged { .. }));
-    assert_eq!(fs::read(path).unwrap(), answering("1"));
+    assert_eq!(story.restarted().await.answer().await, "1");
 }
 
 #[tokio::test]
