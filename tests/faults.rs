@@ -4,8 +4,10 @@
 //! senders were told against what the hosts' logs say has run. Its numbers go to `target/faults.txt`. With
 //! `NOVA_HOST_SOAK` in the environment everything happens [`SOAK`] times as often; `make soak` does that.
 
+mod cluster;
 mod connections;
 mod hosts;
+mod replies;
 mod restarts;
 
 use std::fs::{self, File};
@@ -124,9 +126,10 @@ fn url(vhost: &Vhost, options: &str) -> String {
     with_options(&vhost.url(), options)
 }
 
-/// The same by way of a proxy.
-fn url_by(vhost: &Vhost, proxy: &Proxy, options: &str) -> String {
-    with_options(&vhost.url_by(&[proxy.address().to_owned()]), options)
+/// The same by way of proxies.
+fn url_by(vhost: &Vhost, proxies: &[&Proxy], options: &str) -> String {
+    let addresses: Vec<String> = proxies.iter().map(|proxy| proxy.address().to_owned()).collect();
+    with_options(&vhost.url_by(&addresses), options)
 }
 
 fn with_options(url: &str, options: &str) -> String {

@@ -53,10 +53,6 @@ pub enum Error {
     Corrupt(String),
 }
 
-fn corrupt(error: io::Error) -> Error {
-    Error::Corrupt(error.to_string())
-}
-
 impl Compression {
     /// The header's value.
     #[must_use]
@@ -194,6 +190,10 @@ impl Setting for Compression {
             _ => Err(format!("{text:?} is not a compression: it takes gzip, bzip2 (or bz2) or lzma (or xz)")),
         }
     }
+}
+
+fn corrupt(error: io::Error) -> Error {
+    Error::Corrupt(error.to_string())
 }
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
 //! Connections that are cut, freeze or crawl.
 
-use serde_json::json;
-
-use super::{PLAIN, Scene, report, rounds, url, url_by};
-use crate::harness::{Broker, OsloClient, Proxy, Vhost, Way, eventually};
+use super::{MOMENT, PLAIN, Scene, rounds, url_by};
+use crate::harness::{Broker, Proxy, Vhost, Way};
 
 /// A service whose host and whose callers reach the broker through a proxy each.
 struct Story {
@@ -18,8 +16,8 @@ impl Story {
         let vhost = Broker::shared().vhost();
         let [of_host, of_callers] = [0, 1].map(|_| Proxy::start(&vhost.addresses()[0]));
         let mut scene = Scene::new();
-        scene.host(&url_by(&vhost, &of_host, PLAIN));
-        scene.load(&url_by(&vhost, &of_callers, PLAIN));
+        scene.host(&url_by(&vhost, &[&of_host], PLAIN));
+        scene.load(&url_by(&vhost, &[&of_callers], PLAIN));
         Self { _vhost: vhost, scene, of_host, of_callers }
     }
 
@@ -53,13 +51,13 @@ fn confirmations_that_are_held_back_and_then_cut_lose_nothing_and_run_nothing_tw
         let (held, other) =
             if round % 2 == 0 { (&story.of_host, &story.of_callers) } else { (&story.of_callers, &story.of_host) };
         held.hold(Way::Back);
-        std::thread::sleep(super::MOMENT);
+        std::thread::sleep(MOMENT);
         held.cut();
         held.go_on();
         story.scene.wait_until_answered();
         // And the other way: what is sent does not arrive.
         other.hold(Way::There);
-        std::thread::sleep(super::MOMENT);
+        std::thread::sleep(MOMENT);
         other.cut();
         other.go_on();
     }
@@ -81,33 +79,4 @@ fn connections_that_are_dead_without_a_word_are_found_and_lose_nothing() {
     story.scene.ledger.wait_for_answers(20);
     story.of_host.slow(false);
     story.end("half-open connections of host and callers, then a slow one");
-}
-
-#[test]
-fn a_reply_that_was_sent_twice_is_one_answer() {
-    let vhost = Broker::shared().vhost();
-    let proxy = Proxy::start(&vhost.addresses()[0]);
-    let mut scene = Scene::new();
-    let host = scene.host(&url_by(&vhost, &proxy, PLAIN));
-    let client = OsloClient::start(&url(&vhost, PLAIN));
-    let call = |n: u64| json!({"topic": "conductor", "method": "record", "args": {"n": n}, "timeout": 60});
-    assert_eq!(client.call(call(0)).expect("an answer"), 0);
-    let runs = rounds(3) as u64;
-    for n in 1..=runs {
-        // The request is delivered before, so that only the reply's confirmation and the acknowledgement are missing.
-        proxy.hold(Way::Back);
-        let pending = client.start_call(call(n));
-        // It cannot have been delivered: what the broker sends is held back. Let it pass, and nothing after it.
-        vhost.eventually("conductor", |queue| queue.unacknowledged == 1);
-        proxy.go_on();
-        eventually("the request to run", || scene.hosts[host].log().contains(&format!("recorded {n}")).then_some(()));
-        proxy.cut();
-        assert_eq!(pending.wait().outcome.expect("an answer"), n);
-        vhost.eventually("conductor", |queue| queue.ready == 0 && queue.unacknowledged == 0);
-    }
-    let log = scene.hosts[host].log();
-    for n in 0..=runs {
-        assert_eq!(log.matches(&format!("recorded {n}\n")).count(), 1, "{log}");
-    }
-    report(&format!("cut when a request has run: {runs} calls, each run once and answered"));
 }

@@ -26,6 +26,8 @@ pub(crate) struct Manifest {
     pub(super) selftests: Vec<selftest::SelfTest>,
     /// Methods that may go although somebody called them recently.
     pub(super) dropped: BTreeSet<String>,
+    /// The module of the exceptions that a typed handler's errors name; without it, Python's own.
+    pub(super) errors_module: Option<String>,
 }
 
 impl Manifest {
@@ -43,12 +45,13 @@ impl Manifest {
         let mut settings = Settings::default();
         settings.add_table(table);
         let limits = limits.read(&mut settings);
+        let errors_module = settings.take_optional("errors.module");
         let dropped: Vec<String> = settings.take_optional("dropped").unwrap_or_default();
         if let Err(Problems(more)) = settings.finish() {
             problems.extend(more);
         }
         match problems.is_empty() {
-            true => Ok(Self { limits, endpoints, selftests, dropped: dropped.into_iter().collect() }),
+            true => Ok(Self { limits, endpoints, selftests, dropped: dropped.into_iter().collect(), errors_module }),
             false => Err(Problems(problems)),
         }
     }
@@ -89,9 +92,11 @@ mod tests {
 
     #[test]
     fn a_manifest_overrides_what_it_names() {
-        let manifest = Manifest::parse("dropped = [\"a\"]\n[limits]\ntimeout = \"2s\"", &Limits::default()).unwrap();
+        let text = "dropped = [\"a\"]\n[limits]\ntimeout = \"2s\"\n[errors]\nmodule = \"nova.exception\"";
+        let manifest = Manifest::parse(text, &Limits::default()).unwrap();
         assert_eq!(manifest.limits, Limits { timeout: Duration::from_secs(2), ..Limits::default() });
         assert_eq!(manifest.dropped, BTreeSet::from(["a".to_owned()]));
+        assert_eq!(manifest.errors_module.as_deref(), Some("nova.exception"));
         assert!(manifest.endpoints.is_empty() && manifest.selftests.is_empty());
     }
 
