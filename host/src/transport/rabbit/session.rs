@@ -26,7 +26,7 @@ use tokio::time::Instant as Moment;
 use super::{
     declare, failure,
     link::Link,
-    offsets::{Arrived, Offsets, Place},
+    offsets::{Arrived, Begin, Offsets, Place},
 };
 use crate::transport::topology::Topology;
 
@@ -115,7 +115,7 @@ impl Session {
             let arrival = tokio::select! {
                 error = self.link.events.trouble() => return Event::Lost(failure::text(&error)),
                 arrival = self.arrivals.next() => arrival,
-                index = silent(&self.resumed) => return Event::Lost(self.forget(index)),
+                index = silent(&self.resumed) => return Event::Lost(self.renew(index)),
             };
             match arrival {
                 Some(Arrival::Delivery(index, delivery)) => {
@@ -153,10 +153,10 @@ impl Session {
     }
 
     /// Takes a stream for another one of the same name.
-    fn forget(&self, index: usize) -> String {
+    fn renew(&self, index: usize) -> String {
         let queue = self.topology.queues.get(index).map_or("", String::as_str);
         if let Some(offsets) = self.streams.get(queue) {
-            offsets.forget();
+            offsets.renew();
         }
         format!("the stream `{queue}` has nothing where it was read before: it was made anew")
     }
@@ -229,12 +229,13 @@ impl Session {
         let Some(queue) = self.topology.queues.get(index) else { return Ok(()) };
         let mut arguments = declare::table(&self.topology.consumer_arguments)?;
         if let Some(offsets) = self.streams.get(queue) {
-            let offset = match offsets.resume().and_then(|offset| i64::try_from(offset).ok()) {
-                Some(offset) => {
+            let offset = match offsets.begin() {
+                Begin::At(offset) => {
                     self.resumed.insert(index, Moment::now() + STREAM_PATIENCE);
-                    AMQPValue::LongLongInt(offset)
+                    AMQPValue::LongLongInt(i64::try_from(offset).unwrap_or(i64::MAX))
                 }
-                None => AMQPValue::LongString("last".into()),
+                Begin::First => AMQPValue::LongString("first".into()),
+                Begin::Last => AMQPValue::LongString("last".into()),
             };
             arguments.insert("x-stream-offset".into(), offset);
         }
