@@ -15,9 +15,13 @@ mod harness;
 mod tidy;
 
 mod cli;
+mod compile;
 mod connection;
+mod faults;
 mod metrics;
 mod oslo;
 mod rabbit;
 mod tls;
 mod topology;
+mod wire;
+mod wire_json;

@@ -13,7 +13,7 @@ use crate::{
     },
     config::Config,
     metrics::Metrics,
-    sandbox::{Sandbox, SetUpError},
+    sandbox::{Compiler, Sandbox, SetUpError},
     serve::{Shutdown, serve},
     transport::{self, Transport},
 };
@@ -59,7 +59,9 @@ pub struct Host {
 ///
 /// [`SetUpError`].
 pub fn sandbox(config: &Config, metrics: &Metrics) -> Result<Arc<Sandbox>, SetUpError> {
-    Sandbox::new(config.serve.max_in_flight, config.handlers.cache.as_deref(), metrics.clone()).map(Arc::new)
+    let compiler = Compiler::Child(config.handlers.compile.clone());
+    let cache = config.handlers.cache.as_deref();
+    Sandbox::new(config.serve.max_in_flight, cache, compiler, metrics.clone()).map(Arc::new)
 }
 
 /// Loads every handler, and logs what was loaded and what was refused.

@@ -22,6 +22,7 @@ pub mod serve;
 
 pub mod transport;
 
+pub mod compression;
 pub mod envelope;
 pub mod printable;
 pub mod version;

@@ -83,6 +83,11 @@ impl Proxy {
         &self.address
     }
 
+    /// How many connections are open.
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.lock().connections.len()
+    }
+
     /// Cuts all connections, both ways; returns how many. New ones may come.
     pub(crate) fn cut(&self) -> usize {
         let mut state = self.shared.lock();
@@ -153,16 +158,18 @@ impl Shared {
         loop {
             let length = from.read(&mut buffer).unwrap_or(0);
             let Some(slow) = self.may_pass(number, way) else { return };
-            // The end passes as well.
-            if length == 0 {
-                to.shutdown(Shutdown::Write).ok();
-                return;
-            }
             let passed = if slow { write_slowly(&mut to, &buffer[..length]) } else { to.write_all(&buffer[..length]) };
-            if passed.is_err() {
-                from.shutdown(Shutdown::Both).ok();
-                return;
+            // The end passes as well, for both ways: nobody speaks AMQP into a connection that is half closed.
+            if length == 0 || passed.is_err() {
+                return self.end(number);
             }
+        }
+    }
+
+    fn end(&self, number: u64) {
+        let mut state = self.lock();
+        if let Some(place) = state.connections.iter().position(|connection| connection.number == number) {
+            state.connections.remove(place).cut();
         }
     }
 
@@ -234,6 +241,9 @@ mod tests {
         assert_eq!((client.read(&mut [0]).unwrap_or(0), server.read(&mut [0]).unwrap_or(0)), (0, 0));
         let (mut client, mut server) = connect(&proxy, &listener);
         send(&mut server, &mut client, b"back");
+        drop(server);
+        assert_eq!(client.read(&mut [0]).unwrap_or(0), 0);
+        super::super::eventually("the end", || (proxy.connections() == 0).then_some(()));
     }
 
     #[test]

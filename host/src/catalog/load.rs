@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::{Catalog, Conflict, Endpoint, Generation, manifest::Manifest};
 use crate::{
-    sandbox::{Digest, EndpointOffer, Limits, LoadError, MAX_COMPONENT, Program, Sandbox},
+    sandbox::{CompileLimits, Digest, EndpointOffer, Limits, LoadError, MAX_COMPONENT, Program, Sandbox},
     settings::{Problems, Settings},
     version,
 };
@@ -30,6 +30,8 @@ pub struct Config {
     pub directory: PathBuf,
     /// Where compiled code is kept; `None` keeps none.
     pub cache: Option<PathBuf>,
+    /// What compiling one component may take.
+    pub compile: CompileLimits,
     /// Whether changed files are to be loaded while the service runs. Not yet: they are loaded at the start.
     pub watch: bool,
 }
@@ -82,6 +84,7 @@ impl Config {
         Self {
             directory: settings.take("handlers.directory", PathBuf::from(DEFAULT_DIRECTORY)),
             cache: settings.take_optional("handlers.cache").or_else(default_cache),
+            compile: CompileLimits::read(settings),
             watch: settings.take("handlers.watch", false),
         }
     }
@@ -140,18 +143,18 @@ async fn generation(path: &Path, sandbox: &Arc<Sandbox>, limits: &Limits) -> Res
 ///
 /// [`Error`].
 pub async fn inspect(path: &Path, sandbox: &Arc<Sandbox>, limits: &Limits) -> Result<Inspection, Error> {
-    let (path, sandbox, limits) = (path.to_owned(), Arc::clone(sandbox), limits.clone());
-    // Compilation may take seconds; other tasks go on meanwhile.
-    let loaded = tokio::task::spawn_blocking(move || -> Result<Program, Error> {
+    let (name, path, limits) = (name(path), path.to_owned(), limits.clone());
+    // Files may be large and disks slow; other tasks go on meanwhile.
+    let files = tokio::task::spawn_blocking(move || -> Result<(Vec<u8>, Limits), Error> {
         let limits = match read(&path.with_extension("toml"))? {
             Some(bytes) => Manifest::parse(&String::from_utf8_lossy(&bytes), &limits)?.limits,
             None => limits,
         };
         let missing = || Error::Read(std::io::ErrorKind::NotFound.into());
-        let wasm = read(&path)?.ok_or_else(missing)?;
-        Ok(sandbox.load(&name(&path), &wasm, limits)?)
+        Ok((read(&path)?.ok_or_else(missing)?, limits))
     });
-    let program = loaded.await.map_err(|error| Error::Internal(error.to_string()))??;
+    let (wasm, limits) = files.await.map_err(|error| Error::Internal(error.to_string()))??;
+    let program = sandbox.load(&name, wasm, limits).await?;
     let endpoints = program.describe().await?;
     Ok(Inspection { program, endpoints })
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     catalog::Catalog,
-    client::{Client, Error, Invocation},
+    client::{Client, Error, Invocation, Target},
     envelope::{Context, Text},
     testing::{ECHO, LOOP, catalog, tight, wide},
     transport::{Destination, Message, Subscription, memory::Broker},
@@ -24,9 +24,7 @@ fn topic() -> Destination {
 
 fn invocation(method: &str) -> Invocation {
     Invocation {
-        destination: topic(),
-        namespace: None,
-        version: None,
+        target: Target::new("nova", "t"),
         method: method.into(),
         arguments: Text::of(&json!({"a": 1})),
         context: Context::default(),
@@ -220,7 +218,7 @@ async fn a_caller_that_asked_for_heartbeats_gets_them_until_its_answer_and_nobod
         loop {
             let delivery = replies.next().await.unwrap();
             delivery.settlement.settle(Disposition::Ack).await.unwrap();
-            let reply = crate::envelope::Reply::decode(&delivery.message.body, Some("application/json")).unwrap();
+            let reply = crate::envelope::Reply::decode(&delivery.message.body, Some("application/json"), None).unwrap();
             if reply.ending {
                 break;
             }

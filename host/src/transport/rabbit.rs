@@ -7,6 +7,7 @@
 //! Each connection is owned by one task, which connects (`connect`), declares, works, and connects again when
 //! something breaks. lapin's own recovery stays off: it knows nothing of several hosts, jitter or refusals.
 
+mod attempts;
 mod backoff;
 mod channels;
 mod config;
@@ -45,7 +46,10 @@ pub use names::Config as QueueNames;
 pub use settle::Settlement;
 pub use tls::{Tls, Version as TlsVersion};
 
-use super::{Delivery, Destination, Error, Publication, Published, Routing, Subscription, topology, url::Address};
+use super::{
+    Delivery, Destination, Error, Publication, Published, Retry, Routing, Subscription, topology, url::Address,
+};
+use attempts::Attempts;
 use backoff::Backoff;
 use connect::Connector;
 use publish::{Answer, Publisher};
@@ -98,7 +102,8 @@ impl Client {
         let suffix = self.queue_suffix()?;
         let config = &self.connector.config;
         let topology = topology::subscription(&subscription, &suffix, &config.declare);
-        Consumer::start(Arc::clone(&self.connector), topology, config.prefetch(subscription.prefetch), sender).await
+        let prefetch = config.prefetch(subscription.prefetch);
+        Consumer::start(Arc::clone(&self.connector), topology, prefetch, Retry::Forever, sender).await
     }
 
     /// What tells a queue of this process from those of all others, behind the name of what it is for: 32 hexadecimal
@@ -127,24 +132,29 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Client::listen`].
-    pub async fn listen_for_replies(&self, queue: &str, sender: mpsc::Sender<Delivery>) -> Result<Consumer, Error> {
+    /// As [`Client::listen`], and [`Error::Unreachable`] after the last attempt.
+    pub async fn listen_for_replies(
+        &self,
+        queue: &str,
+        retry: Retry,
+        sender: mpsc::Sender<Delivery>,
+    ) -> Result<Consumer, Error> {
         let topology = topology::replies(queue, &self.connector.config.declare);
         let prefetch = self.connector.config.prefetch(REPLY_PREFETCH);
-        Consumer::start(Arc::clone(&self.connector), topology, prefetch, sender).await
+        Consumer::start(Arc::clone(&self.connector), topology, prefetch, retry, sender).await
     }
 
-    /// Publishes a message, again and again until the broker confirms it.
+    /// Publishes a message, as often as `retry` allows, until the broker confirms it.
     ///
     /// # Errors
     ///
     /// [`Error::Refused`] where the broker refuses the login before any connection of this client has succeeded, or
-    /// refuses the exchange or this message. [`Error::Unreachable`] after [`Client::close`].
+    /// refuses the exchange or this message. [`Error::Unreachable`] after the last attempt, and after [`Client::close`].
     ///
     /// # Cancel safety
     ///
     /// Dropped half-way, the message may have been sent or not.
-    pub async fn publish(&self, publication: &Publication) -> Result<Published, Error> {
+    pub async fn publish(&self, publication: &Publication, retry: Retry) -> Result<Published, Error> {
         let route = topology::route(&publication.destination, &self.connector.config.declare);
         if route.key.len().max(route.exchange_name().len()) > MAX_NAME_LENGTH {
             // Callers name their reply queues. No broker has a queue with such a name.
@@ -153,20 +163,32 @@ impl Client {
                 Routing::BestEffort => Published::Confirmed,
             });
         }
-        let mut publication = publication.clone();
+        let (mut publication, compression) = message::pack(publication, self.connector.config.kombu_compression).await;
         if matches!(publication.destination, Destination::Queue(_)) && !self.connector.config.direct_mandatory_flag {
             publication.routing = Routing::BestEffort;
         }
         let (publication, route) = (Arc::new(publication), Arc::new(route));
         let mut backoff = Backoff::new(&self.connector.config);
+        let mut attempts = Attempts::new(retry, &self.connector);
         loop {
             let publisher = self.publisher()?;
-            match publisher.publish(Arc::clone(&publication), Arc::clone(&route)).await {
+            let answer = tokio::select! {
+                // First, or one attempt more might be made.
+                biased;
+                reason = attempts.exhausted() => {
+                    return Err(Error::Unreachable { broker: self.connector.to_string(), reason });
+                }
+                answer = publisher.publish(Arc::clone(&publication), compression, Arc::clone(&route)) => answer,
+            };
+            match answer {
                 Answer::Published(published) => return Ok(published),
                 Answer::Refused(reason) => {
                     return Err(Error::Refused { broker: self.connector.to_string(), reason });
                 }
-                Answer::Again => tokio::time::sleep(backoff.next_retry()).await,
+                Answer::Again => {
+                    attempts.count_lost();
+                    tokio::time::sleep(backoff.next_retry()).await;
+                }
             }
         }
     }

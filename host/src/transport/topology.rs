@@ -107,6 +107,8 @@ pub enum ExchangeKind {
     Topic,
     /// To all queues.
     Fanout,
+    /// To the queues that are bound with the routing key itself.
+    Direct,
 }
 
 /// A queue; never exclusive.
@@ -209,15 +211,25 @@ pub fn subscription(subscription: &Subscription, suffix: &str, options: &Options
     topology
 }
 
-/// What a caller declares and consumes: its reply queue, which the default exchange reaches by its name.
+/// What a caller declares and consumes: its reply queue, which the default exchange reaches by its name. The reference
+/// leaves it at that since oslo.messaging 10.0, and servers before 9.2 cannot answer it: they publish to an exchange
+/// named like the queue. So that is declared too, with the flags that they declare it with, whatever the queue's own
+/// are. It goes with the queue.
 #[must_use]
 pub fn replies(queue: &str, options: &Options) -> Topology {
+    let name = queue.to_owned();
+    let exchange = Exchange { name: name.clone(), kind: ExchangeKind::Direct, durable: false, auto_delete: true };
+    let binding = Binding { queue: name.clone(), exchange: name.clone(), key: name.clone() };
     let mut topology = Topology::new(options);
-    topology.declarations.push(Declaration::Queue(transient_queue(queue.to_owned(), options)));
-    topology.queues.push(queue.to_owned());
+    topology.declarations.extend([
+        Declaration::Queue(transient_queue(name.clone(), options)),
+        Declaration::Exchange(exchange),
+        Declaration::Binding(binding),
+    ]);
     if !options.use_queue_manager {
-        topology.own_queues.push(queue.to_owned());
+        topology.own_queues.push(name.clone());
     }
+    topology.queues.push(name);
     topology
 }
 

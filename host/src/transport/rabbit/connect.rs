@@ -9,13 +9,15 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::watch;
+
 use super::{
     Config, FailoverStrategy,
     backoff::{Backoff, jitter},
     link::Link,
 };
 use crate::transport::{
-    Error,
+    Error, Retry,
     url::{Address, Host},
 };
 
@@ -33,6 +35,17 @@ pub(super) struct Connector {
     cursor: AtomicUsize,
     /// Whether any connection was ever made.
     has_connected: AtomicBool,
+    /// The rounds of all hosts that gave no connection to publish on.
+    pub(super) failed_rounds: watch::Sender<FailedRounds>,
+}
+
+/// What came of the rounds that failed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FailedRounds {
+    /// How many there were.
+    pub(super) count: u64,
+    /// Why the last one failed.
+    pub(super) reason: String,
 }
 
 /// What a connection is for, for logs.
@@ -63,8 +76,9 @@ pub(super) trait Purpose: Sync {
 /// What to do about a broker that refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Patience {
-    /// Return the refusal when every host was tried once: at start, an operator is watching.
-    UntilRefused,
+    /// Return the refusal when every host was tried once: at start, an operator is watching. Where no host answers, try
+    /// so many more rounds.
+    UntilRefused(Retry),
     /// Log it and go on: it worked before, and may be made to work again.
     Forever,
 }
@@ -76,12 +90,22 @@ impl Connector {
             tracing::warn!(%address, "hosts without credentials in the transport URL log in as guest");
         }
         fastrand::shuffle(&mut address.hosts);
-        Self { address, config, cursor: AtomicUsize::new(0), has_connected: AtomicBool::new(false) }
+        Self {
+            address,
+            config,
+            cursor: AtomicUsize::new(0),
+            has_connected: AtomicBool::new(false),
+            failed_rounds: watch::Sender::default(),
+        }
     }
 
     /// [`Patience::Forever`] as soon as this client has had a connection.
     pub(super) fn patience(&self) -> Patience {
-        if self.has_connected.load(Ordering::Relaxed) { Patience::Forever } else { Patience::UntilRefused }
+        if self.has_connected.load(Ordering::Relaxed) {
+            Patience::Forever
+        } else {
+            Patience::UntilRefused(Retry::Forever)
+        }
     }
 
     /// Waits a random part of the configured delay after a loss.
@@ -94,7 +118,7 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`], never with [`Patience::Forever`].
+    /// [`Error::Refused`] and [`Error::Unreachable`], never with [`Patience::Forever`].
     ///
     /// # Cancel safety
     ///
@@ -102,8 +126,9 @@ impl Connector {
     pub(super) async fn connect<P: Purpose>(&self, purpose: &P, patience: Patience) -> Result<P::Ready, Error> {
         let role = P::ROLE;
         let mut backoff = Backoff::new(&self.config);
+        let mut rounds: u32 = 0;
         loop {
-            let mut refusal = None;
+            let (mut refusal, mut unreachable) = (None, None);
             for turn in self.round() {
                 let Some(host) = turn.or_else(|| self.next_host()) else { continue };
                 match self.attempt(host, purpose).await {
@@ -111,18 +136,43 @@ impl Connector {
                         tracing::info!(broker = %host, ?role, "connected to RabbitMQ");
                         return Ok(ready);
                     }
-                    Err(error @ Error::Refused { .. }) if patience == Patience::UntilRefused => refusal = Some(error),
-                    Err(error @ Error::Refused { .. }) => tracing::error!(?role, "{error}; trying again"),
-                    Err(error) => tracing::warn!(?role, "{error}"),
+                    Err(error @ Error::Refused { .. }) if patience != Patience::Forever => refusal = Some(error),
+                    Err(error) => {
+                        match &error {
+                            Error::Refused { .. } => tracing::error!(?role, "{error}; trying again"),
+                            _ => tracing::warn!(?role, "{error}"),
+                        }
+                        unreachable = Some(error);
+                    }
                 }
             }
             if let Some(refusal) = refusal {
                 return Err(refusal);
             }
+            if let Some(error) = unreachable {
+                if let Role::Publishing = role {
+                    self.note_failed_round(&error);
+                }
+                if let Patience::UntilRefused(Retry::Times(times)) = patience
+                    && rounds >= times
+                {
+                    return Err(error);
+                }
+            }
+            rounds = rounds.saturating_add(1);
             let wait = backoff.next();
             tracing::debug!(?role, wait_ms = wait.as_millis(), "no host of RabbitMQ answered; waiting");
             tokio::time::sleep(wait).await;
         }
+    }
+
+    /// Tells who publishes with bounded patience.
+    fn note_failed_round(&self, error: &Error) {
+        let reason = match error {
+            Error::Unreachable { reason, .. } | Error::Refused { reason, .. } => reason.clone(),
+            error => error.to_string(),
+        };
+        self.failed_rounds.send_modify(|rounds| *rounds = FailedRounds { count: rounds.count + 1, reason });
     }
 
     /// Connects to one host and makes it ready.

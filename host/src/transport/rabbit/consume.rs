@@ -18,11 +18,10 @@ use super::{
     connect::{Connector, Patience, Purpose, Role},
     link::Link,
     offsets::Offsets,
-    session::{self, Event, Session},
-    settle,
+    session::{Event, Session},
     task::Task,
 };
-use crate::transport::{Delivery, Error, topology::Topology};
+use crate::transport::{Delivery, Error, Retry, topology::Topology};
 
 /// A subscription that delivers. Dropped, its connection is closed and the broker takes back what is unsettled; its own
 /// queues stay until they expire.
@@ -67,7 +66,7 @@ impl Consumer {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] where the broker refuses.
+    /// [`Error::Refused`] where the broker refuses, [`Error::Unreachable`] after the last attempt that `retry` allows.
     ///
     /// # Cancel safety
     ///
@@ -76,12 +75,13 @@ impl Consumer {
         connector: Arc<Connector>,
         topology: Topology,
         prefetch: u16,
+        retry: Retry,
         sender: mpsc::Sender<Delivery>,
     ) -> Result<Self, Error> {
         let (command_sender, commands) = mpsc::channel(1);
         let streams = topology.streams.iter().map(|queue| (queue.clone(), Offsets::default())).collect();
         let plan = Plan { connector, topology, streams, prefetch, suspects_transient_queues: AtomicBool::new(false) };
-        let session = plan.connect(Patience::UntilRefused).await?;
+        let session = plan.connect(Patience::UntilRefused(retry)).await?;
         let worker = Worker { plan, sender, commands };
         Ok(Self { commands: command_sender, task: Task::spawn(worker.run(session)) })
     }
@@ -138,7 +138,7 @@ impl Worker {
         // What was handed over is being settled now; the connection stays for that.
         while let Some(Command::Cancel(done)) = command {
             done.send(()).ok();
-            command = self.commands.recv().await;
+            command = self.keep(&mut session).await;
         }
         if let Some(Command::Close(done)) = command {
             if let Some(session) = session {
@@ -177,6 +177,19 @@ impl Worker {
         }
     }
 
+    /// Waits for the next command, and lets go of a session that ends before: who is settling waits for nothing then.
+    async fn keep(&mut self, session: &mut Option<Session>) -> Option<Command> {
+        if let Some(living) = session {
+            let reason = tokio::select! {
+                command = self.commands.recv() => return command,
+                reason = living.lost() => reason,
+            };
+            tracing::warn!(broker = living.broker(), reason, "lost the connection to RabbitMQ that consumed");
+            *session = None;
+        }
+        self.commands.recv().await
+    }
+
     /// Hands deliveries over for as long as the session lives and nothing else is asked.
     async fn pump(&mut self, session: &mut Session) -> End {
         loop {
@@ -191,15 +204,15 @@ impl Worker {
                 // Stale by now: the broker delivers it again.
                 reason = session.lost() => return End::Lost(reason),
                 command = self.commands.recv() => {
-                    session::give_back(&delivery).await;
+                    session.give_back(&delivery).await;
                     return End::Told(command);
                 }
                 permit = self.sender.reserve() => permit,
             };
             match permit {
-                Ok(permit) => permit.send(settle::delivery(*delivery, place)),
+                Ok(permit) => permit.send(session.hand_over(*delivery, place)),
                 Err(_) => {
-                    session::give_back(&delivery).await;
+                    session.give_back(&delivery).await;
                     return End::Told(self.commands.recv().await);
                 }
             }

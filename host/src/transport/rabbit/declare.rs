@@ -74,6 +74,7 @@ pub(super) async fn exchange(channel: &Channel, exchange: &Exchange) -> Result<(
     let kind = match kind {
         ExchangeKind::Topic => lapin::ExchangeKind::Topic,
         ExchangeKind::Fanout => lapin::ExchangeKind::Fanout,
+        ExchangeKind::Direct => lapin::ExchangeKind::Direct,
     };
     let options = ExchangeDeclareOptions { durable: *durable, auto_delete: *auto_delete, ..Default::default() };
     Ok(channel.exchange_declare(short(name)?, kind, options, FieldTable::default()).await?)

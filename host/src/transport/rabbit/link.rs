@@ -125,6 +125,21 @@ impl Events {
         }
     }
 
+    /// Waits for an answer of the broker, unless the connection breaks before: lapin may leave a question unanswered
+    /// when its connection ends.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection broke.
+    pub(super) async fn answer<T>(&mut self, question: impl Future<Output = T>) -> Result<T, lapin::Error> {
+        tokio::select! {
+            // The answer says more than the end.
+            biased;
+            answer = question => Ok(answer),
+            error = self.end() => Err(error),
+        }
+    }
+
     /// Waits until the connection breaks, whatever becomes of its channels.
     ///
     /// # Cancel safety

@@ -23,12 +23,15 @@ use lapin::{
 };
 use tokio::time::Instant as Moment;
 
+use tokio_util::sync::{CancellationToken, DropGuard};
+
 use super::{
     declare, failure,
     link::Link,
     offsets::{Arrived, Begin, Offsets, Place},
+    settle,
 };
-use crate::transport::topology::Topology;
+use crate::transport::{self, topology::Topology};
 
 /// How long a queue must have been consumed for its loss to be mended on the same channel. One that goes again at once
 /// is reason enough for a new connection, with its waits.
@@ -46,6 +49,8 @@ pub(super) struct Session {
     streams: HashMap<String, Offsets>,
     /// The streams that have yet to deliver something that we know, and until when.
     resumed: HashMap<usize, Moment>,
+    /// Cancelled with the session: nothing can be settled any more.
+    over: DropGuard,
     arrivals: SelectAll<BoxStream<'static, Arrival>>,
     /// When each queue's consumer began.
     begun: Vec<Instant>,
@@ -70,33 +75,53 @@ pub(super) enum Event {
 impl Session {
     /// Declares everything and starts to consume: the reference's order, with the prefetch first.
     pub(super) async fn open(
-        link: Link,
-        topology: Topology,
+        mut link: Link,
+        mut topology: Topology,
         streams: HashMap<String, Offsets>,
         prefetch: u16,
     ) -> Result<Self, declare::Error> {
-        let mut topology = topology;
-        let channel = loop {
-            let channel = link.connection.create_channel().await?;
-            // Not global: the limit is each consumer's own, so that a full topic queue does not hold up a fanout.
-            channel.basic_qos(prefetch, BasicQosOptions { global: false }).await?;
-            let Err(error) = declare::all(&channel, &topology.declarations).await else { break channel };
-            match error.exchange_without_durability() {
-                // At most once for each exchange. The channel has gone with the refusal.
-                Some(exchange) if topology.give_up_durability(&exchange) => {
-                    let broker = link.broker();
-                    tracing::warn!(broker, exchange, "the exchange exists and is not durable; going on without");
+        let opening = async {
+            loop {
+                let channel = link.connection.create_channel().await?;
+                // Not global: the limit is each consumer's own, so that a full topic queue does not hold up a fanout.
+                channel.basic_qos(prefetch, BasicQosOptions { global: false }).await?;
+                let Err(error) = declare::all(&channel, &topology.declarations).await else { return Ok(channel) };
+                match error.exchange_without_durability() {
+                    // At most once for each exchange. The channel has gone with the refusal.
+                    Some(exchange) if topology.give_up_durability(&exchange) => {
+                        tracing::warn!(exchange, "the exchange exists and is not durable; going on without");
+                    }
+                    _ => return Err::<Channel, _>(error),
                 }
-                _ => return Err(error),
             }
         };
+        let channel = link.events.answer(opening).await??;
         let queues = topology.queues.len();
-        let (arrivals, begun, resumed) = (SelectAll::new(), vec![Instant::now(); queues], HashMap::new());
-        let mut session = Self { link, channel, topology, streams, resumed, arrivals, begun };
+        let mut session = Self {
+            link,
+            channel,
+            topology,
+            streams,
+            resumed: HashMap::new(),
+            over: CancellationToken::new().drop_guard(),
+            arrivals: SelectAll::new(),
+            begun: vec![Instant::now(); queues],
+        };
         for index in 0..queues {
             session.consume(index).await?;
         }
         Ok(session)
+    }
+
+    /// A delivery, to be taken and settled.
+    pub(super) fn hand_over(&self, delivery: Delivery, place: Option<Place>) -> transport::Delivery {
+        settle::delivery(delivery, place, self.over.token().clone())
+    }
+
+    /// Gives a delivery back that nobody has taken.
+    pub(super) async fn give_back(&mut self, delivery: &Delivery) {
+        // Lost is as good: the broker has it back.
+        self.link.events.answer(give_back(delivery)).await.ok();
     }
 
     /// `host:port`, for logs.
@@ -217,14 +242,12 @@ impl Session {
         if let Some(begun) = self.begun.get_mut(index) {
             *begun = Instant::now();
         }
-        self.declare_and_consume(index).await.map_err(|error| error.to_string())
+        let declaring = declare::all(&self.channel, &self.topology.declarations);
+        self.link.events.answer(declaring).await.map_err(|error| failure::text(&error))?.map_err(|e| e.to_string())?;
+        self.consume(index).await.map_err(|error| error.to_string())
     }
 
-    async fn declare_and_consume(&mut self, index: usize) -> Result<(), declare::Error> {
-        declare::all(&self.channel, &self.topology.declarations).await?;
-        self.consume(index).await
-    }
-
+    /// Consumes a queue; what arrives ends with [`Arrival::Ended`].
     async fn consume(&mut self, index: usize) -> Result<(), declare::Error> {
         let Some(queue) = self.topology.queues.get(index) else { return Ok(()) };
         let mut arguments = declare::table(&self.topology.consumer_arguments)?;
@@ -240,8 +263,8 @@ impl Session {
             arguments.insert("x-stream-offset".into(), offset);
         }
         let (queue, tag) = (declare::short(queue)?, tag(index));
-        let consumer = self.channel.basic_consume(queue, tag, BasicConsumeOptions::default(), arguments).await?;
-        let arrivals = consumer.map(move |delivery| match delivery {
+        let consuming = self.channel.basic_consume(queue, tag, BasicConsumeOptions::default(), arguments);
+        let arrivals = self.link.events.answer(consuming).await??.map(move |delivery| match delivery {
             Ok(delivery) => Arrival::Delivery(index, Box::new(delivery)),
             Err(error) => Arrival::Failed(error),
         });
@@ -268,8 +291,7 @@ async fn delete(channel: &Channel, queues: &[String]) -> Result<(), declare::Err
     Ok(())
 }
 
-/// Gives a delivery back that nobody has taken.
-pub(super) async fn give_back(delivery: &Delivery) {
+async fn give_back(delivery: &Delivery) {
     // Lost is as good: the broker has it back.
     delivery.acker.reject(BasicRejectOptions { requeue: true }).await.ok();
 }
