@@ -65,7 +65,7 @@ fn what_was_read_from_a_stream_and_not_handled_is_read_again_after_a_lost_connec
         client.cast(fanout(&format!("<message {n}>"))).expect("the broker has it");
     }
     eventually("connections", || Some(vhost.close_connections()).filter(|closed| *closed >= 2));
-    eventually("the loss", || (count(&host, "lost the connection to RabbitMQ that consumes") == 1).then_some(()));
+    eventually("the loss", || (count(&host, "lost the connection to RabbitMQ that consumes") > 0).then_some(()));
     assert_eq!((count(&host, "timed_out"), count(&host, "<message ")), (0, 0), "all of them were unsettled");
     eventually("every fanout", || (count(&host, "<message ") >= 10).then_some(()));
     for n in 0..10 {
