@@ -24,7 +24,8 @@ fn complaints(page: &str, tests: &BTreeSet<String>, pending: bool) -> Vec<String
 /// What is wrong with a row.
 fn wrong<'a>(row: &'a str, tests: &'a BTreeSet<String>, pending: bool) -> impl Iterator<Item = String> + 'a {
     let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
-    let shape = (cells.len() != 3 || cells.iter().any(|cell| cell.is_empty())).then(|| "not three full cells".to_owned());
+    let shape =
+        (cells.len() != 3 || cells.iter().any(|cell| cell.is_empty())).then(|| "not three full cells".to_owned());
     let proof = cells.last().copied().unwrap_or_default();
     let proves_nothing = (!proof.contains('`') && !proof.contains("*differs*")).then(|| "no proof".to_owned());
     // Between every other pair of backticks.
@@ -65,10 +66,10 @@ fn tests_in(source: &Source) -> Vec<String> {
     for line in source.text.lines().map(str::trim) {
         if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
             is_test = true;
-        } else if let Some(rest) = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ") {
-            if std::mem::take(&mut is_test) {
-                names.extend(rest.split('(').next().map(str::to_owned));
-            }
+        } else if let Some(rest) = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ")
+            && std::mem::take(&mut is_test)
+        {
+            names.extend(rest.split('(').next().map(str::to_owned));
         }
     }
     names
@@ -76,8 +77,11 @@ fn tests_in(source: &Source) -> Vec<String> {
 
 #[test]
 fn every_row_of_the_conformance_table_has_a_proof_that_is_there() {
-    let tests: BTreeSet<String> = tests_in(&Source::new("a.rs", "#[test]\nfn a_b() {}\nfn c_d() {}")).into_iter().collect();
-    let of = |row: &str, pending| complaints(&format!("| item | what | proof |\n| --- | --- | --- |\n{row}"), &tests, pending).len();
+    let tests: BTreeSet<String> =
+        tests_in(&Source::new("a.rs", "#[test]\nfn a_b() {}\nfn c_d() {}")).into_iter().collect();
+    let of = |row: &str, pending| {
+        complaints(&format!("| item | what | proof |\n| --- | --- | --- |\n{row}"), &tests, pending).len()
+    };
     assert_eq!(of("| x | y | `a_b` |", false), 0);
     assert_eq!(of("| x | y | *differs*: so it is |", false), 0);
     for bad in ["| x | y | |", "| x | y | yes |", "| x | y | `c_d` |", "| x | y | `a_b` `a_c` |"] {
