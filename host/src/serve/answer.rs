@@ -9,9 +9,6 @@ use crate::{
     transport::{Destination, Publication, Published, Routing, Transport},
 };
 
-/// How long a reply is tried: the reference's `kombu_missing_consumer_retry_timeout`, and its default time for a call.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Pause between attempts at a missing queue: the reference's.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -33,6 +30,7 @@ pub(super) enum Answered {
 pub(super) struct Unanswered {
     left: VecDeque<Publication>,
     queue: String,
+    patience: Duration,
     until: Instant,
 }
 
@@ -45,10 +43,12 @@ pub(super) async fn answer(transport: &Transport, reply_to: &ReplyTo, answer: &A
         expiration: None,
         body,
     };
+    let patience = transport.missing_queue_patience();
     let unanswered = Unanswered {
         left: bodies.into_iter().map(publication).collect(),
         queue: reply_to.queue.clone(),
-        until: Instant::now() + PATIENCE,
+        patience,
+        until: Instant::now() + patience,
     };
     unanswered.attempt(transport).await
 }
@@ -62,7 +62,7 @@ impl Unanswered {
     /// Tries until the queue is back, for as long as a caller waits.
     pub(super) async fn send(mut self, transport: &Transport) {
         let (queue, until) = (self.queue.clone(), self.until);
-        tracing::info!(queue, "reply queue is missing, trying for {PATIENCE:?}");
+        tracing::info!(queue, "reply queue is missing, trying for {:?}", self.patience);
         while Instant::now() < until {
             sleep(PAUSE).await;
             match self.attempt(transport).await {
@@ -84,7 +84,7 @@ impl Unanswered {
                     return Answered::Refused;
                 }
                 Err(_) => {
-                    tracing::error!(queue = self.queue, "reply not sent: no connection for {PATIENCE:?}");
+                    tracing::error!(queue = self.queue, "reply not sent: no connection for {:?}", self.patience);
                     return Answered::Unreachable;
                 }
             }
@@ -115,7 +115,8 @@ mod tests {
             panic!("there is no queue");
         };
         rest.send(&transport).await;
-        assert!((PATIENCE..=PATIENCE + 2 * PAUSE).contains(&started.elapsed()), "{:?}", started.elapsed());
+        let patience = transport.missing_queue_patience();
+        assert!((patience..=patience + 2 * PAUSE).contains(&started.elapsed()), "{:?}", started.elapsed());
         // The reference drops what comes next for a minute, whether the queue is back or not.
         let mut replies = transport.listen_for_replies("reply").await.unwrap();
         assert!(matches!(answer(&transport, &reply_to(), &result).await, Answered::Yes));
