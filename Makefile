@@ -7,7 +7,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 started := $(shell date +%s)
-.PHONY: help build demo test lint clean
+.PHONY: help build demo test soak lint clean
 
 help: ## List the targets.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -25,6 +25,11 @@ test: ## Install what the tests need (RabbitMQ, oslo.messaging), build, and run 
 	handlers/build.sh
 	cargo test --workspace --release
 	@seconds=$$(($$(date +%s) - $(started))); echo "make test: all passed in $$((seconds / 60)) min $$((seconds % 60)) s"
+
+soak: ## Run the stories about faults twenty times as long, under load; their numbers go to target/faults.txt.
+	tests/setup.sh
+	handlers/build.sh
+	NOVA_HOST_SOAK=1 cargo test --release --package nova-host --test e2e -- --nocapture --test-threads 2 faults::
 
 lint: ## Check the format and the lints of all Rust code, as CI does.
 	cargo fmt --all --check

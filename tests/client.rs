@@ -107,8 +107,8 @@ fn calls_outlive_all_connections() {
 #[test]
 fn a_request_whose_confirmation_is_lost_is_sent_again_as_the_same() {
     let vhost = unserved();
-    let relay = Relay::start(vhost.address());
-    let client = Arc::new(client(&vhost.url().replace(&vhost.address(), &relay.address)));
+    let relay = Relay::start(vhost.addresses().remove(0));
+    let client = Arc::new(client(&vhost.url().replace(&vhost.addresses()[0], &relay.address)));
     let runtime = runtime();
     let cast = runtime.spawn({
         let client = Arc::clone(&client);

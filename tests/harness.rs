@@ -9,13 +9,19 @@
 mod base64;
 mod broker;
 mod build;
+mod certificates;
+mod decoder;
 mod http;
+mod ledger;
+mod load;
 mod oslo;
-mod process;
+pub(crate) mod process;
+mod proxy;
 mod scratch;
 mod serve;
 mod stories;
 mod vhost;
+mod wasm;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -24,10 +30,16 @@ use std::time::{Duration, Instant};
 pub(crate) use self::{
     broker::Broker,
     build::{handlers, nova_host},
+    certificates::Certificates,
+    decoder::{Judged, OsloDecoder},
+    ledger::{Ledger, Tally},
+    load::{Load, OsloLoad},
     oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Release, Remote},
+    proxy::{Proxy, Way},
     scratch::Scratch,
     serve::Serve,
     vhost::{Message, Queue, Vhost},
+    wasm::Bomb,
 };
 
 /// Longer than anything here takes on a loaded machine; whatever waits longer hangs.

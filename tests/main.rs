@@ -16,6 +16,13 @@ mod tidy;
 
 mod cli;
 mod client;
+mod compile;
+mod connection;
+mod faults;
 mod interop;
+mod metrics;
 mod oslo;
 mod rabbit;
+mod tls;
+mod topology;
+mod wire;

@@ -186,6 +186,7 @@ mod tests {
         assert_eq!(wrong(&format!("{{\"byte\": 1{}}}", "0".repeat(60))), "f() argument 'byte' is too large an integer");
         assert_eq!(wrong(r#"{"any": 1e400}"#), "f() argument 'any' is too large a number");
         assert_eq!(wrong(r#"{"any": "\ud800"}"#), "f() argument 'any' is not valid Unicode");
+        assert_eq!(wrong(r#"{"\ud800": 1}"#), "f() arguments must have names that are valid Unicode");
         assert_eq!(wrong("[1]"), "f() arguments must be an object");
         let deep = format!(r#"{{"any": {}{}}}"#, "[".repeat(200), "]".repeat(200));
         assert!(wrong(&deep).ends_with("is nested too deeply"));

@@ -4,6 +4,7 @@
 
 mod call;
 mod check;
+mod compile;
 mod exit;
 mod inspect;
 mod serve;
@@ -63,6 +64,9 @@ enum Command {
     Cast(call::Cast),
     /// Read the configuration, load every handler, print what would be served
     Check,
+    /// Compile a component; the host runs this itself
+    #[command(hide = true)]
+    Compile(compile::Compile),
     /// Say what a component offers and imports
     Inspect(inspect::Inspect),
 }
@@ -80,6 +84,7 @@ impl Cli {
             Command::Call(call) => call.run(&options).await,
             Command::Cast(cast) => cast.run(&options).await,
             Command::Check => check::run(&options).await,
+            Command::Compile(compile) => compile.run(),
             Command::Inspect(inspect) => inspect.run(&options).await,
         }
     }

@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     catalog::load,
+    metrics::http,
     sandbox::Limits,
     serve,
     settings::{Problems, Settings},
@@ -52,6 +53,8 @@ pub struct Config {
     pub handlers: load::Config,
     /// The section `limits`.
     pub limits: Limits,
+    /// The section `metrics`.
+    pub metrics: http::Config,
 }
 
 /// Where the configuration comes from.
@@ -138,6 +141,7 @@ impl Config {
             rabbit: rabbit::Config::read(all),
             handlers: load::Config::read(all),
             limits: Limits::default().read(all),
+            metrics: http::Config::read(all),
         };
         for (key, name) in config.topics.iter().map(|topic| ("topic", topic)).chain([("server", &config.server)]) {
             if name.len() > MAX_NAME {
@@ -179,7 +183,7 @@ fn read_url(settings: &mut Settings) -> transport::Url {
 }
 
 /// The name of this machine, as the reference's services call themselves.
-fn host_name() -> String {
+pub(crate) fn host_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     if name.is_empty() { "localhost".to_owned() } else { name }
 }

@@ -6,6 +6,7 @@
 use crate::{
     catalog::{Catalog, Found, Generation, Miss},
     envelope::{Answer, Arguments, Failure, Field, Request, Text},
+    metrics::{Ending, Limit, Metrics},
     sandbox::{Fault, Invocation, RequestInfo},
     settings::Bytes,
     version::{Malformed, Version},
@@ -75,17 +76,61 @@ pub enum Refusal {
     Busy,
 }
 
+impl Outcome {
+    /// The outcome in a word, for log and metrics.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        match self {
+            Self::Replied(_) => Ending::Replied,
+            Self::Failed(_) => Ending::Failed,
+            Self::Refused(_) => Ending::Refused,
+            Self::Faulted(fault) => match fault {
+                Fault::Trapped { .. } => Ending::Trapped,
+                Fault::TimedOut { .. } => Ending::TimedOut,
+                Fault::OutOfMemory { .. } => Ending::OutOfMemory,
+                Fault::OutOfStack { .. } => Ending::OutOfStack,
+                Fault::InvalidResult { .. } | Fault::ResultTooLarge { .. } => Ending::InvalidResult,
+                Fault::Unavailable { .. } => Ending::Unavailable,
+            },
+        }
+    }
+
+    /// The limit that it ran into, if it was one.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::Refused(Refusal::ArgumentsTooLarge { .. }) => Some(Limit::Arguments),
+            Self::Refused(Refusal::Busy) => Some(Limit::Concurrency),
+            Self::Faulted(Fault::TimedOut { .. }) => Some(Limit::Timeout),
+            Self::Faulted(Fault::OutOfMemory { .. }) => Some(Limit::Memory),
+            Self::Faulted(Fault::OutOfStack { .. }) => Some(Limit::Stack),
+            Self::Faulted(Fault::ResultTooLarge { .. }) => Some(Limit::Result),
+            Self::Replied(_) | Self::Failed(_) | Self::Refused(_) | Self::Faulted(_) => None,
+        }
+    }
+}
+
 /// Runs a request to its outcome.
 ///
 /// # Cancel safety
 ///
 /// Dropped half-way, the handler ends where it is and the request has no outcome.
-pub async fn dispatch(catalog: &Catalog, request: Request) -> Outcome {
+pub async fn dispatch(catalog: &Catalog, metrics: &Metrics, request: Request) -> Outcome {
     let (found, method, version) = match find(catalog, &request) {
         Ok(found) => found,
-        Err(refusal) => return Outcome::Refused(refusal),
+        Err(refusal) => {
+            metrics.nobody();
+            return Outcome::Refused(refusal);
+        }
     };
     tracing::Span::current().record("handler", found.generation.name.as_str());
+    let running = found.generation.program.metrics().start();
+    let outcome = run(&found, method, version, request).await;
+    running.end(outcome.ending(), outcome.limit());
+    outcome
+}
+
+async fn run(found: &Found, method: String, version: String, request: Request) -> Outcome {
     let arguments = match arguments(request.arguments, &found.generation) {
         Ok(arguments) => arguments,
         Err(refusal) => return Outcome::Refused(refusal),

@@ -8,19 +8,23 @@
 
 pub mod failure;
 mod json;
+mod lenient;
 pub mod reply;
 pub mod request;
+mod typed;
 
 pub use failure::Failure;
 pub use json::{Text, to_text};
 pub use reply::{Answer, Monitor, Reply, ReplyTo, Style};
 pub use request::{Arguments, Context, Field, Request};
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
-use crate::{printable::printable, version::Version};
+use crate::{compression, printable::printable, version::Version};
+
+use lenient::Half;
 
 /// The version that is sent.
 const VERSION: &str = "2.0";
@@ -31,8 +35,8 @@ const IMPLEMENTED: Version = Version::new(2, 0, 0);
 /// The only content type that the reference decodes as JSON.
 pub const CONTENT_TYPE: &str = "application/json";
 
-/// The largest body that is decoded: 64 MiB. RabbitMQ's own default limit for a message is 128 MiB; a larger request
-/// than this does not fit a handler's memory either.
+/// The largest body that is decoded, as sent and decompressed: 64 MiB. RabbitMQ's own default limit for a message is
+/// 128 MiB; a larger request than this does not fit a handler's memory either.
 pub const MAX_BODY: usize = 64 << 20;
 
 /// Why bytes are not a message. Nobody can be answered, since the reply queue is in the message.
@@ -41,12 +45,15 @@ pub enum Error {
     /// The body is larger than [`MAX_BODY`].
     #[error("the body has {0} bytes, more than the {MAX_BODY} that are decoded")]
     TooLarge(usize),
+    /// The body is larger than [`MAX_BODY`] when it is decompressed; how large is not found out.
+    #[error("the body has {0} bytes and more than {MAX_BODY} when it is decompressed")]
+    Bomb(usize),
     /// Not `application/json`.
     #[error("the content type is {0:?}, not application/json")]
     ContentType(Option<String>),
-    /// A compression that is not known.
-    #[error("the body is compressed with {0:?}, which is not supported")]
-    Compression(String),
+    /// Its header says that it is compressed, and neither is it so nor a message as it is.
+    #[error("the body is marked as compressed with {0:?}: {1}")]
+    Compression(String, compression::Error),
     /// Not a JSON object in UTF-8.
     #[error("the {part} is not a JSON object: {reason}")]
     Json {
@@ -55,6 +62,9 @@ pub enum Error {
         /// Where and why; never the content, which may hold secrets.
         reason: String,
     },
+    /// A typed value, without an envelope, that kombu would not decode.
+    #[error("{0}")]
+    Typed(&'static str),
     /// A reply that belongs to no call.
     #[error("the reply has no _msg_id")]
     NoMessageId,
@@ -73,13 +83,44 @@ struct Outgoing<'a> {
 }
 
 /// The outer object, as received; the last of duplicate keys wins, as in Python.
-type Incoming = HashMap<String, Text>;
+type Incoming = HashMap<Name, Text>;
 
-/// Takes the envelope off and decodes what is inside.
-fn open<T: DeserializeOwned>(body: &[u8], content_type: Option<&str>) -> Result<T, Error> {
+/// The key of an object. Python's may hold half a surrogate pair, which is replaced.
+#[derive(PartialEq, Eq, Hash)]
+struct Name(String);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let literal = Text::deserialize(deserializer)?;
+        let name = lenient::string(literal.get(), Half::Replaced);
+        name.map(Self).ok_or_else(|| serde::de::Error::custom("a key is not a string"))
+    }
+}
+
+/// What makes no difference between the name and its text in a lookup.
+impl std::borrow::Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Decompresses, takes the envelope off and decodes what is inside.
+fn open<T: DeserializeOwned>(body: &[u8], content_type: Option<&str>, compression: Option<&str>) -> Result<T, Error> {
     if body.len() > MAX_BODY {
         return Err(Error::TooLarge(body.len()));
     }
+    let Some(header) = compression.filter(|header| !header.is_empty()) else {
+        return open_plain(body, content_type);
+    };
+    match compression::decompress(header, body, MAX_BODY) {
+        Ok(body) => open_plain(&body, content_type),
+        Err(compression::Error::TooLarge(_)) => Err(Error::Bomb(body.len())),
+        // The reference takes a body that does not decompress as it is, and so may find a message.
+        Err(error) => open_plain(body, content_type).map_err(|_| Error::Compression(shorten(header), error)),
+    }
+}
+
+fn open_plain<T: DeserializeOwned>(body: &[u8], content_type: Option<&str>) -> Result<T, Error> {
     if body.is_empty() {
         // The reference takes it for a message without any key.
         return parse("{}", "body");
@@ -90,14 +131,16 @@ fn open<T: DeserializeOwned>(body: &[u8], content_type: Option<&str>) -> Result<
     let text = std::str::from_utf8(body).map_err(|error| Error::Json { part: "body", reason: error.to_string() })?;
     let outer: Incoming = parse(text, "body")?;
     let (Some(version), Some(message)) = (outer.get("oslo.version"), outer.get("oslo.message")) else {
-        return parse(text, "body");
+        let json = lenient::from_python(text).map_or(Cow::Borrowed(text), Cow::Owned);
+        return parse(&typed::resolve(&json).map_err(Error::Typed)?, "body");
     };
     let wrong = || Error::Version(shorten(version.get()));
     let version: String = serde_json::from_str(version.get()).map_err(|_| wrong())?;
     if !IMPLEMENTED.serves(&version).unwrap_or(false) {
         return Err(wrong());
     }
-    let message: String = parse(message.get(), "oslo.message")?;
+    let message = lenient::string(message.get(), Half::Escaped)
+        .ok_or_else(|| Error::Json { part: "oslo.message", reason: "it is not a string".to_owned() })?;
     parse(&message, "oslo.message")
 }
 
@@ -109,7 +152,7 @@ fn seal(message: &impl Serialize) -> Vec<u8> {
 /// Decodes JSON, or what Python takes for it.
 fn parse<T: DeserializeOwned>(text: &str, part: &'static str) -> Result<T, Error> {
     let wrong = |error: serde_json::Error| Error::Json { part, reason: error.to_string() };
-    serde_json::from_str(text).or_else(|error| match json::from_python(text) {
+    serde_json::from_str(text).or_else(|error| match lenient::from_python(text) {
         Some(json) => serde_json::from_str(&json).map_err(wrong),
         None => Err(wrong(error)),
     })

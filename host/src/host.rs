@@ -12,7 +12,8 @@ use crate::{
         load::{self, Refused},
     },
     config::Config,
-    sandbox::{Sandbox, SetUpError},
+    metrics::Metrics,
+    sandbox::{Compiler, Sandbox, SetUpError},
     serve::{Shutdown, serve},
     transport::{self, Transport},
 };
@@ -57,8 +58,10 @@ pub struct Host {
 /// # Errors
 ///
 /// [`SetUpError`].
-pub fn sandbox(config: &Config) -> Result<Arc<Sandbox>, SetUpError> {
-    Sandbox::new(config.serve.max_in_flight, config.handlers.cache.as_deref()).map(Arc::new)
+pub fn sandbox(config: &Config, metrics: &Metrics) -> Result<Arc<Sandbox>, SetUpError> {
+    let compiler = Compiler::Child(config.handlers.compile.clone());
+    let cache = config.handlers.cache.as_deref();
+    Sandbox::new(config.serve.max_in_flight, cache, compiler, metrics.clone()).map(Arc::new)
 }
 
 /// Loads every handler, and logs what was loaded and what was refused.
@@ -66,8 +69,8 @@ pub fn sandbox(config: &Config) -> Result<Arc<Sandbox>, SetUpError> {
 /// # Errors
 ///
 /// [`Error`], where not even the directory is there. A broken handler is not an error.
-pub async fn handlers(config: &Config) -> Result<Handlers, Error> {
-    let sandbox = sandbox(config)?;
+pub async fn handlers(config: &Config, metrics: &Metrics) -> Result<Handlers, Error> {
+    let sandbox = sandbox(config, metrics)?;
     let directory = &config.handlers.directory;
     let (catalog, refused) = load::directory(directory, &sandbox, &config.limits)
         .await
@@ -76,9 +79,11 @@ pub async fn handlers(config: &Config) -> Result<Handlers, Error> {
         let methods: usize = generation.endpoints.iter().map(|endpoint| endpoint.methods.len()).sum();
         let digest = generation.program.digest().short();
         tracing::info!(handler = generation.name, digest, generation = generation.number, methods, "handler loaded");
+        metrics.loaded(&generation.name, generation.number);
     }
     for Refused { path, reason } in &refused {
         tracing::error!(path = %path.display(), "handler refused: {reason}");
+        metrics.load_refused();
     }
     if catalog.generations().is_empty() {
         tracing::warn!(directory = %directory.display(), "no handler is served: every call will be refused");
@@ -92,12 +97,17 @@ impl Host {
     /// # Errors
     ///
     /// [`transport::Error::Refused`] where the broker refuses; a broker that is down is waited for.
-    pub async fn start(config: &Config, transport: Transport, catalog: Catalog) -> Result<Self, transport::Error> {
+    pub async fn start(
+        config: &Config,
+        metrics: &Metrics,
+        transport: Transport,
+        catalog: Catalog,
+    ) -> Result<Self, transport::Error> {
         let current = Current::default();
         current.replace(catalog);
         let deliveries = transport.listen(config.subscription()).await?;
         let shutdown = Shutdown::default();
-        let task = serve(config.serve.clone(), transport, current, deliveries, shutdown.clone());
+        let task = serve(config.serve.clone(), metrics.clone(), transport, current, deliveries, shutdown.clone());
         tracing::info!(
             exchange = config.control_exchange,
             topics = config.topics.join(","),

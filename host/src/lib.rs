@@ -22,6 +22,7 @@ pub mod serve;
 
 pub mod transport;
 
+pub mod compression;
 pub mod envelope;
 pub mod printable;
 pub mod version;
@@ -32,6 +33,8 @@ pub mod dispatch;
 pub mod sandbox;
 
 pub mod reply;
+
+pub mod metrics;
 
 pub mod client;
 

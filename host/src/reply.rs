@@ -7,6 +7,7 @@ use tracing::Level;
 use crate::{
     dispatch::{Outcome, Refusal},
     envelope::{Answer, Failure, failure::BUILTINS},
+    metrics::Ending,
     sandbox::Fault,
     transport::Disposition,
 };
@@ -27,28 +28,29 @@ pub struct Verdict {
     /// How loud the log is: `ERROR` needs somebody to act, `WARN` is unexpected, `DEBUG` is everyday.
     pub level: Level,
     /// The outcome in a word, for log and metrics.
-    pub name: &'static str,
+    pub name: Ending,
 }
 
 /// Decides. Every outcome is final, so that every request is acknowledged: running it again would end the same.
 #[must_use]
 pub fn verdict(outcome: Outcome) -> Verdict {
-    let (name, level, answer) = match outcome {
-        Outcome::Replied(result) => ("replied", Level::DEBUG, Answer::Result(result)),
-        Outcome::Failed(failure) => ("failed", Level::INFO, Answer::Failure(failure)),
-        Outcome::Refused(refusal) => ("refused", Level::WARN, Answer::Failure(refused(&refusal))),
+    let name = outcome.ending();
+    let (level, answer) = match outcome {
+        Outcome::Replied(result) => (Level::DEBUG, Answer::Result(result)),
+        Outcome::Failed(failure) => (Level::INFO, Answer::Failure(failure)),
+        Outcome::Refused(refusal) => (Level::WARN, Answer::Failure(refused(&refusal))),
         Outcome::Faulted(fault) => {
-            let (name, class) = match &fault {
-                Fault::Trapped { .. } => ("trapped", "HandlerTrapped"),
-                Fault::TimedOut { .. } => ("timed out", "HandlerTimedOut"),
-                Fault::OutOfMemory { .. } => ("out of memory", "HandlerOutOfMemory"),
-                Fault::OutOfStack { .. } => ("out of stack", "HandlerOutOfStack"),
-                Fault::InvalidResult { .. } => ("invalid result", "InvalidResult"),
-                Fault::Unavailable { .. } => ("unavailable", "HandlerUnavailable"),
+            let class = match &fault {
+                Fault::Trapped { .. } => "HandlerTrapped",
+                Fault::TimedOut { .. } => "HandlerTimedOut",
+                Fault::OutOfMemory { .. } => "HandlerOutOfMemory",
+                Fault::OutOfStack { .. } => "HandlerOutOfStack",
+                Fault::InvalidResult { .. } | Fault::ResultTooLarge { .. } => "InvalidResult",
+                Fault::Unavailable { .. } => "HandlerUnavailable",
             };
             let mut failure = Failure::new(MODULE, class, fault.to_string());
             failure.add_frames(fault.frames());
-            (name, Level::ERROR, Answer::Failure(failure))
+            (Level::ERROR, Answer::Failure(failure))
         }
     };
     Verdict { answer, disposition: Disposition::Ack, level, name }

@@ -6,6 +6,7 @@
 
 mod bindings;
 mod cache;
+mod compile;
 mod engine;
 mod fault;
 pub mod limits;
@@ -13,16 +14,27 @@ mod log;
 mod program;
 mod request_info;
 mod state;
+pub mod typed;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::{
     Engine,
-    component::{Component, HasSelf, Linker},
+    component::{HasSelf, Linker},
+};
+
+use crate::{
+    metrics::{Code, Metrics},
+    settings::Bytes,
 };
 
 pub use cache::Error as CacheError;
+pub use compile::{CompileLimits, Compiler, child};
 pub use fault::Fault;
 pub use limits::Limits;
 pub use program::{EndpointOffer, Invocation, Program};
@@ -40,6 +52,8 @@ pub struct Sandbox {
     linker: Linker<state::State>,
     ticker: Arc<engine::Ticker>,
     cache: Option<cache::Cache>,
+    compilations: compile::Compilations,
+    metrics: Metrics,
 }
 
 /// SHA-256 of a component, in hexadecimal.
@@ -64,12 +78,24 @@ pub enum LoadError {
     /// Does not validate or compile.
     #[error("does not compile: {0}")]
     Compile(String),
+    /// Not within the time.
+    #[error("compiling it takes longer than {0:?} (handlers.compile_timeout)")]
+    CompileTime(Duration),
+    /// Not within the memory.
+    #[error("compiling it takes more than {0} of memory (handlers.compile_memory)")]
+    CompileMemory(Bytes),
+    /// The compiler could not do its work.
+    #[error("the compiler failed: {0}")]
+    Compiler(String),
     /// Imports that nobody offers.
     #[error("imports {}, which no handler is given; what is offered: {}", .0.join(", "), bindings::OFFERED.join(", "))]
     Imports(Vec<String>),
     /// An import that is offered, but not like this; or the export that is missing.
     #[error("does not fit the world nova:rpc/dynamic: {0}")]
     World(String),
+    /// A typed handler's interface.
+    #[error(transparent)]
+    Typed(#[from] typed::Error),
     /// `describe` failed.
     #[error("describe failed: {0}")]
     Describe(Fault),
@@ -92,45 +118,94 @@ impl Sandbox {
     /// # Errors
     ///
     /// [`Error`] where the machine refuses the address space, [`CacheError`] where the directory cannot be trusted.
-    pub fn new(max_in_flight: u16, cache: Option<&Path>) -> Result<Self, SetUpError> {
+    pub fn new(
+        max_in_flight: u16,
+        cache: Option<&Path>,
+        compiler: Compiler,
+        metrics: Metrics,
+    ) -> Result<Self, SetUpError> {
+        let compilations = compile::Compilations::new(compiler);
         let engine =
             engine::engine(u32::from(max_in_flight) + SPARE_INSTANCES).map_err(|error| Error(chain(&error)))?;
         let mut linker = Linker::new(&engine);
         bindings::Dynamic::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
             .map_err(|error| Error(chain(&error)))?;
         let cache = cache.map(|directory| cache::Cache::open(directory, &engine)).transpose()?;
-        Ok(Self { ticker: Arc::new(engine::Ticker::start(&engine)?), engine, linker, cache })
+        Ok(Self { ticker: Arc::new(engine::Ticker::start(&engine)?), engine, linker, cache, compilations, metrics })
     }
 
-    /// Compiles a component, or takes its code from the cache, and checks that it fits the world.
+    /// Compiles a component, or takes its code from the cache, and checks that it fits the world. `name` is the handler's.
     ///
-    /// Takes seconds of CPU time for large components: call it where blocking is fine.
+    /// Takes seconds for large components, in which it holds up nobody: see [`compile`].
     ///
     /// # Errors
     ///
     /// [`LoadError`].
-    pub fn load(&self, wasm: &[u8], limits: Limits) -> Result<Program, LoadError> {
-        if wasm.len() > MAX_COMPONENT {
-            return Err(LoadError::TooLarge(wasm.len()));
-        }
-        match wasm.get(..8) {
-            Some([0, b'a', b's', b'm', _, _, 1, _]) => {}
-            Some([0, b'a', b's', b'm', ..]) => return Err(LoadError::CoreModule),
-            _ => return Err(LoadError::NotWasm),
-        }
-        let digest = Digest::of(wasm);
-        let component = match self.cache.as_ref().and_then(|cache| cache.get(&digest, &self.engine)) {
-            Some(component) => component,
-            None => {
-                let component =
-                    Component::from_binary(&self.engine, wasm).map_err(|error| LoadError::Compile(chain(&error)))?;
-                if let Some(cache) = &self.cache {
-                    cache.put(&digest, &component);
-                }
-                component
-            }
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, nothing is loaded, and a compilation ends.
+    pub async fn load(self: &Arc<Self>, name: &str, wasm: Vec<u8>, limits: Limits) -> Result<Program, LoadError> {
+        check(&wasm)?;
+        let known = self.aside(move |sandbox| {
+            let digest = Digest::of(&wasm);
+            let component = sandbox.cache.as_ref().and_then(|cache| cache.get(&digest, &sandbox.engine));
+            (wasm, digest, component)
+        });
+        let (wasm, digest, known) = known.await?;
+        let code = match &known {
+            Some(_) => Vec::new(),
+            None => self.compile(&wasm).await?,
         };
-        Program::new(&self.engine, &self.linker, &component, Arc::clone(&self.ticker), digest, limits)
+        drop(wasm);
+        self.metrics.code(if known.is_some() { Code::Cached } else { Code::Compiled });
+        let metrics = self.metrics.handler(name);
+        let made = self.aside(move |sandbox| {
+            let component = match known {
+                Some(component) => component,
+                None => {
+                    if let Some(cache) = &sandbox.cache {
+                        cache.put(&digest, &code);
+                    }
+                    compile::trusted(&sandbox.engine, &code).map_err(|error| LoadError::Compiler(chain(&error)))?
+                }
+            };
+            let Sandbox { engine, linker, ticker, .. } = sandbox;
+            Program::new(engine, linker, &component, Arc::clone(ticker), digest, limits, metrics)
+        });
+        made.await?
+    }
+
+    async fn compile(&self, wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
+        let started = Instant::now();
+        let compiled = self.compilations.compile(&self.engine, wasm).await;
+        match compiled {
+            Ok(_) => self.metrics.compiled_in(started.elapsed()),
+            Err(_) => self.metrics.code(Code::Failed),
+        }
+        compiled
+    }
+
+    /// Does what takes a while on a thread that may be blocked.
+    async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, LoadError> {
+        let sandbox = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || work(&sandbox)).await;
+        done.map_err(|error| LoadError::Compiler(error.to_string()))
+    }
+}
+
+/// Looks at the first bytes.
+fn check(wasm: &[u8]) -> Result<(), LoadError> {
+    if wasm.len() > MAX_COMPONENT {
+        return Err(LoadError::TooLarge(wasm.len()));
+    }
+    match wasm.get(..8) {
+        Some([0, b'a', b's', b'm', _, _, 1, _]) => Ok(()),
+        Some([0, b'a', b's', b'm', ..]) => Err(LoadError::CoreModule),
+        _ => Err(LoadError::NotWasm),
     }
 }
 

@@ -16,12 +16,14 @@ use tracing::{Instrument, Level};
 
 use crate::{
     catalog::Current,
+    compression::Error::Corrupt,
     dispatch::dispatch,
-    envelope::{ReplyTo, Request},
+    envelope::{self, ReplyTo, Request},
+    metrics::Metrics,
     printable::printable,
     reply::{Verdict, verdict},
     settings::Settings,
-    transport::{Deliveries, Delivery, Disposition, Settlement, Transport},
+    transport::{Deliveries, Delivery, Disposition, Message, Settlement, Transport},
 };
 
 use answer::{Answered, answer};
@@ -38,6 +40,10 @@ const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(30);
 
 /// Replies whose queue is missing that are waited for at once, beside the requests in flight.
 const MAX_LATE_REPLIES: usize = 1024;
+
+/// The part of the requests in flight that may wait for missing reply queues: a third. As much again may be deliveries of
+/// the same requests after a lost connection, and what is left still serves callers that live.
+const UNSETTLED_SHARE: usize = 3;
 
 /// Bytes of a name in the log.
 const MAX_FIELD: usize = 64;
@@ -78,10 +84,13 @@ pub struct Shutdown {
 /// What all deliveries share.
 #[derive(Debug)]
 struct Corridor {
+    metrics: Metrics,
     transport: Transport,
     catalog: Current,
     duplicates: Duplicates,
-    late: Arc<Semaphore>,
+    late: Semaphore,
+    /// Requests that are settled only after their late reply.
+    unsettled: Semaphore,
     tasks: TaskTracker,
     /// Ends every task where it is; what is unsettled goes back to the broker.
     abandon: CancellationToken,
@@ -93,6 +102,7 @@ struct Corridor {
 /// Does not return an error: nothing that a message, a guest or a broker does ends the service.
 pub async fn serve(
     config: Config,
+    metrics: Metrics,
     transport: Transport,
     catalog: Current,
     mut deliveries: Deliveries,
@@ -100,10 +110,12 @@ pub async fn serve(
 ) {
     let permits = Arc::new(Semaphore::new(usize::from(config.max_in_flight)));
     let corridor = Arc::new(Corridor {
+        metrics,
         transport,
         catalog,
         duplicates: Duplicates::default(),
-        late: Arc::new(Semaphore::new(MAX_LATE_REPLIES)),
+        late: Semaphore::new(MAX_LATE_REPLIES),
+        unsettled: Semaphore::new(usize::from(config.max_in_flight) / UNSETTLED_SHARE),
         tasks: TaskTracker::new(),
         abandon: CancellationToken::new(),
     });
@@ -150,16 +162,17 @@ impl Corridor {
     /// Dropped half-way, the delivery is not settled and the broker delivers it again.
     async fn deliver(self: Arc<Self>, delivery: Delivery, permit: OwnedSemaphorePermit) {
         let Delivery { message, settlement } = delivery;
-        let decoded = Request::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref());
-        let request = match decoded {
+        let _in_flight = self.metrics.delivered(message.redelivered);
+        let bytes = message.body.len();
+        let request = match decode(message).await {
             Ok(request) => request,
             Err(error) => {
                 // Not again, and to the dead-letter exchange if there is one.
-                tracing::warn!(%error, bytes = message.body.len(), "message cannot be decoded, rejected");
+                self.metrics.rejected();
+                tracing::warn!(%error, bytes, "message cannot be decoded, rejected");
                 return settle(settlement, Disposition::Reject).await;
             }
         };
-        drop(message.body);
         let span = span(&request);
         self.run(request, settlement, permit).instrument(span).await;
     }
@@ -169,6 +182,7 @@ impl Corridor {
             Some(id) => match self.duplicates.claim(id).await {
                 Claim::First(claim) => Some(claim),
                 Claim::Done => {
+                    self.metrics.duplicate();
                     tracing::info!("a request that was handled already was delivered again, dropped");
                     return settle(settlement, Disposition::Ack).await;
                 }
@@ -178,7 +192,8 @@ impl Corridor {
         let started = tokio::time::Instant::now();
         let reply_to = request.reply_to.clone();
         let catalog = self.catalog.get();
-        let outcome = heartbeat::during(&self.transport, reply_to.as_ref(), dispatch(&catalog, request)).await;
+        let outcome =
+            heartbeat::during(&self.transport, reply_to.as_ref(), dispatch(&catalog, &self.metrics, request)).await;
         let verdict = verdict(outcome);
         log(&verdict, reply_to.is_some(), started.elapsed());
         let answered = match &reply_to {
@@ -187,7 +202,16 @@ impl Corridor {
         };
         match answered {
             Answered::Yes => {}
-            Answered::QueueMissing(rest) => self.answer_late(rest),
+            Answered::QueueMissing(rest) => {
+                let settling = async move {
+                    settle(settlement, verdict.disposition).await;
+                    if let Some(claim) = claim {
+                        claim.done();
+                    }
+                    drop(permit);
+                };
+                return self.answer_late(rest, settling);
+            }
             // It would be refused again: there is nothing to run again for.
             Answered::Refused => {}
             // Whoever is connected better runs it again. It counts as not run: the claim is dropped.
@@ -200,19 +224,38 @@ impl Corridor {
         drop(permit);
     }
 
-    /// Goes on trying to answer a caller whose queue is missing (it may be reconnecting), without holding up others.
-    fn answer_late(self: &Arc<Self>, rest: answer::Unanswered) {
-        let Ok(place) = Arc::clone(&self.late).try_acquire_owned() else {
-            tracing::error!(queue = rest.queue(), "too many replies wait for missing queues, this one is dropped");
-            return;
-        };
+    /// Goes on trying to answer a caller whose queue is missing (it may be reconnecting), and then settles: a host that
+    /// ends meanwhile leaves the request, and so its reply, to another. Where too many wait like this, it settles first,
+    /// so that callers who have gone do not hold up the others.
+    fn answer_late(self: &Arc<Self>, rest: answer::Unanswered, settling: impl Future<Output = ()> + Send + 'static) {
         let corridor = Arc::clone(self);
         let wait = async move {
-            rest.send(&corridor.transport).await;
-            drop(place);
+            let Ok(_place) = corridor.late.try_acquire() else {
+                tracing::error!(queue = rest.queue(), "too many replies wait for missing queues, this one is dropped");
+                return settling.await;
+            };
+            if let Ok(_share) = corridor.unsettled.try_acquire() {
+                rest.send(&corridor.transport).await;
+                settling.await;
+            } else {
+                settling.await;
+                rest.send(&corridor.transport).await;
+            }
         };
         self.tasks.spawn(self.abandon.clone().run_until_cancelled_owned(wait.in_current_span()));
     }
+}
+
+/// Decodes a message; beside the runtime where it is compressed, for to undo that may take a second.
+async fn decode(message: Message) -> Result<Request, envelope::Error> {
+    let Some(header) = message.compression.clone() else {
+        return Request::decode(&message.body, message.content_type.as_deref(), None);
+    };
+    let decode =
+        move || Request::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref());
+    let decoded = tokio::task::spawn_blocking(decode).await;
+    // A decompressor that panics has met a body that is no good.
+    decoded.unwrap_or_else(|error| Err(envelope::Error::Compression(header, Corrupt(error.to_string()))))
 }
 
 /// A unique id as the reference makes them: a version 4 UUID without dashes.
@@ -242,7 +285,7 @@ fn span(request: &Request) -> tracing::Span {
 }
 
 fn log(verdict: &Verdict, answered: bool, took: Duration) {
-    let outcome = verdict.name;
+    let outcome = verdict.name.as_str();
     let failure = verdict.answer.failure().map(|failure| printable(&failure.to_string(), MAX_FAILURE));
     let failure = failure.as_ref().map(tracing::field::display);
     // The failure of a cast is told nowhere else. (Levels are less, the more urgent they are.)

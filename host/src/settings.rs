@@ -226,6 +226,12 @@ impl Setting for std::path::PathBuf {
     }
 }
 
+impl Setting for std::net::SocketAddr {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.trim().parse().map_err(|_| format!("{text:?} is not an address with a port, such as \"127.0.0.1:9464\""))
+    }
+}
+
 impl Setting for Vec<String> {
     fn parse(text: &str) -> Result<Self, String> {
         let items: Self = text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect();

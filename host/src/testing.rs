@@ -12,7 +12,8 @@ use wit_parser::Resolve;
 
 use crate::{
     catalog::{Catalog, Endpoint, Generation},
-    sandbox::{Limits, Program, Sandbox},
+    metrics::Metrics,
+    sandbox::{Compiler, Limits, LoadError, Program, Sandbox},
     version::Version,
 };
 
@@ -77,12 +78,22 @@ pub(crate) fn wide() -> Limits {
 /// One sandbox for all tests, without a cache.
 pub(crate) fn sandbox() -> Arc<Sandbox> {
     static SANDBOX: OnceLock<Arc<Sandbox>> = OnceLock::new();
-    Arc::clone(SANDBOX.get_or_init(|| Arc::new(Sandbox::new(64, None).unwrap())))
+    Arc::clone(SANDBOX.get_or_init(|| Arc::new(Sandbox::new(64, None, Compiler::Here, Metrics::default()).unwrap())))
 }
 
 /// A loaded guest.
 pub(crate) fn program(handle: &str, limits: Limits) -> Program {
-    sandbox().load(&guest(handle), limits).unwrap()
+    load(sandbox(), &guest(handle), limits).unwrap()
+}
+
+/// Loads a component, where there is a runtime as well as where there is none.
+pub(crate) fn load(sandbox: Arc<Sandbox>, component: &[u8], limits: Limits) -> Result<Program, LoadError> {
+    let component = component.to_vec();
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(sandbox.load("guest", component, limits))
+    });
+    thread.join().unwrap()
 }
 
 /// A generation that offers `methods` in the null namespace.

@@ -1,46 +1,56 @@
 //! A private RabbitMQ for the tests, run by `tests/broker.sh`.
 //!
 //! Before it: `tests/setup.sh` has installed RabbitMQ. After it: [`super::vhost`], one for each test. Most tests share
-//! one broker; those that stop or pause it start their own.
+//! one broker; those that stop or pause it start their own, and some start a cluster.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::{PATIENCE, Vhost, http, process, repository};
+use super::{PATIENCE, Vhost, process, repository};
 
 /// A running broker. It ends when this value is dropped or this process ends, whichever is first.
 #[derive(Debug)]
 pub(crate) struct Broker {
-    amqp_port: u16,
-    management_port: u16,
+    ports: Ports,
     script: Mutex<Script>,
 }
 
-/// The script that runs the node, and the node it runs.
+/// Where the nodes listen, in their order.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Ports {
+    /// For AMQP.
+    pub(super) amqp: Vec<u16>,
+    /// For the management API.
+    pub(super) management: Vec<u16>,
+}
+
+/// The script that runs the nodes, and their process ids.
 #[derive(Debug)]
 struct Script {
     child: Child,
     commands: ChildStdin,
     answers: BufReader<ChildStdout>,
     errors: ChildStderr,
-    node_pid: u32,
+    pids: Vec<u32>,
 }
 
-/// What the script says when the node takes connections.
+/// What the script says when the nodes take connections.
 #[derive(Debug, PartialEq)]
 struct Ready {
-    amqp_port: u16,
-    management_port: u16,
-    pid: u32,
+    ports: Ports,
+    pids: Vec<u32>,
 }
 
 impl Broker {
     /// The broker that the tests of this process share, started by the first who asks. Never stop this one.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Result<Broker, String>> = OnceLock::new();
-        match SHARED.get_or_init(Self::start_script) {
+        match SHARED.get_or_init(|| Self::start_script(&[])) {
             Ok(broker) => broker,
             Err(reason) => panic!("{reason}"),
         }
@@ -48,20 +58,49 @@ impl Broker {
 
     /// A broker of one's own, to stop, kill and pause; takes about five seconds.
     pub(crate) fn private() -> Self {
-        Self::start_script().unwrap_or_else(|reason| panic!("{reason}"))
+        Self::cluster(1)
+    }
+
+    /// A cluster of one's own; three nodes take about twenty seconds. What names no node means the first.
+    pub(crate) fn cluster(nodes: usize) -> Self {
+        Self::with_arguments(&["--nodes".as_ref(), nodes.to_string().as_ref()])
+    }
+
+    /// A broker of one's own that speaks TLS, with the certificates of a directory (see [`super::Certificates`]) and
+    /// more lines of configuration.
+    pub(crate) fn tls(directory: &Path, configuration: &str) -> Self {
+        let more = directory.join("rabbitmq.conf");
+        std::fs::write(&more, format!("{configuration}\n")).expect("the directory is writable");
+        Self::with_arguments(&["--tls".as_ref(), directory.as_ref(), "--configuration".as_ref(), more.as_ref()])
+    }
+
+    fn with_arguments(arguments: &[&OsStr]) -> Self {
+        Self::start_script(arguments).unwrap_or_else(|reason| panic!("{reason}"))
     }
 
     /// A fresh virtual host, which goes with the value.
     pub(crate) fn vhost(&self) -> Vhost {
+        self.vhost_named("test")
+    }
+
+    /// A fresh virtual host whose name begins in some way.
+    pub(crate) fn vhost_named(&self, prefix: &str) -> Vhost {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        let name = format!("test-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        http::request(self.management_port, "PUT", &format!("vhosts/{name}"), None).expect("the broker is there");
-        Vhost::new(self.amqp_port, self.management_port, name)
+        let name = format!("{prefix}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let vhost = Vhost::new(self.ports.clone(), name);
+        vhost.create();
+        vhost
     }
 
     /// The process id of the node; another one after each start.
     pub(crate) fn pid(&self) -> u32 {
-        self.script().node_pid
+        self.pid_of(0)
+    }
+
+    /// The number of the node, from 0, that listens at an address `127.0.0.1:PORT`.
+    pub(crate) fn node_at(&self, address: &str) -> usize {
+        let is_it = |port: &u16| address == format!("127.0.0.1:{port}");
+        self.ports.amqp.iter().position(is_it).unwrap_or_else(|| panic!("no node listens at {address:?}"))
     }
 
     /// Stops the node in order. Clients are told; durable queues and persistent messages stay.
@@ -71,7 +110,12 @@ impl Broker {
 
     /// Starts the node again, on the same ports and data.
     pub(crate) fn start(&self) {
-        self.script().command("start");
+        self.start_node(0);
+    }
+
+    /// Starts a node again.
+    pub(crate) fn start_node(&self, node: usize) {
+        self.script().command(&format!("start {}", node + 1));
     }
 
     /// Stops the node in order and starts it again.
@@ -81,21 +125,36 @@ impl Broker {
 
     /// Kills the node as a power cut does; [`Broker::start`] starts it again.
     pub(crate) fn kill(&self) {
-        process::signal(self.pid(), "KILL");
+        self.kill_node(0);
     }
 
-    /// Freezes the node: connections stay open, new ones are taken by the kernel, nothing is answered.
-    pub(crate) fn pause(&self) {
-        process::signal(self.pid(), "STOP");
+    /// Kills a node; [`Broker::start_node`] starts it again.
+    pub(crate) fn kill_node(&self, node: usize) {
+        process::signal(self.pid_of(node), "KILL");
     }
 
-    /// Thaws the node.
-    pub(crate) fn resume(&self) {
-        process::signal(self.pid(), "CONT");
+    /// Freezes a node: connections stay open, new ones are taken by the kernel, nothing is answered.
+    pub(crate) fn pause_node(&self, node: usize) {
+        process::signal(self.pid_of(node), "STOP");
     }
 
-    fn start_script() -> Result<Self, String> {
+    /// Runs `rabbitmqctl` with the words of a line.
+    pub(crate) fn control(&self, line: &str) {
+        self.script().command(&format!("ctl {line}"));
+    }
+
+    /// Thaws a node.
+    pub(crate) fn resume_node(&self, node: usize) {
+        process::signal(self.pid_of(node), "CONT");
+    }
+
+    fn pid_of(&self, node: usize) -> u32 {
+        self.script().pids[node]
+    }
+
+    fn start_script(arguments: &[&OsStr]) -> Result<Self, String> {
         let mut command = Command::new(repository().join("tests/broker.sh"));
+        command.args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("cannot run tests/broker.sh: {error}"))?;
         let commands = child.stdin.take().expect("standard input is piped");
@@ -103,9 +162,9 @@ impl Broker {
         let mut errors = child.stderr.take().expect("standard error is piped");
 
         match read_line(&mut answers).as_deref().and_then(parse_ready) {
-            Some(Ready { amqp_port, management_port, pid }) => {
-                let script = Mutex::new(Script { child, commands, answers, errors, node_pid: pid });
-                Ok(Self { amqp_port, management_port, script })
+            Some(Ready { ports, pids }) => {
+                let script = Mutex::new(Script { child, commands, answers, errors, pids });
+                Ok(Self { ports, script })
             }
             None => {
                 let mut reason = String::new();
@@ -139,7 +198,7 @@ impl Script {
             panic!("tests/broker.sh ended at {command:?}: {reason}")
         });
         if let Some(ready) = parse_ready(&answer) {
-            self.node_pid = ready.pid;
+            self.pids = ready.pids;
         }
     }
 }
@@ -153,19 +212,22 @@ fn read_line(answers: &mut impl BufRead) -> Option<String> {
 
 fn parse_ready(line: &str) -> Option<Ready> {
     let fields = line.strip_prefix("ready ")?;
-    let number = |name: &str| {
-        fields.split(' ').find_map(|field| field.strip_prefix(name)?.strip_prefix('=')?.parse::<u32>().ok())
-    };
     Some(Ready {
-        amqp_port: u16::try_from(number("amqp_port")?).ok()?,
-        management_port: u16::try_from(number("management_port")?).ok()?,
-        pid: number("pid")?,
+        ports: Ports { amqp: numbers(fields, "amqp_port")?, management: numbers(fields, "management_port")? },
+        pids: numbers(fields, "pid")?,
     })
+}
+
+/// The numbers of `name=1,2,3`.
+fn numbers<N: FromStr>(fields: &str, name: &str) -> Option<Vec<N>> {
+    let list = fields.split(' ').find_map(|field| field.strip_prefix(name)?.strip_prefix('='))?;
+    list.split(',').map(|number| number.parse().ok()).collect()
 }
 
 #[test]
 fn the_ready_line_is_understood() {
-    let ready = parse_ready("ready amqp_port=1 management_port=2 pid=3 url=rabbit://guest:guest@127.0.0.1:1/");
-    assert_eq!(ready, Some(Ready { amqp_port: 1, management_port: 2, pid: 3 }));
+    let ready = parse_ready("ready amqp_port=1,4 management_port=2,5 pid=3,6 url=rabbit://guest:guest@127.0.0.1:1/");
+    let ports = Ports { amqp: vec![1, 4], management: vec![2, 5] };
+    assert_eq!(ready, Some(Ready { ports, pids: vec![3, 6] }));
     assert_eq!(parse_ready("stopped"), None);
 }

@@ -215,14 +215,14 @@ impl OsloServer {
 
 /// A script of `tests/oslo/` that ends when its input does.
 #[derive(Debug)]
-struct Python {
+pub(super) struct Python {
     child: Child,
     input: Mutex<Option<ChildStdin>>,
     scratch: Scratch,
 }
 
 impl Python {
-    fn start(release: Release, script: &str, arguments: &[&str]) -> (Self, BufReader<ChildStdout>) {
+    pub(super) fn start(release: Release, script: &str, arguments: &[&str]) -> (Self, BufReader<ChildStdout>) {
         let environment = match release {
             Release::Newest => "venv",
             Release::Oldest => "venv-old",
@@ -246,11 +246,11 @@ impl Python {
         (Self { child, input, scratch }, output)
     }
 
-    fn log(&self) -> PathBuf {
+    pub(super) fn log(&self) -> PathBuf {
         self.scratch.path().join("log")
     }
 
-    fn write_line(&self, line: &str) {
+    pub(super) fn write_line(&self, line: &str) {
         let mut input = self.input.lock().expect("no holder panics");
         // Where the script has ended, whoever waits for its answer says so, with its log.
         if let Some(input) = input.as_mut() {

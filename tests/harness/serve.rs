@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{PATIENCE, Scratch, nova_host, process};
+use super::{PATIENCE, Scratch, ledger::RECORDED, nova_host, process};
 
 /// What the log says when the host consumes.
 const READY: &str = "serving";
@@ -120,8 +120,9 @@ impl Drop for Serve {
             process::end(&mut self.child, Duration::from_secs(10));
         }
         if std::thread::panicking() {
-            // With the output of the test that failed.
-            eprintln!("the log of nova-host serve:\n{}", self.log());
+            // With the output of the test that failed; without what only a machine reads.
+            let log: String = self.log().lines().filter(|line| !line.contains(RECORDED)).collect::<Vec<_>>().join("\n");
+            eprintln!("the log of nova-host serve:\n{log}");
         }
     }
 }

@@ -44,7 +44,10 @@ pub(super) fn members(text: &str) -> Result<Vec<Member<'_>>, Mistake> {
     }
 
     // It is JSON already, so what can go wrong is that it is no object, or that a name is not Unicode.
-    serde_json::Deserializer::from_str(text).deserialize_map(Split).map_err(|_| Mistake::wrong("must be an object"))
+    serde_json::Deserializer::from_str(text).deserialize_map(Split).map_err(|_| {
+        let is_object = text.trim_start().starts_with('{');
+        Mistake::wrong(if is_object { "must have names that are valid Unicode" } else { "must be an object" })
+    })
 }
 
 /// Splits a list into the texts of its items.

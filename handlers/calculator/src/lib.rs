@@ -17,7 +17,7 @@ pub mod values;
 use arithmetic::{add, add_all, divide, mean, sum};
 use misbehaviour::{allocate, fail, loop_forever, not_found, panic, recurse};
 use nova_guest::{Endpoint, Handler, methods};
-use request::{calls, context, info, log, served_by_1, served_by_2, served_by_statistics};
+use request::{calls, context, info, log, record, served_by_1, served_by_2, served_by_statistics};
 use values::{blob, concat, describe_types, echo};
 
 /// The handler.
@@ -44,6 +44,7 @@ impl Handler for Calculator {
                 recurse,
                 allocate,
                 log,
+                record,
                 context,
                 info,
                 calls,

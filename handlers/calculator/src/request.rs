@@ -43,6 +43,18 @@ pub fn log(Line { level, message, times }: Line, _: &Info) -> Result<(), Failure
     Ok(())
 }
 
+/// A number.
+#[derive(Debug, Deserialize)]
+pub struct Number {
+    n: u64,
+}
+
+/// `record(n)` writes `recorded n` to the service's log and returns `n`: the lines say what ran, and how often.
+pub fn record(Number { n }: Number, _: &Info) -> Result<u64, Failure> {
+    log::write(Level::Info, &format!("recorded {n}"));
+    Ok(n)
+}
+
 /// `context()` returns the caller's context, to the letter.
 pub fn context(_: (), info: &Info) -> Result<Box<RawValue>, Failure> {
     info.context()
@@ -102,6 +114,12 @@ mod tests {
             log("loud").value().unwrap_err().message(),
             "Calculator.log() argument 'level' must be one of 'trace', 'debug', 'info', 'warn', 'error'"
         );
+    }
+
+    #[test]
+    fn what_ran_is_on_record() {
+        let answer = Request::new("record", json!({"n": 7})).send::<Calculator>();
+        assert_eq!((answer.reply.unwrap().as_str(), answer.log), ("7", vec![(Level::Info, "recorded 7".to_owned())]));
     }
 
     #[test]

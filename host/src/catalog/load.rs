@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::{Catalog, Conflict, Endpoint, Generation, manifest::Manifest};
 use crate::{
-    sandbox::{Digest, EndpointOffer, Limits, LoadError, MAX_COMPONENT, Program, Sandbox},
+    sandbox::{CompileLimits, Digest, EndpointOffer, Limits, LoadError, MAX_COMPONENT, Program, Sandbox},
     settings::{Problems, Settings},
     version,
 };
@@ -30,6 +30,8 @@ pub struct Config {
     pub directory: PathBuf,
     /// Where compiled code is kept; `None` keeps none.
     pub cache: Option<PathBuf>,
+    /// What compiling one component may take.
+    pub compile: CompileLimits,
     /// Whether changed files are to be loaded while the service runs. Not yet: they are loaded at the start.
     pub watch: bool,
 }
@@ -82,6 +84,7 @@ impl Config {
         Self {
             directory: settings.take("handlers.directory", PathBuf::from(DEFAULT_DIRECTORY)),
             cache: settings.take_optional("handlers.cache").or_else(default_cache),
+            compile: CompileLimits::read(settings),
             watch: settings.take("handlers.watch", false),
         }
     }
@@ -131,8 +134,7 @@ async fn generation(path: &Path, sandbox: &Arc<Sandbox>, limits: &Limits) -> Res
     let Inspection { program, endpoints } = inspect(path, sandbox, limits).await?;
     let endpoints = endpoints.into_iter().map(Endpoint::new).collect::<Result<Vec<_>, _>>()?;
     let concurrency = program.limits().concurrency.map(|limit| Arc::new(Semaphore::new(usize::from(limit))));
-    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Generation { name, number: NUMBER.fetch_add(1, Ordering::Relaxed), program, endpoints, concurrency })
+    Ok(Generation { name: name(path), number: NUMBER.fetch_add(1, Ordering::Relaxed), program, endpoints, concurrency })
 }
 
 /// Compiles and describes one component, with its manifest.
@@ -141,20 +143,25 @@ async fn generation(path: &Path, sandbox: &Arc<Sandbox>, limits: &Limits) -> Res
 ///
 /// [`Error`].
 pub async fn inspect(path: &Path, sandbox: &Arc<Sandbox>, limits: &Limits) -> Result<Inspection, Error> {
-    let (path, sandbox, limits) = (path.to_owned(), Arc::clone(sandbox), limits.clone());
-    // Compilation may take seconds; other tasks go on meanwhile.
-    let loaded = tokio::task::spawn_blocking(move || -> Result<Program, Error> {
-        let limits = match read(&path.with_extension("toml"))? {
-            Some(bytes) => Manifest::parse(&String::from_utf8_lossy(&bytes), &limits)?.limits,
-            None => limits,
+    let (name, path, limits) = (name(path), path.to_owned(), limits.clone());
+    // Files may be large and disks slow; other tasks go on meanwhile.
+    let files = tokio::task::spawn_blocking(move || -> Result<(Vec<u8>, Manifest), Error> {
+        let manifest = match read(&path.with_extension("toml"))? {
+            Some(bytes) => Manifest::parse(&String::from_utf8_lossy(&bytes), &limits)?,
+            None => Manifest { limits, errors_module: None },
         };
         let missing = || Error::Read(std::io::ErrorKind::NotFound.into());
-        let wasm = read(&path)?.ok_or_else(missing)?;
-        Ok(sandbox.load(&wasm, limits)?)
+        Ok((read(&path)?.ok_or_else(missing)?, manifest))
     });
-    let program = loaded.await.map_err(|error| Error::Internal(error.to_string()))??;
+    let (wasm, manifest) = files.await.map_err(|error| Error::Internal(error.to_string()))??;
+    let program = sandbox.load(&name, wasm, manifest.limits).await?.raising_in(manifest.errors_module);
     let endpoints = program.describe().await?;
     Ok(Inspection { program, endpoints })
+}
+
+/// A handler's name: its file without the ending.
+fn name(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Reads a file that is not too large; `None` where there is none.

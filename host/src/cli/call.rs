@@ -10,6 +10,7 @@ use crate::{
     config::Config,
     envelope::{Context, Text},
     host::{self, Host},
+    metrics::Metrics,
     settings::Setting,
     transport::{Retry, Routing, Transport, Url},
     version::Version,
@@ -191,8 +192,9 @@ impl Session {
         let transport = Transport::new(config.transport_url.clone(), config.rabbit.clone());
         let host = match config.transport_url {
             Url::Memory => {
-                let catalog = host::handlers(config).await.map_err(Failed::from)?.catalog;
-                Some(Host::start(config, transport.clone(), catalog).await.map_err(Failed::from)?)
+                let metrics = Metrics::default();
+                let catalog = host::handlers(config, &metrics).await.map_err(Failed::from)?.catalog;
+                Some(Host::start(config, &metrics, transport.clone(), catalog).await.map_err(Failed::from)?)
             }
             Url::Rabbit(_) => None,
         };

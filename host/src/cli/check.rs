@@ -6,12 +6,13 @@ use super::{Exit, Failed, Options, say, telemetry};
 use crate::{
     catalog::{Endpoint, Generation},
     host,
+    metrics::Metrics,
 };
 
 pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     let config = options.load(&[("log", "off")])?;
     telemetry::start(&config.log, options.json)?;
-    let handlers = host::handlers(&config).await.map_err(Failed::from)?;
+    let handlers = host::handlers(&config, &Metrics::default()).await.map_err(Failed::from)?;
     let generations = handlers.catalog.generations();
     if options.json {
         let refused: Vec<_> = (handlers.refused.iter())

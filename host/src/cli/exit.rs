@@ -1,6 +1,6 @@
 //! Exit codes, and what is said before them.
 
-use crate::{client, config, host, printable::printable, sandbox::SetUpError, transport};
+use crate::{client, config, host, metrics::http, printable::printable, sandbox::SetUpError, transport};
 
 /// Bytes of a remote failure that are shown; `--json` shows all.
 const MAX_FAILURE: usize = 4096;
@@ -63,6 +63,12 @@ impl From<host::Error> for Failed {
 impl From<SetUpError> for Failed {
     fn from(error: SetUpError) -> Self {
         // The engine needs address space for max_in_flight, the cache a directory: both are configured.
+        Self::new(Exit::Usage, error)
+    }
+}
+
+impl From<http::Error> for Failed {
+    fn from(error: http::Error) -> Self {
         Self::new(Exit::Usage, error)
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::{Exit, Failed, Options, say, telemetry};
-use crate::{catalog::load, host};
+use crate::{catalog::load, host, metrics::Metrics};
 
 /// Arguments of `inspect`.
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,7 @@ impl Inspect {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
         let config = options.load(&[("log", "warn")])?;
         telemetry::start(&config.log, options.json)?;
-        let sandbox = host::sandbox(&config).map_err(Failed::from)?;
+        let sandbox = host::sandbox(&config, &Metrics::default()).map_err(Failed::from)?;
         let inspection = load::inspect(&self.file, &sandbox, &config.limits)
             .await
             .map_err(|error| Failed::new(Exit::Handlers, format!("{}: {error}", self.file.display())))?;

@@ -6,6 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{Failed, Options, telemetry};
 use crate::{
     host::{self, Host},
+    metrics::{Metrics, http::Exporter},
     transport::Transport,
 };
 
@@ -16,10 +17,15 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
         tracing::warn!("handlers.watch: this version loads handlers at the start only; restart to load changed ones");
     }
     let mut signals = Signals::new()?;
-    let handlers = host::handlers(&config).await.map_err(Failed::from)?;
+    let metrics = Metrics::default();
+    let _exporter = match config.metrics.listen {
+        Some(address) => Some(Exporter::start(address, metrics.clone()).await.map_err(Failed::from)?),
+        None => None,
+    };
+    let handlers = host::handlers(&config, &metrics).await.map_err(Failed::from)?;
     let transport = Transport::new(config.transport_url.clone(), config.rabbit.clone());
     let mut host = tokio::select! {
-        host = Host::start(&config, transport.clone(), handlers.catalog) => host.map_err(Failed::from)?,
+        host = Host::start(&config, &metrics, transport.clone(), handlers.catalog) => host.map_err(Failed::from)?,
         () = signals.next() => return Ok(()),
     };
     tokio::select! {

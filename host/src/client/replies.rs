@@ -85,7 +85,7 @@ impl Replies {
     ///
     /// As [`Transport::listen_for_replies_with`].
     pub(super) async fn listen(transport: &Transport, retry: Retry) -> Result<Self, transport::Error> {
-        let queue = format!("reply_{}", fresh_id());
+        let queue = transport.reply_queue()?;
         let deliveries = transport.listen_for_replies_with(&queue, retry).await?;
         let (calls, closing) = (Arc::new(Calls::default()), CancellationToken::new());
         let reader = tokio::spawn(read(deliveries, Arc::clone(&calls), closing.clone()));
@@ -216,16 +216,17 @@ async fn read(mut deliveries: Deliveries, calls: Arc<Calls>, closing: Cancellati
             return;
         };
         let message = &delivery.message;
-        let disposition = match Reply::decode(&message.body, message.content_type.as_deref()) {
-            Ok(reply) => {
-                calls.take(reply);
-                Disposition::Ack
-            }
-            Err(error) => {
-                tracing::warn!(%error, "reply cannot be decoded, dropped");
-                Disposition::Reject
-            }
-        };
+        let disposition =
+            match Reply::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref()) {
+                Ok(reply) => {
+                    calls.take(reply);
+                    Disposition::Ack
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "reply cannot be decoded, dropped");
+                    Disposition::Reject
+                }
+            };
         // Lost, it comes again, and nobody waits for it then.
         delivery.settlement.settle(disposition).await.ok();
     }

@@ -13,7 +13,7 @@ fn request(message: &str) -> Request {
 }
 
 async fn refused(catalog: &Catalog, message: &str) -> String {
-    match dispatch(catalog, request(message)).await {
+    match dispatch(catalog, &Metrics::default(), request(message)).await {
         Outcome::Refused(refusal) => refusal.to_string(),
         other => panic!("{message}: {other:?}"),
     }
@@ -49,14 +49,17 @@ async fn the_first_thing_wrong_is_what_the_reference_says() {
 async fn null_and_absent_mean_the_same_where_they_do_in_python() {
     let catalog = catalog(ECHO, tight());
     for message in [r#"{"method": "m"}"#, r#"{"method": "m", "namespace": null, "args": {}}"#] {
-        assert_eq!(dispatch(&catalog, request(message)).await, Outcome::Replied(Text::parse("{}".into()).unwrap()));
+        assert_eq!(
+            dispatch(&catalog, &Metrics::default(), request(message)).await,
+            Outcome::Replied(Text::parse("{}".into()).unwrap())
+        );
     }
 }
 
 #[tokio::test]
 async fn arguments_beyond_the_limit_do_not_reach_the_handler() {
     let catalog = catalog(ECHO, Limits { arguments: Bytes(10), ..tight() });
-    let fits = dispatch(&catalog, request(r#"{"method": "m", "args": {"a": 123}}"#)).await;
+    let fits = dispatch(&catalog, &Metrics::default(), request(r#"{"method": "m", "args": {"a": 123}}"#)).await;
     assert!(matches!(fits, Outcome::Replied(_)), "{fits:?}");
     let text = refused(&catalog, r#"{"method": "m", "args": {"a": 1234}}"#).await;
     assert_eq!(text, "the arguments have 11 bytes, more than 10 B (limits.arguments)");
@@ -66,7 +69,8 @@ async fn arguments_beyond_the_limit_do_not_reach_the_handler() {
 async fn a_handler_of_limited_concurrency_waits_and_then_refuses() {
     let limits = Limits { concurrency: Some(1), timeout: Duration::from_millis(200), ..tight() };
     let busy = catalog(LOOP, limits);
-    let one = || dispatch(&busy, request(r#"{"method": "m"}"#));
+    let metrics = Metrics::default();
+    let one = || dispatch(&busy, &metrics, request(r#"{"method": "m"}"#));
     let (first, second, third) = tokio::join!(one(), one(), one());
     let outcomes = [first, second, third];
     let refused = outcomes.iter().filter(|outcome| **outcome == Outcome::Refused(Refusal::Busy)).count();

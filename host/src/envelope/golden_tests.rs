@@ -12,6 +12,7 @@ struct Recorded {
     who: String,
     routing_key: String,
     exchange: String,
+    properties: Value,
     body: Value,
 }
 
@@ -59,7 +60,7 @@ fn every_reply_decodes_and_encodes_to_the_same_bytes() {
     for Recorded { step, body, exchange, routing_key, .. } in session().1 {
         assert!(exchange.is_empty() && routing_key.starts_with("reply_"));
         let body = body.as_str().unwrap();
-        let reply = Reply::decode(body.as_bytes(), Some(CONTENT_TYPE)).unwrap();
+        let reply = Reply::decode(body.as_bytes(), Some(CONTENT_TYPE), None).unwrap();
         if !reply.ending {
             assert_eq!(reply.answer, Ok(None), "{step}: a heartbeat");
             let style = Style::OneMessage { monitor: Text::of(&2) };
@@ -77,7 +78,7 @@ fn every_reply_decodes_and_encodes_to_the_same_bytes() {
 fn the_references_failures_are_what_ours_are_made_of() {
     let mut seen = 0;
     for Recorded { step, body, .. } in session().1 {
-        let reply = Reply::decode(body.as_str().unwrap().as_bytes(), Some(CONTENT_TYPE)).unwrap();
+        let reply = Reply::decode(body.as_str().unwrap().as_bytes(), Some(CONTENT_TYPE), None).unwrap();
         let Ok(Some(Answer::Failure(theirs))) = reply.answer else { continue };
         let ours = Failure::with(
             &theirs.module,
@@ -92,6 +93,41 @@ fn the_references_failures_are_what_ours_are_made_of() {
         seen += 1;
     }
     assert!(seen > 8, "{seen}");
+}
+
+#[test]
+fn what_was_compressed_decodes_to_what_it_was() {
+    let (mut requests, mut replies) = (0, 0);
+    for line in golden("compression/messages.jsonl").lines() {
+        let Recorded { step, who, body, properties, .. } = serde_json::from_str(line).unwrap();
+        let header = properties["headers"]["compression"].as_str().unwrap();
+        let body = base64(body["b64"].as_str().unwrap());
+        let plain = crate::compression::decompress(header, &body, 1 << 20).unwrap();
+        if who == "client" {
+            let request = Request::decode(&body, Some(CONTENT_TYPE), Some(header)).unwrap();
+            assert_eq!(String::from_utf8(request.encode()).unwrap(), String::from_utf8(plain).unwrap(), "{step}");
+            requests += 1;
+        } else {
+            let reply = Reply::decode(&body, Some(CONTENT_TYPE), Some(header)).unwrap();
+            assert_eq!(reply.message_id, inner(std::str::from_utf8(&plain).unwrap())["_msg_id"], "{step}");
+            replies += 1;
+        }
+        // Ours is another encoder: its bytes differ, and begin as theirs do (the format, the window, the level).
+        let ours = crate::compression::Compression::from_header(header).unwrap().compress(&body).unwrap();
+        assert_eq!(ours[..2], body[..2], "{step}");
+    }
+    assert!(requests > 30 && replies > 30, "{requests} {replies}");
+}
+
+fn base64(text: &str) -> Vec<u8> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits: Vec<u32> =
+        text.bytes().filter_map(|byte| ALPHABET.iter().position(|other| *other == byte)).map(|at| at as u32).collect();
+    let group = |group: &[u32]| {
+        let bits = group.iter().enumerate().fold(0, |bits, (at, digit)| bits | digit << (26 - 6 * at));
+        bits.to_be_bytes()[..group.len() * 6 / 8].to_vec()
+    };
+    digits.chunks(4).flat_map(group).collect()
 }
 
 #[test]

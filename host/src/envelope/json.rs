@@ -74,46 +74,6 @@ pub fn to_text(value: &impl Serialize) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// Writes Python's three literals that JSON does not have in JSON: `NaN` as `null`, the infinities as numbers too large
-/// for any float, which read as infinities again where a parser allows it. `None` where there is none of them.
-pub(super) fn from_python(text: &str) -> Option<String> {
-    const LITERALS: [(&str, &str); 2] = [("NaN", "null"), ("Infinity", "1e999")];
-    let mut json = String::with_capacity(text.len());
-    let (mut rest, mut found) = (text, false);
-    'next: while let Some(c) = rest.chars().next() {
-        if c == '"' {
-            let string = rest.get(..string_length(rest)).unwrap_or(rest);
-            json.push_str(string);
-            rest = rest.get(string.len()..).unwrap_or_default();
-            continue;
-        }
-        for (literal, replacement) in LITERALS {
-            if let Some(after) = rest.strip_prefix(literal) {
-                json.push_str(replacement);
-                (rest, found) = (after, true);
-                continue 'next;
-            }
-        }
-        json.push(c);
-        rest = rest.get(c.len_utf8()..).unwrap_or_default();
-    }
-    found.then_some(json)
-}
-
-/// The bytes of the string literal that a text begins with, its quotes included.
-fn string_length(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
 struct Python;
 
 impl serde_json::ser::Formatter for Python {
@@ -146,15 +106,6 @@ mod tests {
         let text = r#"{"a":123456789012345678901234567890,"a":1e400}"#;
         assert_eq!(to_text(&Text::parse(text.into()).unwrap()), text);
         assert!(Text::parse("{} x".into()).is_err());
-    }
-
-    #[test]
-    fn pythons_literals_are_written_in_json() {
-        let json = |text: &str| from_python(text);
-        assert_eq!(json(r#"{"a": NaN, "b": [Infinity, -Infinity]}"#).unwrap(), r#"{"a": null, "b": [1e999, -1e999]}"#);
-        assert_eq!(json(r#"{"NaN": "\"Infinity", "b": 1}"#), None);
-        assert_eq!(json(r#"["é\\", NaN"#).unwrap(), r#"["é\\", null"#);
-        assert_eq!(json("\"NaN"), None);
     }
 
     #[test]

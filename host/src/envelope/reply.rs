@@ -168,7 +168,7 @@ mod tests {
     }
 
     fn decode(body: &str) -> Reply {
-        Reply::decode(body.as_bytes(), Some(CONTENT_TYPE)).unwrap()
+        Reply::decode(body.as_bytes(), Some(CONTENT_TYPE), None).unwrap()
     }
 
     #[test]

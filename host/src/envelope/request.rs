@@ -8,7 +8,12 @@ use serde::{
     ser::SerializeMap,
 };
 
-use super::{Error, ReplyTo, Style, Text, json::to_text, open, seal, shorten};
+use super::{
+    Error, Name, ReplyTo, Style, Text,
+    json::to_text,
+    lenient::{self, Half},
+    open, seal,
+};
 
 /// What stands before the name of a context entry in a message.
 const CONTEXT_PREFIX: &str = "_context_";
@@ -68,10 +73,7 @@ impl Request {
     ///
     /// [`Error`] where the bytes are not a message; there is nobody to answer then.
     pub fn decode(body: &[u8], content_type: Option<&str>, compression: Option<&str>) -> Result<Self, Error> {
-        if let Some(compression) = compression {
-            return Err(Error::Compression(shorten(compression)));
-        }
-        open(body, content_type)
+        open(body, content_type, compression)
     }
 
     /// Encodes the request as a client sends it: the reference's keys in its order.
@@ -202,7 +204,7 @@ impl<'de> Visitor<'de> for Keys {
         let (mut arguments, mut message_id, mut queue) = (None, None, None);
         let (mut monitor, mut unique_id) = (None, None);
         let mut context = Vec::new();
-        while let Some(key) = map.next_key::<String>()? {
+        while let Some(Name(key)) = map.next_key()? {
             let value: Text = map.next_value()?;
             match key.as_str() {
                 "method" => method = Some(value),
@@ -242,7 +244,7 @@ impl<'de> Visitor<'de> for Keys {
     }
 }
 
-/// A string, if it is one.
+/// A string, if it is one of ours: an id with half a surrogate pair cannot be sent back as it was.
 fn string(text: Option<Text>) -> Option<String> {
     serde_json::from_str(text?.get()).ok()
 }
@@ -251,8 +253,7 @@ fn field(text: Option<Text>) -> Field {
     match text {
         None => Field::Absent,
         Some(text) if text.get() == "null" => Field::Null,
-        // A string that Rust cannot hold (a lone surrogate) matches no name of ours.
-        Some(text) => serde_json::from_str(text.get()).map_or_else(|_| Field::Other(text), Field::Text),
+        Some(text) => lenient::string(text.get(), Half::Replaced).map_or(Field::Other(text), Field::Text),
     }
 }
 

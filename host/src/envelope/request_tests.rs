@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::envelope::CONTENT_TYPE;
+use crate::{compression::Compression, envelope::CONTENT_TYPE};
 
 fn decode(body: &str) -> Result<Request, Error> {
     Request::decode(body.as_bytes(), Some(CONTENT_TYPE), None)
@@ -49,7 +49,6 @@ fn only_plain_json_content_is_decoded() {
     for content_type in [None, Some("text/plain"), Some("application/json; charset=utf8")] {
         assert!(matches!(Request::decode(b"{}", content_type, None), Err(Error::ContentType(_))));
     }
-    assert!(matches!(Request::decode(b"x", Some(CONTENT_TYPE), Some("application/x-lz4")), Err(Error::Compression(_))));
 }
 
 #[test]
@@ -80,6 +79,96 @@ fn what_python_takes_for_json_is_not_lost() {
         panic!("no arguments");
     };
     assert_eq!(arguments.get(), r#"{"x": [null, -1e999]}"#);
+}
+
+#[test]
+fn half_a_surrogate_pair_loses_no_message() {
+    let request = decode(&enveloped(
+        "\"2.0\"",
+        r#"{"\ud800": 1, "method": "m\udfff", "args": {"\ud800": "\udfff"}, "_context_\ud800": "\ud800"}"#,
+    ))
+    .unwrap();
+    assert_eq!(request.method, Field::Text("m\u{fffd}".into()));
+    assert_eq!(request.context.get("\u{fffd}").map(Text::get), Some(r#""\ud800""#));
+    let Arguments::Object(arguments) = request.arguments else { panic!("no arguments") };
+    // A handler gets the escapes: they are what its own parser must judge.
+    assert_eq!(arguments.get(), r#"{"\ud800": "\udfff"}"#);
+    // One level further out, where Python's string holds it as such.
+    let outer =
+        r#"{"\ud800": 1, "oslo.version": "2.0", "oslo.message": "{\"method\": \"m\", \"args\": {\"x\": \"\ud800\"}}"}"#;
+    let Arguments::Object(arguments) = decode(outer).unwrap().arguments else { panic!("no arguments") };
+    assert_eq!(arguments.get(), r#"{"x": "\ud800"}"#);
+}
+
+#[test]
+fn depth_is_no_limit_and_takes_no_stack() {
+    let deep = format!("{}1{}", "[".repeat(500_000), "]".repeat(500_000));
+    let message = format!(r#"{{"method": "m", "args": {{"x": {deep}}}, "_timeout": {deep}, "_msg_id": "i"}}"#);
+    for body in [enveloped("\"2.0\"", &message), message.clone(), message.replace('1', "NaN")] {
+        let request = decode(&body).unwrap();
+        assert_eq!(request.method, Field::Text("m".into()));
+        assert!(matches!(request.reply_to.unwrap().monitor(), crate::envelope::Monitor::Invalid(_)));
+    }
+}
+
+#[test]
+fn numbers_of_any_size_reach_the_handler_as_they_were_written() {
+    let arguments = format!(r#"{{"a": {}, "b": 1e400, "c": -0.0, "d": 1E+05}}"#, "7".repeat(5000));
+    let Arguments::Object(text) = decode(&format!(r#"{{"args": {arguments}}}"#)).unwrap().arguments else {
+        panic!("no arguments");
+    };
+    assert_eq!(text.get(), arguments);
+}
+
+#[test]
+fn typed_values_are_decoded_without_an_envelope_only() {
+    let typed = r#"{"id": {"__type__": "uuid", "__value__": {"hex": "0123456789abcdef0123456789abcdef"}}}"#;
+    let arguments = |body: &str| match decode(body).unwrap().arguments {
+        Arguments::Object(text) => text.get().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    let message = format!(r#"{{"method": "m", "args": {typed}}}"#);
+    assert_eq!(arguments(&message), r#"{"id": "01234567-89ab-cdef-0123-456789abcdef"}"#);
+    assert_eq!(arguments(&enveloped("\"2.0\"", &message)), typed);
+    let unknown = r#"{"args": {"x": {"__type__": "set", "__value__": []}}}"#;
+    assert!(matches!(decode(unknown), Err(Error::Typed(_))));
+    assert_eq!(arguments(&enveloped("\"2.0\"", unknown)), r#"{"x": {"__type__": "set", "__value__": []}}"#);
+}
+
+#[test]
+fn a_body_is_decompressed_as_its_header_says() {
+    let body = enveloped("\"2.0\"", r#"{"method": "m"}"#);
+    let decode = |body: &[u8], header| Request::decode(body, Some(CONTENT_TYPE), Some(header));
+    for compression in [Compression::Gzip, Compression::Bzip2, Compression::Lzma] {
+        let compressed = compression.compress(body.as_bytes()).unwrap();
+        assert_eq!(decode(&compressed, compression.header()).unwrap().method, Field::Text("m".into()));
+        let damaged = decode(&compressed[..compressed.len() - 1], compression.header());
+        assert!(matches!(damaged, Err(Error::Compression(..))), "{damaged:?}");
+        assert_eq!(decode(b"", compression.header()).unwrap().method, Field::Absent);
+    }
+    let bomb = Compression::Gzip.compress(&vec![b' '; crate::envelope::MAX_BODY + 1]).unwrap();
+    let refused = decode(&bomb, "application/x-gzip");
+    assert!(matches!(refused, Err(Error::Bomb(length)) if length == bomb.len()), "{refused:?}");
+    let unknown = decode(b"\x28\xb5\x2f\xfd", "application/zstd");
+    assert!(matches!(unknown, Err(Error::Compression(..))), "{unknown:?}");
+    // The reference takes what it cannot decompress as it is.
+    for header in ["application/zstd", "application/x-gzip", ""] {
+        assert_eq!(decode(body.as_bytes(), header).unwrap().method, Field::Text("m".into()), "{header}");
+    }
+}
+
+#[test]
+fn a_havana_request_is_a_call_that_gets_two_messages() {
+    let request = decode(&enveloped(
+        "\"2.0\"",
+        r#"{"method": "m", "namespace": null, "args": {}, "version": "1.0", "_msg_id": "i", "_unique_id": "u",
+            "_context_user_id": "x", "_reply_q": "reply_1"}"#,
+    ))
+    .unwrap();
+    assert_eq!((request.namespace, request.unique_id.as_deref()), (Field::Null, Some("u")));
+    let reply_to = request.reply_to.unwrap();
+    assert_eq!((reply_to.queue.as_str(), &reply_to.style), ("reply_1", &Style::TwoMessages));
+    assert_eq!(request.context.to_json(&reply_to.client_timeout()), r#"{"user_id": "x", "client_timeout": null}"#);
 }
 
 #[test]

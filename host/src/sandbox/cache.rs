@@ -14,7 +14,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use wasmtime::{Engine, component::Component};
 
-use super::Digest;
+use super::{Digest, compile::trusted};
 
 /// The bytes of a checksum, which stands before the code.
 const CHECKSUM: usize = 32;
@@ -75,25 +75,19 @@ impl Cache {
             tracing::warn!(path = %path.display(), "compiled code is damaged, compiling again");
             return None;
         }
-        #[expect(
-            unsafe_code,
-            reason = "only we write to the directory, and the checksum says that it is what we wrote"
-        )]
-        // SAFETY: the bytes are what `Component::serialize` gave us for an engine of the same configuration.
-        let component = unsafe { Component::deserialize(engine, code) };
+        let component = trusted(engine, code);
         component
             .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "compiled code is of another engine"))
             .ok()
     }
 
     /// Keeps the code of a component. What cannot be kept is compiled again next time.
-    pub(super) fn put(&self, digest: &Digest, component: &Component) {
+    pub(super) fn put(&self, digest: &Digest, code: &[u8]) {
         let path = self.path(digest);
-        let kept = component.serialize().map_err(std::io::Error::other).and_then(|code| {
-            // Under another name first: a half-written file never has the real one.
-            let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
-            file.write_all(&Sha256::digest(&code))?;
-            file.write_all(&code)?;
+        // Under another name first: a half-written file never has the real one.
+        let kept = tempfile::NamedTempFile::new_in(&self.directory).and_then(|mut file| {
+            file.write_all(&Sha256::digest(code))?;
+            file.write_all(code)?;
             file.persist(&path)?;
             Ok(())
         });

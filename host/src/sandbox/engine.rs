@@ -38,6 +38,21 @@ const MAX_INSTANCE_METADATA: usize = 1 << 20;
 /// Guest frames in a traceback.
 const MAX_FRAMES: usize = 32;
 
+/// What code looks like, which the compiler and whoever runs the code must agree on.
+pub(super) fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        // No component-model async: instances are a third cheaper without the support for it.
+        .concurrency_support(false)
+        // In the component model's specification by now; for typed handlers.
+        .wasm_component_model_map(true)
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(MAX_FRAMES));
+    config
+}
+
+/// An engine that runs code, with room for so many instances at once.
 pub(super) fn engine(instances: u32) -> wasmtime::Result<Engine> {
     let core_instances = instances.saturating_mul(CORE_INSTANCES_PER_INSTANCE);
     let mut pool = PoolingAllocationConfig::new();
@@ -58,14 +73,8 @@ pub(super) fn engine(instances: u32) -> wasmtime::Result<Engine> {
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(KEEP_RESIDENT)
         .pagemap_scan(Enabled::Auto);
-    let mut config = Config::new();
-    config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .epoch_interruption(true)
-        // No component-model async: instances are a third cheaper without the support for it.
-        .concurrency_support(false)
-        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
-        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(MAX_FRAMES));
+    let mut config = config();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config)
 }
 

@@ -4,11 +4,19 @@ use std::time::Duration;
 
 use wasmtime::{Trap, WasmBacktrace};
 
-use super::{chain, limits::OutOfMemory, log::clean};
+use super::{
+    chain,
+    limits::{Limits, OutOfMemory},
+    log::clean,
+};
 use crate::settings::Bytes;
 
 /// A frame's text is cut beyond this many bytes.
 const MAX_FRAME: usize = 300;
+
+/// Of the text of wasmtime's error, which has no public type, for a guest that hands over more than
+/// [`super::state::store`] allows.
+const OUT_OF_HOSTCALL_FUEL: &str = "fuel allocated for hostcalls";
 
 /// How a handler failed to answer. `Display` is for the caller: one line, nothing of the host's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +57,12 @@ pub enum Fault {
         /// What is wrong.
         reason: String,
     },
+    /// It returned, or gave to a function of the host, more than it may.
+    #[error("the handler handed over more than {limit} at once (limits.result)")]
+    ResultTooLarge {
+        /// The limit.
+        limit: Bytes,
+    },
     /// It could not be started.
     #[error("the handler could not be started: {reason}")]
     Unavailable {
@@ -71,15 +85,15 @@ impl Fault {
             | Self::TimedOut { frames, .. }
             | Self::OutOfMemory { frames, .. }
             | Self::OutOfStack { frames } => frames,
-            Self::InvalidResult { .. } | Self::Unavailable { .. } => &[],
+            Self::InvalidResult { .. } | Self::ResultTooLarge { .. } | Self::Unavailable { .. } => &[],
         }
     }
 
-    /// Says what an error of wasmtime means. `panic` are the guest's last words; `limit` is its time.
-    pub(super) fn classify(error: &wasmtime::Error, panic: Option<String>, limit: Duration) -> Self {
+    /// Says what an error of wasmtime means. `panic` are the guest's last words.
+    pub(super) fn classify(error: &wasmtime::Error, panic: Option<String>, limits: &Limits) -> Self {
         let frames = frames(error);
         if error.downcast_ref::<DeadlinePassed>().is_some() {
-            return Self::TimedOut { limit, frames };
+            return Self::TimedOut { limit: limits.timeout, frames };
         }
         if let Some(OutOfMemory(limit)) = error.downcast_ref() {
             return Self::OutOfMemory { limit: *limit, frames };
@@ -91,13 +105,16 @@ impl Fault {
             Some(Trap::StackOverflow) => Self::OutOfStack { frames },
             Some(trap) => Self::Trapped { message: panic.unwrap_or_else(|| trap.to_string()), frames },
             // Not a trap of the guest's code: it returned what the canonical ABI does not allow.
-            None => Self::InvalidResult { reason: clean(&root(error)) },
+            None => match root(error) {
+                text if text.contains(OUT_OF_HOSTCALL_FUEL) => Self::ResultTooLarge { limit: limits.result },
+                text => Self::InvalidResult { reason: clean(&text) },
+            },
         }
     }
 
     /// Says why a component could not be instantiated.
-    pub(super) fn classify_start(error: &wasmtime::Error, panic: Option<String>, limit: Duration) -> Self {
-        match Self::classify(error, panic, limit) {
+    pub(super) fn classify_start(error: &wasmtime::Error, panic: Option<String>, limits: &Limits) -> Self {
+        match Self::classify(error, panic, limits) {
             Self::InvalidResult { .. } => Self::Unavailable { reason: clean(&chain(error)) },
             fault => fault,
         }

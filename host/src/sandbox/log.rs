@@ -27,6 +27,11 @@ impl Log {
         Self { left: limit.0, dropped: 0, panic: None }
     }
 
+    /// Whether lines were dropped.
+    pub(super) fn exceeded(&self) -> bool {
+        self.dropped > 0
+    }
+
     /// What the guest said last before it trapped.
     pub(super) fn take_panic(&mut self) -> Option<String> {
         self.panic.take()

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     envelope::{Answer, Context, Text},
     settings::Bytes,
-    testing::{DESCRIBE, ECHO, LOOP, guest, guest_with, program, sandbox, tight, wide},
+    testing::{DESCRIBE, ECHO, LOOP, guest, guest_with, load, program, sandbox, tight, wide},
 };
 
 fn invocation(arguments: &str) -> Invocation {
@@ -21,7 +21,7 @@ fn invocation(arguments: &str) -> Invocation {
 }
 
 async fn run_with(component: &[u8], limits: Limits) -> Result<Answer, Fault> {
-    sandbox().load(component, limits).unwrap().handle(invocation(r#"{"a": 1}"#)).await
+    load(sandbox(), component, limits).unwrap().handle(invocation(r#"{"a": 1}"#)).await
 }
 
 async fn run(handle: &str) -> Result<Answer, Fault> {
@@ -29,11 +29,11 @@ async fn run(handle: &str) -> Result<Answer, Fault> {
 }
 
 fn refused(component: &[u8]) -> String {
-    sandbox().load(component, tight()).unwrap_err().to_string()
+    load(sandbox(), component, tight()).unwrap_err().to_string()
 }
 
 async fn description_refused(describe: &str, fields: &str) -> String {
-    let program = sandbox().load(&guest_with(describe, ECHO, fields), tight()).unwrap();
+    let program = load(sandbox(), &guest_with(describe, ECHO, fields), tight()).unwrap();
     program.describe().await.unwrap_err().to_string()
 }
 
@@ -45,7 +45,7 @@ async fn a_request_runs_and_its_result_comes_back() {
 
 #[tokio::test]
 async fn a_guest_says_what_it_offers() {
-    let offers = sandbox().load(&guest(ECHO), tight()).unwrap().describe().await.unwrap();
+    let offers = load(sandbox(), &guest(ECHO), tight()).unwrap().describe().await.unwrap();
     assert_eq!(offers, [EndpointOffer { namespace: None, version: "1.0".into(), methods: vec!["m".into()] }]);
 }
 
@@ -129,7 +129,7 @@ async fn a_result_beyond_the_limit_is_refused() {
     let large =
         "(i32.store (i32.const 404) (i32.const 4096)) (i32.store (i32.const 408) (i32.const 60000)) (i32.const 400)";
     let fault = run_with(&guest(large), Limits { result: Bytes(1000), ..tight() }).await.unwrap_err();
-    assert!(matches!(&fault, Fault::InvalidResult { .. }), "{fault:?}");
+    assert!(matches!(&fault, Fault::ResultTooLarge { .. }), "{fault:?}");
 }
 
 #[tokio::test]
@@ -170,29 +170,29 @@ fn compiled_code_is_kept_and_a_damaged_entry_compiled_again() {
     let directory = tempfile::tempdir().unwrap();
     let cache = directory.path().join("cache");
     let component = guest(ECHO);
-    let load = || Sandbox::new(1, Some(&cache)).unwrap().load(&component, tight()).unwrap();
-    load();
+    let fresh = || Arc::new(Sandbox::new(1, Some(&cache), Compiler::Here, Metrics::default()).unwrap());
+    let load_it = || load(fresh(), &component, tight()).unwrap();
+    load_it();
     let entries = || std::fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
     let [entry] = entries().try_into().unwrap();
     let kept = std::fs::read(&entry).unwrap();
     for damaged in [&kept[..kept.len() / 2], &kept[..7], b"", &[&kept[..kept.len() - 1], b"x"].concat()] {
         std::fs::write(&entry, damaged).unwrap();
-        load();
+        load_it();
         assert_eq!(std::fs::read(&entry).unwrap(), kept);
     }
     // Taken from there, not compiled: another component's code under our name is what runs.
-    let other = Sandbox::new(1, Some(&cache)).unwrap();
-    other.load(&guest("(unreachable)"), tight()).unwrap();
+    load(fresh(), &guest("(unreachable)"), tight()).unwrap();
     let foreign = entries().into_iter().find(|path| *path != entry).unwrap();
     std::fs::rename(&foreign, &entry).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    assert!(runtime.block_on(load().handle(invocation("{}"))).is_err());
+    assert!(runtime.block_on(load_it().handle(invocation("{}"))).is_err());
 }
 
 #[test]
 fn a_cache_that_others_can_write_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-    let error = Sandbox::new(1, Some(directory.path())).unwrap_err().to_string();
+    let error = Sandbox::new(1, Some(directory.path()), Compiler::Here, Metrics::default()).unwrap_err().to_string();
     assert!(error.contains("can be written by others"), "{error}");
 }

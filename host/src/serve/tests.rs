@@ -55,7 +55,7 @@ impl Service {
         let deliveries = transport.listen(subscription).await.unwrap();
         let current = Current::default();
         current.replace(catalog);
-        tokio::spawn(serve(config, transport.clone(), current, deliveries, shutdown.clone()))
+        tokio::spawn(serve(config, Metrics::default(), transport.clone(), current, deliveries, shutdown.clone()))
     }
 
     /// Waits until this many requests run.
@@ -218,7 +218,7 @@ async fn a_caller_that_asked_for_heartbeats_gets_them_until_its_answer_and_nobod
         loop {
             let delivery = replies.next().await.unwrap();
             delivery.settlement.settle(Disposition::Ack).await.unwrap();
-            let reply = crate::envelope::Reply::decode(&delivery.message.body, Some("application/json")).unwrap();
+            let reply = crate::envelope::Reply::decode(&delivery.message.body, Some("application/json"), None).unwrap();
             if reply.ending {
                 break;
             }

@@ -32,8 +32,8 @@ impl Reply {
     /// # Errors
     ///
     /// [`Error`] where the bytes are not a reply to any call.
-    pub fn decode(body: &[u8], content_type: Option<&str>) -> Result<Self, Error> {
-        let fields: HashMap<String, Text> = open(body, content_type)?;
+    pub fn decode(body: &[u8], content_type: Option<&str>, compression: Option<&str>) -> Result<Self, Error> {
+        let fields: HashMap<String, Text> = open(body, content_type, compression)?;
         let field = |name: &str| fields.get(name).filter(|text| text.get() != "null");
         let message_id = field("_msg_id").and_then(|text| serde_json::from_str(text.get()).ok());
         let message_id = message_id.ok_or(Error::NoMessageId)?;
@@ -109,7 +109,7 @@ mod tests {
     use crate::envelope::CONTENT_TYPE;
 
     fn decode(body: &str) -> Reply {
-        Reply::decode(body.as_bytes(), Some(CONTENT_TYPE)).unwrap()
+        Reply::decode(body.as_bytes(), Some(CONTENT_TYPE), None).unwrap()
     }
 
     fn failure_of(json: &str) -> Failure {
@@ -166,14 +166,14 @@ mod tests {
     #[test]
     fn a_message_without_an_id_is_no_reply() {
         for body in ["", "{}", r#"{"_msg_id": null}"#, r#"{"_msg_id": 7, "result": 1}"#] {
-            assert_eq!(Reply::decode(body.as_bytes(), Some(CONTENT_TYPE)), Err(Error::NoMessageId), "{body}");
+            assert_eq!(Reply::decode(body.as_bytes(), Some(CONTENT_TYPE), None), Err(Error::NoMessageId), "{body}");
         }
     }
 
     proptest! {
         #[test]
         fn any_bytes_decode_or_fail_without_a_panic(body: Vec<u8>) {
-            let _ = Reply::decode(&body, Some(CONTENT_TYPE));
+            let _ = Reply::decode(&body, Some(CONTENT_TYPE), None);
         }
 
         #[test]

@@ -3,15 +3,22 @@
 //! Before it: [`super::Client`] starts it. After it: deliveries leave through a channel of the transport's; its taker
 //! takes a permit first, so that the broker's prefetch and not a buffer of ours holds what waits.
 
-use std::{fmt, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     connect::{Connector, Patience, Purpose, Role},
     link::Link,
-    session::{self, Event, Session},
-    settle,
+    offsets::Offsets,
+    session::{Event, Session},
     task::Task,
 };
 use crate::transport::{Delivery, Error, Retry, topology::Topology};
@@ -33,7 +40,11 @@ enum Command {
 struct Plan {
     connector: Arc<Connector>,
     topology: Topology,
+    /// How far each stream among the queues has been read.
+    streams: HashMap<String, Offsets>,
     prefetch: u16,
+    /// Whether the last connection ended with an internal error of the broker's at a queue that is not durable.
+    suspects_transient_queues: AtomicBool,
 }
 
 /// The task.
@@ -68,7 +79,8 @@ impl Consumer {
         sender: mpsc::Sender<Delivery>,
     ) -> Result<Self, Error> {
         let (command_sender, commands) = mpsc::channel(1);
-        let plan = Plan { connector, topology, prefetch };
+        let streams = topology.streams.iter().map(|queue| (queue.clone(), Offsets::default())).collect();
+        let plan = Plan { connector, topology, streams, prefetch, suspects_transient_queues: AtomicBool::new(false) };
         let session = plan.connect(Patience::UntilRefused(retry)).await?;
         let worker = Worker { plan, sender, commands };
         Ok(Self { commands: command_sender, task: Task::spawn(worker.run(session)) })
@@ -107,7 +119,11 @@ impl Purpose for Plan {
     const ROLE: Role = Role::Consuming;
 
     async fn prepare(&self, link: Link) -> Result<Session, Error> {
-        Session::open(link, &self.topology, self.prefetch).await
+        let broker = link.broker().to_owned();
+        let opened = Session::open(link, self.topology.clone(), self.streams.clone(), self.prefetch).await;
+        let is_suspect = matches!(&opened, Err(error) if error.is_internal_at_transient_queue());
+        let was_suspect = self.suspects_transient_queues.swap(is_suspect, Ordering::Relaxed);
+        opened.map_err(|error| error.meaning(broker, was_suspect))
     }
 }
 
@@ -117,16 +133,16 @@ impl Worker {
         let limit = self.plan.connector.config.connect_timeout;
         // Closing without cancelling is cancelling first.
         if let (Some(session), Some(_)) = (&mut session, &command) {
-            session.cancel(self.plan.topology.queues.len(), limit).await;
+            session.cancel(limit).await;
         }
         // What was handed over is being settled now; the connection stays for that.
         while let Some(Command::Cancel(done)) = command {
             done.send(()).ok();
-            command = self.commands.recv().await;
+            command = self.keep(&mut session).await;
         }
         if let Some(Command::Close(done)) = command {
             if let Some(session) = session {
-                session.close(&self.plan.topology.own_queues, limit).await;
+                session.close(limit).await;
             }
             done.send(()).ok();
         }
@@ -161,13 +177,26 @@ impl Worker {
         }
     }
 
+    /// Waits for the next command, and lets go of a session that ends before: who is settling waits for nothing then.
+    async fn keep(&mut self, session: &mut Option<Session>) -> Option<Command> {
+        if let Some(living) = session {
+            let reason = tokio::select! {
+                command = self.commands.recv() => return command,
+                reason = living.lost() => reason,
+            };
+            tracing::warn!(broker = living.broker(), reason, "lost the connection to RabbitMQ that consumed");
+            *session = None;
+        }
+        self.commands.recv().await
+    }
+
     /// Hands deliveries over for as long as the session lives and nothing else is asked.
     async fn pump(&mut self, session: &mut Session) -> End {
         loop {
-            let delivery = tokio::select! {
+            let (delivery, place) = tokio::select! {
                 command = self.commands.recv() => return End::Told(command),
-                event = session.next(&self.plan.topology) => match event {
-                    Event::Delivery(delivery) => delivery,
+                event = session.next() => match event {
+                    Event::Delivery(delivery, place) => (delivery, place),
                     Event::Lost(reason) => return End::Lost(reason),
                 },
             };
@@ -175,15 +204,15 @@ impl Worker {
                 // Stale by now: the broker delivers it again.
                 reason = session.lost() => return End::Lost(reason),
                 command = self.commands.recv() => {
-                    session::give_back(&delivery).await;
+                    session.give_back(&delivery).await;
                     return End::Told(command);
                 }
                 permit = self.sender.reserve() => permit,
             };
             match permit {
-                Ok(permit) => permit.send(settle::delivery(*delivery)),
+                Ok(permit) => permit.send(session.hand_over(*delivery, place)),
                 Err(_) => {
-                    session::give_back(&delivery).await;
+                    session.give_back(&delivery).await;
                     return End::Told(self.commands.recv().await);
                 }
             }

@@ -44,10 +44,10 @@ impl Outbox {
     /// # Errors
     ///
     /// [`Error::Unreachable`].
-    pub(super) async fn open(link: Link) -> Result<Self, Error> {
-        let channels = Channels::open(&link.connection)
-            .await
-            .map_err(|error| failure::of_handshake(link.broker().to_owned(), &error))?;
+    pub(super) async fn open(mut link: Link) -> Result<Self, Error> {
+        let opening = Channels::open(&link.connection);
+        let channels = link.events.answer(opening).await.and_then(|channels| channels);
+        let channels = channels.map_err(|error| failure::of_loss(link.broker().to_owned(), &error))?;
         Ok(Self { link, channels, sending: FuturesUnordered::new(), ledger: Ledger::default() })
     }
 
@@ -70,11 +70,8 @@ impl Outbox {
         if job.is_abandoned() {
             return Ok(());
         }
-        let ready = tokio::select! {
-            ready = self.channels.ready(&self.link.connection, &job.route) => ready,
-            // lapin may leave a question unanswered when its connection ends.
-            error = self.link.events.end() => return Err(failure::text(&error)),
-        };
+        let ready = self.channels.ready(&self.link.connection, &job.route);
+        let ready = self.link.events.answer(ready).await.map_err(|error| failure::text(&error))?;
         match ready {
             Ok(channel) => self.sending.push(Box::pin(message::send(channel, job))),
             Err(Obstacle::Refused(reason)) => job.answer(Answer::Refused(reason)),

@@ -14,7 +14,10 @@ use super::{
     outbox::Outbox,
     task::Task,
 };
-use crate::transport::{Error, Publication, Published, topology::Route};
+use crate::{
+    compression::Compression,
+    transport::{Error, Publication, Published, topology::Route},
+};
 
 /// How many messages may wait for the task. Each has a caller who waits too, so it need not be many.
 const QUEUE_LENGTH: usize = 64;
@@ -39,6 +42,8 @@ pub(super) struct Handle(mpsc::Sender<Job>);
 pub(super) struct Job {
     /// The message.
     pub(super) publication: Arc<Publication>,
+    /// How its body is compressed.
+    pub(super) compression: Option<Compression>,
     /// Where it goes.
     pub(super) route: Arc<Route>,
     answer: oneshot::Sender<Answer>,
@@ -99,9 +104,14 @@ impl Publisher {
 
 impl Handle {
     /// Sends a message once.
-    pub(super) async fn publish(self, publication: Arc<Publication>, route: Arc<Route>) -> Answer {
+    pub(super) async fn publish(
+        self,
+        publication: Arc<Publication>,
+        compression: Option<Compression>,
+        route: Arc<Route>,
+    ) -> Answer {
         let (answer, is_answered) = oneshot::channel();
-        if self.0.send(Job { publication, route, answer }).await.is_err() {
+        if self.0.send(Job { publication, compression, route, answer }).await.is_err() {
             return Answer::Again;
         }
         is_answered.await.unwrap_or(Answer::Again)

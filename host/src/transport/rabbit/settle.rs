@@ -8,12 +8,19 @@ use lapin::{
     types::AMQPValue,
 };
 
+use tokio_util::sync::CancellationToken;
+
+use super::{message::COMPRESSION, offsets::Place};
 use crate::transport::{self, Delivery, Disposition, Error, Message};
 
 /// The duty to settle a delivery. Dropped, the broker delivers the message again when the channel closes.
 #[derive(Debug)]
 pub struct Settlement {
     acker: Acker,
+    /// Cancelled when the connection is given up.
+    over: CancellationToken,
+    /// Its place in a stream. The broker has no other way to deliver it again than to be asked for it.
+    place: Option<Place>,
 }
 
 impl Settlement {
@@ -24,28 +31,37 @@ impl Settlement {
     /// [`Error::Lost`] where the connection that delivered it has gone. A tag means nothing on another one, and is
     /// never sent there.
     pub async fn settle(self, disposition: Disposition) -> Result<(), Error> {
-        let settled = match disposition {
-            Disposition::Ack => self.acker.ack(BasicAckOptions::default()).await,
-            Disposition::Reject => self.acker.reject(BasicRejectOptions { requeue: false }).await,
-            Disposition::Requeue => self.acker.reject(BasicRejectOptions { requeue: true }).await,
+        let settling = async {
+            match disposition {
+                Disposition::Ack => self.acker.ack(BasicAckOptions::default()).await,
+                Disposition::Reject => self.acker.reject(BasicRejectOptions { requeue: false }).await,
+                Disposition::Requeue => self.acker.reject(BasicRejectOptions { requeue: true }).await,
+            }
         };
-        match settled {
-            Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(Error::Lost),
+        // lapin leaves a settlement that meets the end of its connection unanswered: whoever waited only for that would
+        // wait for ever.
+        match self.over.run_until_cancelled(settling).await {
+            Some(Ok(true)) => {
+                if let Some(place) = self.place {
+                    place.settled();
+                }
+                Ok(())
+            }
+            Some(Ok(false) | Err(_)) | None => Err(Error::Lost),
         }
     }
 
     /// Whether the connection that delivered it has gone: the broker delivers the message again.
     #[must_use]
     pub(in crate::transport) fn is_lost(&self) -> bool {
-        !self.acker.usable()
+        self.over.is_cancelled() || !self.acker.usable()
     }
 }
 
-/// A delivery as it is handed on.
-pub(super) fn delivery(delivery: lapin::message::Delivery) -> Delivery {
+/// A delivery as it is handed on, by a connection that says when it is given up.
+pub(super) fn delivery(delivery: lapin::message::Delivery, place: Option<Place>, over: CancellationToken) -> Delivery {
     let headers = delivery.properties.headers().as_ref();
-    let compression = headers.and_then(|table| table.inner().get("compression")).and_then(|value| match value {
+    let compression = headers.and_then(|table| table.inner().get(COMPRESSION)).and_then(|value| match value {
         AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
         AMQPValue::ShortString(text) => Some(text.to_string()),
         _ => None,
@@ -56,7 +72,7 @@ pub(super) fn delivery(delivery: lapin::message::Delivery) -> Delivery {
         redelivered: delivery.redelivered,
         body: delivery.data,
     };
-    Delivery { message, settlement: transport::Settlement::Rabbit(Settlement { acker: delivery.acker }) }
+    Delivery { message, settlement: transport::Settlement::Rabbit(Settlement { acker: delivery.acker, over, place }) }
 }
 
 #[cfg(test)]
@@ -65,10 +81,10 @@ mod tests {
 
     use super::*;
 
-    fn arrived(properties: BasicProperties) -> lapin::message::Delivery {
-        let mut delivery = lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
-        delivery.properties = properties;
-        delivery
+    fn arrived(properties: BasicProperties) -> Delivery {
+        let mut mock = lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
+        mock.properties = properties;
+        delivery(mock, None, CancellationToken::new())
     }
 
     #[test]
@@ -76,7 +92,7 @@ mod tests {
         let mut headers = FieldTable::default();
         headers.insert("compression".into(), AMQPValue::LongString("application/x-gzip".into()));
         let properties = BasicProperties::default().with_content_type("application/json".into()).with_headers(headers);
-        let message = delivery(arrived(properties)).message;
+        let message = arrived(properties).message;
         assert_eq!(message.body, b"{}");
         assert_eq!(message.content_type.as_deref(), Some("application/json"));
         assert_eq!(message.compression.as_deref(), Some("application/x-gzip"));
@@ -87,8 +103,21 @@ mod tests {
     fn strange_or_missing_properties_are_nothing() {
         let mut headers = FieldTable::default();
         headers.insert("compression".into(), AMQPValue::Boolean(true));
-        let message = delivery(arrived(BasicProperties::default().with_headers(headers))).message;
+        let message = arrived(BasicProperties::default().with_headers(headers)).message;
         assert_eq!((message.content_type, message.compression), (None, None));
-        assert_eq!(delivery(arrived(BasicProperties::default())).message.compression, None);
+        assert_eq!(arrived(BasicProperties::default()).message.compression, None);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_settled_on_a_connection_that_was_given_up() {
+        let over = CancellationToken::new();
+        let mock = || lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
+        let (kept, lost) =
+            (delivery(mock(), None, over.clone()).settlement, delivery(mock(), None, over.clone()).settlement);
+        assert!(!lost.is_lost());
+        assert!(kept.settle(Disposition::Ack).await.is_ok());
+        over.cancel();
+        assert!(lost.is_lost());
+        assert!(matches!(lost.settle(Disposition::Ack).await, Err(Error::Lost)));
     }
 }

@@ -1,0 +1,27 @@
+//! `nova-host compile`: what the host runs to compile a component; not for people.
+
+use super::{Exit, Failed, complain};
+use crate::{sandbox::child, settings::Bytes};
+
+/// Arguments of `compile`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Compile {
+    /// Bytes of the component, which comes on standard input
+    length: usize,
+    /// Bytes of memory
+    memory: usize,
+    /// Seconds of CPU time
+    seconds: u64,
+}
+
+impl Compile {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let Self { length, memory, seconds } = self;
+        let done = child::run(length, Bytes(memory), seconds);
+        Ok(done.map_err(|error| {
+            // Without what `main` puts before it: the host reads this.
+            complain(error);
+            Failed::new(Exit::Handlers, "")
+        })?)
+    }
+}

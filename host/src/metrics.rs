@@ -1,0 +1,377 @@
+//! What is counted: one value, made by [`crate::host`] and handed to whoever counts. No globals.
+//!
+//! After it: [`Metrics::encode`] writes the text that Prometheus reads, and [`http`] offers it. A label holds a handler's
+//! name or a word of an enum here, never what a caller or a guest wrote: nobody outside can make more series.
+
+pub mod http;
+
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+use tokio::time::Instant;
+
+/// What all names begin with.
+const PREFIX: &str = "nova_host";
+
+/// Upper bounds of the buckets for durations, in seconds: from an instance's own cost to the default timeout.
+const SECONDS: [f64; 15] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$word_doc])* $word,)*
+        }
+
+        impl $name {
+            /// The word, as it stands in metrics and in the log.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$word => $text,)*
+                }
+            }
+        }
+
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+                EncodeLabelValue::encode(&self.as_str(), encoder)
+            }
+        }
+    };
+}
+
+words! {
+    /// What became of a request, in a word.
+    Ending {
+        /// The handler's result.
+        Replied = "replied",
+        /// The handler's own failure.
+        Failed = "failed",
+        /// No handler was started.
+        Refused = "refused",
+        /// The handler trapped.
+        Trapped = "trapped",
+        /// It ran past its deadline.
+        TimedOut = "timed_out",
+        /// It wanted more memory than it may have.
+        OutOfMemory = "out_of_memory",
+        /// It recursed too deep.
+        OutOfStack = "out_of_stack",
+        /// It wanted more or larger tables, or more instances, than it may have.
+        OutOfTables = "out_of_tables",
+        /// It returned what is not an answer.
+        InvalidResult = "invalid_result",
+        /// It could not be started.
+        Unavailable = "unavailable",
+    }
+}
+
+words! {
+    /// A limit that a request ran into; the setting is `limits.` and this word.
+    Limit {
+        /// Wall-clock time.
+        Timeout = "timeout",
+        /// Linear memory.
+        Memory = "memory",
+        /// The call stack.
+        Stack = "stack",
+        /// Elements of tables.
+        Tables = "tables",
+        /// The size of the arguments.
+        Arguments = "arguments",
+        /// The size of the result.
+        Result = "result",
+        /// The volume of the log.
+        Log = "log",
+        /// Requests of one handler at once.
+        Concurrency = "concurrency",
+    }
+}
+
+words! {
+    /// Where the code of a component came from.
+    Code {
+        /// Compiled now.
+        Compiled = "compiled",
+        /// Taken from the cache.
+        Cached = "cached",
+        /// It does not compile, or not within the limits.
+        Failed = "failed",
+    }
+}
+
+/// What is counted. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<HandlerLabel, Histogram, fn() -> Histogram>,
+    running: Family<HandlerLabel, Gauge>,
+    limits: Family<LimitLabels, Counter>,
+    in_flight: Gauge,
+    redelivered: Counter,
+    rejected: Counter,
+    duplicates: Counter,
+    compilations: Family<CodeLabel, Counter>,
+    compile_duration: Histogram,
+    loaded: Family<HandlerLabel, Counter>,
+    generation: Family<HandlerLabel, Gauge<u64, AtomicU64>>,
+    load_refused: Counter,
+}
+
+/// A handler's name; empty, which Prometheus takes for absent, where no handler was found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HandlerLabel {
+    handler: Arc<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    handler: Arc<String>,
+    outcome: Ending,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    handler: Arc<String>,
+    limit: Limit,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabel {
+    code: Code,
+}
+
+/// What is counted about one handler.
+#[derive(Clone, Debug)]
+pub struct Handler {
+    metrics: Metrics,
+    name: Arc<String>,
+    running: Gauge,
+    durations: Histogram,
+}
+
+/// A request that runs. Counts as running until dropped; what became of it is counted by [`Running::end`].
+#[derive(Debug)]
+pub struct Running<'a> {
+    handler: &'a Handler,
+    started: Instant,
+}
+
+/// A delivery that is not settled yet.
+#[derive(Debug)]
+pub struct InFlight(Gauge);
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut inner = Inner {
+            registry: Registry::with_prefix(PREFIX),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            running: Family::default(),
+            limits: Family::default(),
+            in_flight: Gauge::default(),
+            redelivered: Counter::default(),
+            rejected: Counter::default(),
+            duplicates: Counter::default(),
+            compilations: Family::default(),
+            compile_duration: Histogram::new(SECONDS),
+            loaded: Family::default(),
+            generation: Family::default(),
+            load_refused: Counter::default(),
+        };
+        let all = &mut inner.registry;
+        all.register(
+            "requests",
+            "Requests by handler and outcome; no handler was found without a name",
+            inner.requests.clone(),
+        );
+        all.register(
+            "request_duration_seconds",
+            "Time from finding a request's handler to its outcome",
+            inner.durations.clone(),
+        );
+        all.register("requests_running", "Requests of a handler that run or wait for a place", inner.running.clone());
+        all.register("limit_hits", "Requests that ran into a limit", inner.limits.clone());
+        all.register("deliveries_in_flight", "Deliveries that are not settled yet", inner.in_flight.clone());
+        all.register(
+            "deliveries_redelivered",
+            "Deliveries that the broker had delivered before",
+            inner.redelivered.clone(),
+        );
+        all.register("deliveries_rejected", "Deliveries that could not be decoded", inner.rejected.clone());
+        all.register("deliveries_duplicate", "Deliveries of requests that had run already", inner.duplicates.clone());
+        all.register(
+            "compilations",
+            "Components made ready to run, by where their code came from",
+            inner.compilations.clone(),
+        );
+        all.register("compile_duration_seconds", "Time to compile a component", inner.compile_duration.clone());
+        all.register("generations_loaded", "Generations loaded, by handler", inner.loaded.clone());
+        all.register("generation", "The generation of a handler that is served", inner.generation.clone());
+        all.register("generations_refused", "Files that were refused", inner.load_refused.clone());
+        Self(Arc::new(inner))
+    }
+}
+
+impl Metrics {
+    /// Everything, in Prometheus' (OpenMetrics') text format.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Only writing can fail, and to a string it does not.
+        text::encode(&mut text, &self.0.registry).ok();
+        text
+    }
+
+    /// What is counted about a handler.
+    #[must_use]
+    pub fn handler(&self, name: &str) -> Handler {
+        let name = Arc::new(name.to_owned());
+        let label = HandlerLabel { handler: Arc::clone(&name) };
+        Handler {
+            metrics: self.clone(),
+            running: self.0.running.get_or_create_owned(&label),
+            durations: self.0.durations.get_or_create_owned(&label),
+            name,
+        }
+    }
+
+    /// A request for which there is no handler.
+    pub fn nobody(&self) {
+        let labels = RequestLabels { handler: Arc::default(), outcome: Ending::Refused };
+        self.0.requests.get_or_create(&labels).inc();
+    }
+
+    /// A delivery arrived; it is in flight until the value is dropped.
+    #[must_use]
+    pub fn delivered(&self, redelivered: bool) -> InFlight {
+        if redelivered {
+            self.0.redelivered.inc();
+        }
+        self.0.in_flight.inc();
+        InFlight(self.0.in_flight.clone())
+    }
+
+    /// A delivery could not be decoded.
+    pub fn rejected(&self) {
+        self.0.rejected.inc();
+    }
+
+    /// A delivery was of a request that had run already.
+    pub fn duplicate(&self) {
+        self.0.duplicates.inc();
+    }
+
+    /// A component was made ready to run, or not.
+    pub fn code(&self, code: Code) {
+        self.0.compilations.get_or_create(&CodeLabel { code }).inc();
+    }
+
+    /// A compilation took so long.
+    pub fn compiled_in(&self, took: Duration) {
+        self.0.compile_duration.observe(took.as_secs_f64());
+    }
+
+    /// A generation is served from now on.
+    pub fn loaded(&self, handler: &str, generation: u64) {
+        let label = HandlerLabel { handler: Arc::new(handler.to_owned()) };
+        self.0.loaded.get_or_create(&label).inc();
+        self.0.generation.get_or_create(&label).set(generation);
+    }
+
+    /// A handler is not served any more.
+    pub fn unloaded(&self, handler: &str) {
+        self.0.generation.remove(&HandlerLabel { handler: Arc::new(handler.to_owned()) });
+    }
+
+    /// A file was refused.
+    pub fn load_refused(&self) {
+        self.0.load_refused.inc();
+    }
+}
+
+impl Handler {
+    /// A request of the handler begins.
+    #[must_use]
+    pub fn start(&self) -> Running<'_> {
+        self.running.inc();
+        Running { handler: self, started: Instant::now() }
+    }
+
+    /// A request ran into a limit.
+    pub fn hit(&self, limit: Limit) {
+        let labels = LimitLabels { handler: Arc::clone(&self.name), limit };
+        self.metrics.0.limits.get_or_create(&labels).inc();
+    }
+}
+
+impl Running<'_> {
+    /// The request has ended like this, at this limit where it was one.
+    pub fn end(self, outcome: Ending, limit: Option<Limit>) {
+        let Handler { metrics, name, durations, .. } = self.handler;
+        durations.observe(self.started.elapsed().as_secs_f64());
+        metrics.0.requests.get_or_create(&RequestLabels { handler: Arc::clone(name), outcome }).inc();
+        if let Some(limit) = limit {
+            self.handler.hit(limit);
+        }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.handler.running.dec();
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_written() {
+        let metrics = Metrics::default();
+        let handler = metrics.handler("calculator");
+        let abandoned = handler.start();
+        handler.start().end(Ending::TimedOut, Some(Limit::Timeout));
+        metrics.nobody();
+        let _in_flight = metrics.delivered(true);
+        metrics.loaded("calculator", 7);
+        let text = metrics.encode();
+        for line in [
+            r#"nova_host_requests_total{handler="calculator",outcome="timed_out"} 1"#,
+            r#"nova_host_requests_total{handler="",outcome="refused"} 1"#,
+            r#"nova_host_limit_hits_total{handler="calculator",limit="timeout"} 1"#,
+            r#"nova_host_requests_running{handler="calculator"} 1"#,
+            r#"nova_host_request_duration_seconds_count{handler="calculator"} 1"#,
+            "nova_host_deliveries_in_flight 1",
+            "nova_host_deliveries_redelivered_total 1",
+            r#"nova_host_generation{handler="calculator"} 7"#,
+        ] {
+            assert!(text.lines().any(|written| written == line), "no {line} in\n{text}");
+        }
+        drop(abandoned);
+        metrics.unloaded("calculator");
+        let text = metrics.encode();
+        assert!(text.contains(r#"nova_host_requests_running{handler="calculator"} 0"#), "{text}");
+        assert!(!text.contains("nova_host_generation{"), "{text}");
+    }
+}

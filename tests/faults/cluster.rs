@@ -1,0 +1,43 @@
+//! A cluster of three nodes of which one dies or freezes.
+
+use super::{QUORUM, Scene, rounds, url, url_by};
+use crate::harness::{Broker, Proxy};
+
+#[test]
+fn a_node_of_a_cluster_that_dies_or_freezes_under_load_loses_nothing() {
+    let cluster = Broker::cluster(3);
+    let vhost = cluster.vhost();
+    // The callers' proxies say where the callers are.
+    let proxies: Vec<Proxy> = vhost.addresses().iter().map(|address| Proxy::start(address)).collect();
+    let mut scene = Scene::new();
+    let host = scene.host(&url(&vhost, QUORUM));
+    scene.load(&url_by(&vhost, &proxies.iter().collect::<Vec<_>>(), QUORUM));
+    // The host's log says where the host is.
+    let node_of_host = |scene: &Scene| {
+        let log = scene.hosts[host].log();
+        let line = log.lines().rfind(|line| line.contains("connected") && line.ends_with("role=Consuming"));
+        let address = line.and_then(|line| line.split("broker=").nth(1)?.split(' ').next());
+        cluster.node_at(address.expect("the host has connected"))
+    };
+    let node_of_callers =
+        || (0..proxies.len()).max_by_key(|node| proxies[*node].connections()).expect("there are three");
+    for _ in 0..rounds(1) {
+        for node_of in [&node_of_host, &|_: &Scene| node_of_callers()] as [&dyn Fn(&Scene) -> usize; 2] {
+            scene.wait_until_answered();
+            let node = node_of(&scene);
+            cluster.kill_node(node);
+            scene.wait_until_answered();
+            cluster.start_node(node);
+        }
+        scene.wait_until_answered();
+        let node = node_of_host(&scene);
+        cluster.pause_node(node);
+        // The others answer while it is frozen.
+        scene.wait_until_answered();
+        cluster.resume_node(node);
+    }
+    scene.wait_until_answered();
+    let tally = scene.end("three nodes, killed and frozen in turn, quorum queues");
+    tally.assert_nothing_lost();
+    assert_eq!(tally.again, 0, "{tally}");
+}

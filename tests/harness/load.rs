@@ -1,0 +1,151 @@
+//! Senders at full speed: our own client, and oslo.messaging's.
+//!
+//! Before it: a story has a broker and a [`Ledger`]. After it: the ledger knows what each sender was told. Every sender
+//! calls and casts in turn, so that what waits in the queue is bounded by the number of senders.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nova_host::{
+    client::{Client, Error, Invocation, Options, Target},
+    config::Config,
+    envelope::{Context, Text},
+    settings::Settings,
+    transport::{Routing, Transport},
+};
+use serde_json::json;
+use tokio::runtime::Runtime;
+
+use super::{
+    OsloClient, PATIENCE,
+    ledger::{Fate, Kind, Ledger},
+};
+
+/// How long a sender waits; whatever takes longer is lost.
+const LIMIT: Duration = PATIENCE.saturating_mul(3).checked_div(2).expect("not by zero");
+
+/// Requests of our own client, from as many tasks as are to be outstanding. They share the client's two connections.
+#[derive(Debug)]
+pub(crate) struct Load {
+    runtime: Runtime,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+}
+
+/// Requests of oslo.messaging's client, from as many threads.
+#[derive(Debug)]
+pub(crate) struct OsloLoad {
+    threads: Vec<JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Load {
+    /// Starts to send to topic `conductor` on `nova`, with so many requests outstanding.
+    pub(crate) fn start(url: &str, outstanding: usize, ledger: &Arc<Ledger>) -> Self {
+        let mut settings = Settings::default();
+        settings.set("transport_url", url);
+        let (config, _) = Config::read(settings).expect("the URL is right");
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.expect("threads are free");
+        let client = {
+            let _inside = runtime.enter();
+            Arc::new(Client::new(Transport::new(config.transport_url, config.rabbit)))
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let task = |_| runtime.spawn(send(Arc::clone(&client), Arc::clone(ledger), Arc::clone(&stop)));
+        let tasks = (0..outstanding).map(task).collect();
+        Self { runtime, tasks, stop }
+    }
+
+    /// Sends nothing more, and waits for what is outstanding.
+    pub(crate) fn finish(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for task in self.tasks {
+            self.runtime.block_on(task).expect("no sender panics");
+        }
+    }
+}
+
+impl OsloLoad {
+    /// Starts to send to topic `conductor` on `nova`, with so many requests outstanding.
+    pub(crate) fn start(url: &str, outstanding: usize, ledger: &Arc<Ledger>) -> Self {
+        let client = Arc::new(OsloClient::start(url));
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = |_| {
+            let (client, ledger, stop) = (Arc::clone(&client), Arc::clone(ledger), Arc::clone(&stop));
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    oslo_send(&client, &ledger);
+                }
+            })
+        };
+        Self { threads: (0..outstanding).map(thread).collect(), stop }
+    }
+
+    /// Sends nothing more, and waits for what is outstanding.
+    pub(crate) fn finish(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            thread.join().expect("no sender panics");
+        }
+    }
+}
+
+fn record(number: u64) -> Invocation {
+    Invocation {
+        target: Target::new("nova", "conductor"),
+        method: "record".to_owned(),
+        arguments: Text::of(&json!({"n": number})),
+        context: Context::default(),
+    }
+}
+
+/// A confirmation alone does not mean that a queue has the message: a topic without one is an error here.
+fn options() -> Options {
+    Options { routing: Routing::Mandatory, ..LIMIT.into() }
+}
+
+async fn send(client: Arc<Client>, ledger: Arc<Ledger>, stop: Arc<AtomicBool>) {
+    while !stop.load(Ordering::Relaxed) {
+        let number = ledger.begin(Kind::Call);
+        let fate = match client.call(record(number), options()).await {
+            Ok(result) if result.get() == number.to_string() => Fate::Answered,
+            Ok(result) => Fate::Wrong(result.get().to_owned()),
+            Err(Error::TimedOut { .. }) => Fate::Unanswered,
+            Err(Error::NotSent { .. }) => Fate::Unsure,
+            Err(error) => Fate::Wrong(error.to_string()),
+        };
+        ledger.end(number, fate);
+        let number = ledger.begin(Kind::Cast);
+        let fate = match client.cast(record(number), options()).await {
+            Ok(()) => Fate::Confirmed,
+            Err(Error::NotSent { .. }) => Fate::Unsure,
+            Err(error) => Fate::Wrong(error.to_string()),
+        };
+        ledger.end(number, fate);
+    }
+}
+
+fn oslo_send(client: &OsloClient, ledger: &Ledger) {
+    let record = |number: u64| json!({"topic": "conductor", "method": "record", "args": {"n": number}, "timeout": PATIENCE.as_secs()});
+    let number = ledger.begin(Kind::Call);
+    let fate = match client.call(record(number)) {
+        Ok(result) if result == number => Fate::Answered,
+        Ok(result) => Fate::Wrong(result.to_string()),
+        Err(error) if error.class == "MessagingTimeout" => Fate::Unanswered,
+        Err(error) if error.class == "MessageDeliveryFailure" => Fate::Unsure,
+        Err(error) => Fate::Wrong(format!("{error:?}")),
+    };
+    ledger.end(number, fate);
+    let number = ledger.begin(Kind::Cast);
+    let fate = match client.cast(record(number)) {
+        Ok(()) => Fate::Confirmed,
+        Err(error) if error.class == "MessageDeliveryFailure" => Fate::Unsure,
+        Err(error) => Fate::Wrong(format!("{error:?}")),
+    };
+    ledger.end(number, fate);
+}
