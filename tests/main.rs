@@ -23,6 +23,7 @@ mod interop;
 mod metrics;
 mod oslo;
 mod rabbit;
+mod swap;
 mod tls;
 mod topology;
 mod wire;
