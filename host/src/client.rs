@@ -3,50 +3,46 @@
 //! Before it: `nova-host call` and `cast`. After it: [`crate::transport`]. One reply queue serves all calls of a
 //! client; a call's time covers connecting, publishing and waiting.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+mod error;
+mod replies;
+mod target;
+
+use std::time::Duration;
 
 use tokio::{
-    sync::{OnceCell, oneshot},
+    sync::OnceCell,
     time::{Instant, timeout_at},
 };
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    envelope::{Answer, Arguments, Context, Failure, Field, Reply, ReplyTo, Request, Style, Text},
+    envelope::{Answer, Arguments, Context, Field, ReplyTo, Request, Style, Text},
     serve::fresh_id,
-    transport::{self, Destination, Disposition, Publication, Published, Routing, Transport},
+    transport::{self, Publication, Published, Retry, Routing, Transport},
+    version::Version,
 };
+use replies::{NoAnswer, Replies};
 
-/// Calls that wait, by message id.
-type Waiting = Arc<Mutex<HashMap<String, oneshot::Sender<Answer>>>>;
+pub use error::Error;
+pub use target::Target;
 
-/// A client of one transport.
+/// oslo.messaging's `rpc_response_timeout`.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What every timeout is at most, a hundred years: longer ones are none.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// A client of one transport. Any number of calls may be outstanding at once.
 #[derive(Debug)]
 pub struct Client {
     transport: Transport,
     replies: OnceCell<Replies>,
 }
 
-#[derive(Debug)]
-struct Replies {
-    queue: String,
-    waiting: Waiting,
-    _reader: AbortOnDropHandle<()>,
-}
-
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Invocation {
     /// Who is asked.
-    pub destination: Destination,
-    /// `None` leaves the namespace out.
-    pub namespace: Option<String>,
-    /// `None` leaves the version out, which is then 1.0.
-    pub version: Option<String>,
+    pub target: Target,
     /// The method.
     pub method: String,
     /// The keyword arguments: a JSON object.
@@ -55,34 +51,67 @@ pub struct Invocation {
     pub context: Context,
 }
 
-/// Why there is no result.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The remote side says so.
-    #[error("{0}")]
-    Remote(Box<Failure>),
-    /// Nobody answered in time.
-    #[error("no reply to {method} within {timeout:?}")]
-    TimedOut {
-        /// The method.
-        method: String,
-        /// How long it was waited for.
-        timeout: Duration,
-    },
-    /// The broker did not take the request in time.
-    #[error("the broker did not take {method} within {timeout:?}: it cannot be reached, or accepts no messages now")]
-    NotSent {
-        /// The method.
-        method: String,
-        /// How long it was tried.
-        timeout: Duration,
-    },
-    /// The broker has no queue for it.
-    #[error("nobody serves {0}: is the service running, and on this exchange, topic and server name?")]
-    Undeliverable(String),
-    /// The transport.
-    #[error(transparent)]
-    Transport(#[from] transport::Error),
+/// How it is asked for. `Duration::into` sets the timeout and leaves the rest to the defaults, which are
+/// oslo.messaging's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How long all of it may take; of a cast, until the broker has it.
+    pub timeout: Duration,
+    /// How long a call's server may be silent (`call_monitor_timeout`): it sends a heartbeat every half of this, if that
+    /// is a second or more. Never extends the timeout. `None` asks for no heartbeats.
+    pub monitor: Option<Duration>,
+    /// How often the request is sent until the broker has it.
+    pub retry: Retry,
+    /// [`Routing::Mandatory`] makes [`Error::Undeliverable`] of a request that no queue takes (`at_least_once`); without
+    /// it, a call times out. A fanout ignores it.
+    pub routing: Routing,
+    /// The highest version that may be sent.
+    pub version_cap: Option<Version>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            timeout: DEFAULT_TIMEOUT,
+            monitor: None,
+            retry: Retry::Forever,
+            routing: Routing::BestEffort,
+            version_cap: None,
+        }
+    }
+}
+
+impl From<Duration> for Options {
+    fn from(timeout: Duration) -> Self {
+        Self { timeout, ..Self::default() }
+    }
+}
+
+impl Invocation {
+    /// Says what [`Client::call`] would refuse to send.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidTarget`], [`Error::MalformedVersion`] and [`Error::VersionCap`].
+    pub fn check_call(&self, options: &Options) -> Result<(), Error> {
+        if self.target.fanout {
+            return Err(self.target.invalid("A call cannot be used with fanout"));
+        }
+        self.check_cast(options)
+    }
+
+    /// Says what [`Client::cast`] would refuse to send.
+    ///
+    /// # Errors
+    ///
+    /// As [`Invocation::check_call`].
+    pub fn check_cast(&self, options: &Options) -> Result<(), Error> {
+        self.target.destination()?;
+        match (self.target.can_send(options.version_cap)?, options.version_cap) {
+            (false, Some(cap)) => Err(Error::VersionCap { version: self.target.version.clone(), cap }),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Client {
@@ -96,174 +125,118 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error`].
+    /// [`Error`]. Nothing was sent where it is about the target or its version.
     ///
     /// # Cancel safety
     ///
     /// Dropped half-way, the request may be handled or not; its reply is dropped.
-    pub async fn call(&self, invocation: Invocation, timeout: Duration) -> Result<Text, Error> {
-        let deadline = Instant::now() + timeout;
+    pub async fn call(&self, invocation: Invocation, options: impl Into<Options>) -> Result<Text, Error> {
+        let options = options.into();
+        let deadline = Instant::now() + options.timeout.min(FOREVER);
+        invocation.check_call(&options)?;
         let method = invocation.method.clone();
-        let not_sent = || Error::NotSent { method: method.clone(), timeout };
-        let listening = self.replies.get_or_try_init(|| Replies::listen(&self.transport));
-        let replies = timeout_at(deadline, listening).await.map_err(|_| not_sent())??;
-        let message_id = fresh_id();
-        let (sender, receiver) = oneshot::channel();
-        let call = Call { waiting: &replies.waiting, message_id: &message_id };
-        call.register(sender);
-        let reply_to = ReplyTo {
-            queue: replies.queue.clone(),
-            message_id: message_id.clone(),
-            style: Style::OneMessage { monitor: Text::null() },
+        let listening = self.replies.get_or_try_init(|| Replies::listen(&self.transport, options.retry));
+        let replies = match timeout_at(deadline, listening).await {
+            Ok(listening) => listening.map_err(|error| not_delivered(&method, &options, error))?,
+            Err(_) => return Err(Error::NotSent { method, timeout: options.timeout }),
         };
-        let sending = self.send(invocation, Some(reply_to), Some(timeout));
-        timeout_at(deadline, sending).await.map_err(|_| not_sent())??;
-        match timeout_at(deadline, receiver).await {
+        let mut call = replies.expect();
+        let reply_to = ReplyTo {
+            queue: replies.queue().to_owned(),
+            message_id: call.message_id().to_owned(),
+            style: Style::OneMessage { monitor: options.monitor.map_or_else(Text::null, seconds) },
+        };
+        let sending = timeout_at(deadline, self.send(invocation, Some(reply_to), &options));
+        let answered = tokio::select! {
+            biased;
+            // An answer may overtake the broker's confirmation, as when the connection is lost in between.
+            answered = call.answer(deadline, None) => answered,
+            sent = sending => match sent {
+                Ok(Ok(())) => call.answer(deadline, options.monitor).await,
+                Ok(Err(error)) => {
+                    if matches!(error, Error::Undeliverable { .. }) {
+                        call.withdraw();
+                    }
+                    return Err(error);
+                }
+                Err(_) => return Err(Error::NotSent { method, timeout: options.timeout }),
+            },
+        };
+        match answered {
             Ok(Ok(Answer::Result(result))) => Ok(result),
             Ok(Ok(Answer::Failure(failure))) => Err(Error::Remote(Box::new(failure))),
-            // The reader lives as long as we do, and so does the sender.
-            Ok(Err(_)) => Err(Error::Transport(transport::Error::Lost)),
-            Err(_) => Err(Error::TimedOut { method, timeout }),
+            Ok(Err(source)) => Err(Error::InvalidReply { method, source }),
+            Err(NoAnswer::TimedOut) => Err(Error::TimedOut { method, timeout: options.timeout }),
+            Err(NoAnswer::Silent) => Err(Error::Silent { method, monitor: options.monitor.unwrap_or(options.timeout) }),
+            Err(NoAnswer::Lost) => Err(Error::Transport(transport::Error::Lost)),
         }
     }
 
-    /// Casts: returns when the broker has the message, within `timeout`.
+    /// Casts, or fans out where the target says so: returns when the broker has the message.
     ///
     /// # Errors
     ///
     /// [`Error`]. A fanout that no server listens to is not an error.
-    pub async fn cast(&self, invocation: Invocation, timeout: Duration) -> Result<(), Error> {
+    pub async fn cast(&self, invocation: Invocation, options: impl Into<Options>) -> Result<(), Error> {
+        let options = options.into();
+        invocation.check_cast(&options)?;
         let method = invocation.method.clone();
-        let sent = tokio::time::timeout(timeout, self.send(invocation, None, None)).await;
-        sent.unwrap_or(Err(Error::NotSent { method, timeout }))
+        let deadline = Instant::now() + options.timeout.min(FOREVER);
+        let sent = timeout_at(deadline, self.send(invocation, None, &options)).await;
+        sent.unwrap_or(Err(Error::NotSent { method, timeout: options.timeout }))
     }
 
-    async fn send(
-        &self,
-        invocation: Invocation,
-        reply_to: Option<ReplyTo>,
-        expiration: Option<Duration>,
-    ) -> Result<(), Error> {
-        let Invocation { destination, namespace, version, method, arguments, context } = invocation;
-        let field = |text: Option<String>| text.map_or(Field::Absent, Field::Text);
+    /// Stops listening for replies. The reply queue goes too, unless a call was given up and may still be answered: then
+    /// it expires later.
+    pub async fn close(self) {
+        if let Some(replies) = self.replies.into_inner() {
+            replies.close().await;
+        }
+    }
+
+    async fn send(&self, invocation: Invocation, reply_to: Option<ReplyTo>, options: &Options) -> Result<(), Error> {
+        let Invocation { target, method, arguments, context } = invocation;
+        let destination = target.destination()?;
+        let field = |text: &Option<String>| text.clone().map_or(Field::Absent, Field::Text);
+        let expiration = reply_to.is_some().then_some(options.timeout);
         let request = Request {
-            method: Field::Text(method),
-            namespace: field(namespace),
-            version: field(version),
+            method: Field::Text(method.clone()),
+            namespace: field(&target.namespace),
+            version: field(&target.version),
             arguments: Arguments::Object(arguments),
             context,
             reply_to,
             unique_id: Some(fresh_id()),
         };
-        let (routing, who) = match &destination {
-            Destination::Topic { exchange, topic } => (Routing::Mandatory, format!("topic {topic} on {exchange}")),
-            Destination::Server { exchange, topic, server } => {
-                (Routing::Mandatory, format!("server {server} of topic {topic} on {exchange}"))
-            }
-            Destination::Queue(queue) => (Routing::Mandatory, format!("queue {queue}")),
-            Destination::Fanout { topic } => (Routing::BestEffort, format!("topic {topic}")),
-        };
+        let routing = if target.fanout { Routing::BestEffort } else { options.routing };
         let publication = Publication { destination, routing, expiration, body: request.encode() };
-        match self.transport.publish(&publication).await? {
-            Published::Confirmed => Ok(()),
-            Published::Unroutable => Err(Error::Undeliverable(who)),
-        }
-    }
-}
-
-/// A call that waits, for as long as this lives.
-struct Call<'a> {
-    waiting: &'a Waiting,
-    message_id: &'a str,
-}
-
-impl Call<'_> {
-    fn register(&self, sender: oneshot::Sender<Answer>) {
-        lock(self.waiting).insert(self.message_id.to_owned(), sender);
-    }
-}
-
-impl Drop for Call<'_> {
-    fn drop(&mut self) {
-        lock(self.waiting).remove(self.message_id);
-    }
-}
-
-impl Replies {
-    async fn listen(transport: &Transport) -> Result<Self, transport::Error> {
-        let queue = format!("reply_{}", fresh_id());
-        let mut deliveries = transport.listen_for_replies(&queue).await?;
-        let waiting = Waiting::default();
-        let calls = Arc::clone(&waiting);
-        let reader = tokio::spawn(async move {
-            // Values of old servers, which say in a second message that the first was all.
-            let mut values: HashMap<String, Answer> = HashMap::new();
-            while let Some(delivery) = deliveries.next().await {
-                let message = &delivery.message;
-                match Reply::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref()) {
-                    Ok(reply) => take(reply, &calls, &mut values),
-                    Err(error) => tracing::warn!(%error, "reply cannot be decoded, dropped"),
-                }
-                delivery.settlement.settle(Disposition::Ack).await.ok();
+        match self.transport.publish_with(&publication, options.retry).await {
+            Ok(Published::Confirmed) => Ok(()),
+            Ok(Published::Unroutable) => {
+                let (who, key) = (target.who(), target.key());
+                Err(Error::Undeliverable { who, exchange: target.exchange, key })
             }
-        });
-        Ok(Self { queue, waiting, _reader: AbortOnDropHandle::new(reader) })
+            Err(error) => Err(not_delivered(&method, options, error)),
+        }
     }
 }
 
-/// Gives a reply to its call.
-fn take(reply: Reply, calls: &Waiting, values: &mut HashMap<String, Answer>) {
-    let Reply { message_id, answer, ending } = reply;
-    if !lock(calls).contains_key(&message_id) {
-        values.remove(&message_id);
-        tracing::info!(message_id, "nobody waits for this reply, dropped");
-        return;
-    }
-    match (answer, ending) {
-        (Some(answer), true) => {
-            // An ending without a value ends with the value before it.
-            let empty = answer == Answer::Result(Text::null());
-            let answer = values.remove(&message_id).filter(|_| empty).unwrap_or(answer);
-            if let Some(call) = lock(calls).remove(&message_id) {
-                // The call may just have given up.
-                call.send(answer).ok();
-            }
+/// What became of a request that the transport did not deliver.
+fn not_delivered(method: &str, options: &Options, error: transport::Error) -> Error {
+    match (error, options.retry) {
+        (source @ transport::Error::Unreachable { .. }, Retry::Times(times)) => {
+            Error::NotDelivered { method: method.to_owned(), attempts: u64::from(times) + 1, source }
         }
-        (Some(answer), false) => {
-            values.insert(message_id, answer);
-        }
-        (None, _) => {}
+        (error, _) => Error::Transport(error),
     }
 }
 
-fn lock(waiting: &Waiting) -> std::sync::MutexGuard<'_, HashMap<String, oneshot::Sender<Answer>>> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+/// Seconds as a caller in Python would give them.
+fn seconds(duration: Duration) -> Text {
+    if duration.subsec_nanos() == 0 { Text::of(&duration.as_secs()) } else { Text::of(&duration.as_secs_f64()) }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reply(text: &str) -> Reply {
-        Reply::decode(text.as_bytes(), Some("application/json"), None).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_value_and_then_an_ending_is_one_answer() {
-        let (calls, mut values) = (Waiting::default(), HashMap::new());
-        let (sender, receiver) = oneshot::channel();
-        lock(&calls).insert("i".into(), sender);
-        take(reply(r#"{"result": null, "failure": null, "ending": false, "_msg_id": "i"}"#), &calls, &mut values);
-        take(reply(r#"{"result": 3, "failure": null, "_msg_id": "i"}"#), &calls, &mut values);
-        take(reply(r#"{"result": null, "failure": null, "ending": true, "_msg_id": "i"}"#), &calls, &mut values);
-        assert_eq!(receiver.await.unwrap(), Answer::Result(Text::of(&3)));
-        assert!(values.is_empty() && lock(&calls).is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_reply_that_nobody_waits_for_leaves_nothing_behind() {
-        let (calls, mut values) = (Waiting::default(), HashMap::new());
-        take(reply(r#"{"result": 3, "failure": null, "_msg_id": "late"}"#), &calls, &mut values);
-        assert!(values.is_empty());
-    }
-}
+mod tests;
+#[cfg(test)]
+mod tolerance_tests;

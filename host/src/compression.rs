@@ -40,7 +40,7 @@ pub enum Compression {
 }
 
 /// Why a body is not decompressed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// No such compression.
     #[error("it is not known")]
@@ -50,7 +50,7 @@ pub enum Error {
     TooLarge(usize),
     /// It is not what its header says, or ends too early.
     #[error("it cannot be decompressed: {0}")]
-    Corrupt(io::Error),
+    Corrupt(String),
 }
 
 impl Compression {
@@ -133,7 +133,7 @@ fn read(mut stream: impl Read, limit: usize) -> Result<Vec<u8>, Error> {
     let mut out = Vec::new();
     loop {
         reserve(&mut out, limit)?;
-        let chunk = stream.by_ref().take(room(&out)).read_to_end(&mut out).map_err(Error::Corrupt)?;
+        let chunk = stream.by_ref().take(room(&out)).read_to_end(&mut out).map_err(corrupt)?;
         if chunk == 0 {
             return Ok(out);
         }
@@ -148,14 +148,14 @@ fn inflate(body: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
         reserve(&mut out, limit)?;
         let (taken, made) = (stream.total_in(), stream.total_out());
         let status = stream.decompress_vec(rest, &mut out, FlushDecompress::None);
-        let status = status.map_err(|error| Error::Corrupt(error.into()))?;
+        let status = status.map_err(|error| corrupt(error.into()))?;
         let taken = usize::try_from(stream.total_in() - taken).unwrap_or(usize::MAX);
         rest = rest.get(taken..).unwrap_or_default();
         match status {
             Status::StreamEnd if out.len() > limit => return Err(Error::TooLarge(limit)),
             Status::StreamEnd => return Ok(out),
             Status::Ok | Status::BufError if taken == 0 && stream.total_out() == made => {
-                return Err(Error::Corrupt(io::ErrorKind::UnexpectedEof.into()));
+                return Err(corrupt(io::ErrorKind::UnexpectedEof.into()));
             }
             Status::Ok | Status::BufError => {}
         }
@@ -190,6 +190,10 @@ impl Setting for Compression {
             _ => Err(format!("{text:?} is not a compression: it takes gzip, bzip2 (or bz2) or lzma (or xz)")),
         }
     }
+}
+
+fn corrupt(error: io::Error) -> Error {
+    Error::Corrupt(error.to_string())
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub const CONTENT_TYPE: &str = "application/json";
 pub const MAX_BODY: usize = 64 << 20;
 
 /// Why bytes are not a message. Nobody can be answered, since the reply queue is in the message.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The body is larger than [`MAX_BODY`].
     #[error("the body has {0} bytes, more than the {MAX_BODY} that are decoded")]
@@ -57,7 +57,7 @@ pub enum Error {
     /// Not a JSON object in UTF-8.
     #[error("the {part} is not a JSON object: {reason}")]
     Json {
-        /// `body` or `oslo.message`.
+        /// `body`, `oslo.message` or `failure`.
         part: &'static str,
         /// Where and why; never the content, which may hold secrets.
         reason: String,
@@ -65,6 +65,9 @@ pub enum Error {
     /// A typed value, without an envelope, that kombu would not decode.
     #[error("{0}")]
     Typed(&'static str),
+    /// A reply that belongs to no call.
+    #[error("the reply has no _msg_id")]
+    NoMessageId,
     /// An envelope of another version.
     #[error("the envelope's version is {0}, which 2.0 does not cover")]
     Version(String),

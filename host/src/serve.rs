@@ -255,7 +255,7 @@ async fn decode(message: Message) -> Result<Request, envelope::Error> {
         move || Request::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref());
     let decoded = tokio::task::spawn_blocking(decode).await;
     // A decompressor that panics has met a body that is no good.
-    decoded.unwrap_or_else(|error| Err(envelope::Error::Compression(header, Corrupt(std::io::Error::other(error)))))
+    decoded.unwrap_or_else(|error| Err(envelope::Error::Compression(header, Corrupt(error.to_string()))))
 }
 
 /// A unique id as the reference makes them: a version 4 UUID without dashes.

@@ -87,6 +87,16 @@ pub enum Routing {
     BestEffort,
 }
 
+/// How often to try again what the broker did not take: oslo.messaging's `retry`. An attempt is one round of all hosts
+/// in which no connection was made, or a message that was sent and not confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// For as long as it takes.
+    Forever,
+    /// As often as this, after the first attempt.
+    Times(u32),
+}
+
 /// What became of a message that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {
@@ -175,6 +185,9 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// A queue of our own has no name.
+    #[error("no name for a queue: {0}")]
+    QueueName(String),
     /// The connection was lost before the broker knew of the settlement; it will deliver the message again.
     #[error("connection lost before the delivery was settled; the broker delivers it again")]
     Lost,
@@ -207,16 +220,47 @@ impl Transport {
         Ok(Deliveries { receiver, source })
     }
 
+    /// A name for a reply queue of our own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::QueueName`] where `use_queue_manager` is on and has none.
+    pub fn reply_queue(&self) -> Result<String, Error> {
+        let suffix = match self {
+            Self::Memory(_) => uuid::Uuid::new_v4().simple().to_string(),
+            Self::Rabbit(client) => client.queue_suffix()?,
+        };
+        Ok(format!("reply_{suffix}"))
+    }
+
+    /// How long a reply is to be tried whose queue is missing.
+    #[must_use]
+    pub fn missing_queue_patience(&self) -> Duration {
+        match self {
+            Self::Memory(_) => rabbit::DEFAULT_KOMBU_MISSING_CONSUMER_RETRY_TIMEOUT,
+            Self::Rabbit(client) => client.missing_queue_patience(),
+        }
+    }
+
     /// Declares a reply queue of our own and starts consuming it; replies are settled as they arrive.
     ///
     /// # Errors
     ///
     /// As [`Transport::listen`].
     pub async fn listen_for_replies(&self, queue: &str) -> Result<Deliveries, Error> {
+        self.listen_for_replies_with(queue, Retry::Forever).await
+    }
+
+    /// The same, trying to connect only as often as `retry` says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transport::listen`], and [`Error::Unreachable`] after the last attempt.
+    pub async fn listen_for_replies_with(&self, queue: &str, retry: Retry) -> Result<Deliveries, Error> {
         let (sender, receiver) = mpsc::channel(1);
         let source = match self {
             Self::Memory(broker) => Source::Memory(broker.listen_for_replies(queue, sender)),
-            Self::Rabbit(client) => Source::Rabbit(client.listen_for_replies(queue, sender).await?),
+            Self::Rabbit(client) => Source::Rabbit(client.listen_for_replies(queue, retry, sender).await?),
         };
         Ok(Deliveries { receiver, source })
     }
@@ -232,9 +276,22 @@ impl Transport {
     ///
     /// Dropped half-way, the message may have been sent or not.
     pub async fn publish(&self, publication: &Publication) -> Result<Published, Error> {
+        self.publish_with(publication, Retry::Forever).await
+    }
+
+    /// The same, trying only as often as `retry` says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transport::publish`], and [`Error::Unreachable`] after the last attempt.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Transport::publish`].
+    pub async fn publish_with(&self, publication: &Publication, retry: Retry) -> Result<Published, Error> {
         match self {
             Self::Memory(broker) => Ok(broker.publish(publication)),
-            Self::Rabbit(client) => client.publish(publication).await,
+            Self::Rabbit(client) => client.publish(publication, retry).await,
         }
     }
 

@@ -11,11 +11,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nova_host::{
-    client::{Client, Error, Invocation},
+    client::{Client, Error, Invocation, Options, Target},
     config::Config,
     envelope::{Context, Text},
     settings::Settings,
-    transport::{Destination, Transport},
+    transport::{Routing, Transport},
 };
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -97,19 +97,22 @@ impl OsloLoad {
 
 fn record(number: u64) -> Invocation {
     Invocation {
-        destination: Destination::Topic { exchange: "nova".to_owned(), topic: "conductor".to_owned() },
-        namespace: None,
-        version: None,
+        target: Target::new("nova", "conductor"),
         method: "record".to_owned(),
         arguments: Text::of(&json!({"n": number})),
         context: Context::default(),
     }
 }
 
+/// A confirmation alone does not mean that a queue has the message: a topic without one is an error here.
+fn options() -> Options {
+    Options { routing: Routing::Mandatory, ..LIMIT.into() }
+}
+
 async fn send(client: Arc<Client>, ledger: Arc<Ledger>, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         let number = ledger.begin(Kind::Call);
-        let fate = match client.call(record(number), LIMIT).await {
+        let fate = match client.call(record(number), options()).await {
             Ok(result) if result.get() == number.to_string() => Fate::Answered,
             Ok(result) => Fate::Wrong(result.get().to_owned()),
             Err(Error::TimedOut { .. }) => Fate::Unanswered,
@@ -118,7 +121,7 @@ async fn send(client: Arc<Client>, ledger: Arc<Ledger>, stop: Arc<AtomicBool>) {
         };
         ledger.end(number, fate);
         let number = ledger.begin(Kind::Cast);
-        let fate = match client.cast(record(number), LIMIT).await {
+        let fate = match client.cast(record(number), options()).await {
             Ok(()) => Fate::Confirmed,
             Err(Error::NotSent { .. }) => Fate::Unsure,
             Err(error) => Fate::Wrong(error.to_string()),

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use super::{Exit, Failed, Options, complain, say, telemetry};
 use crate::{
-    client::{self, Client, Invocation},
+    client::{self, Client, Invocation, Target},
     config::Config,
     envelope::{Context, Text},
     host::{self, Host},
     metrics::Metrics,
     settings::Setting,
-    transport::{Destination, Transport, Url},
+    transport::{Retry, Routing, Transport, Url},
+    version::Version,
 };
 
 /// What a service in this process logs of a call: its failure is printed anyway.
@@ -20,6 +21,9 @@ const QUIET_CALL: &str = "warn,nova_host::serve=off";
 
 /// And of a cast, whose failure nobody else tells.
 const QUIET_CAST: &str = "warn";
+
+/// The shortest call-monitor timeout: servers send a heartbeat every half of it, and no oftener than once a second.
+const MIN_MONITOR: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
 struct What {
@@ -34,6 +38,12 @@ struct What {
     /// The version that is needed; left out, 1.0
     #[arg(long = "version", value_name = "VERSION")]
     wanted: Option<String>,
+    /// Send nothing of a higher version than this
+    #[arg(long, value_name = "VERSION", value_parser = str::parse::<Version>)]
+    version_cap: Option<Version>,
+    /// The control exchange; left out, the configured one
+    #[arg(long)]
+    exchange: Option<String>,
     /// One server of the topic instead of any
     #[arg(long)]
     server: Option<String>,
@@ -43,6 +53,9 @@ struct What {
     /// How long to wait for the broker and the reply
     #[arg(long, default_value = "60s", value_parser = Duration::parse)]
     timeout: Duration,
+    /// How often to try again to reach the broker, within the timeout; 0 is one attempt, -1 as many as it takes
+    #[arg(long, default_value = "-1", value_name = "TIMES", value_parser = retry, allow_negative_numbers = true)]
+    retry: Retry,
 }
 
 /// Arguments of `call`.
@@ -51,6 +64,12 @@ struct What {
 pub(super) struct Call {
     #[command(flatten)]
     what: What,
+    /// Ask the server for heartbeats, and give up when none comes for so long; at least 2s
+    #[arg(long, value_name = "DURATION", value_parser = monitor)]
+    call_monitor_timeout: Option<Duration>,
+    /// Not for calls: who of all would answer?
+    #[arg(long, hide = true)]
+    fanout: bool,
 }
 
 /// Arguments of `cast`.
@@ -67,11 +86,12 @@ pub(super) struct Cast {
 impl Call {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
         let config = options.load(&[("log", QUIET_CALL)])?;
-        let timeout = self.what.timeout;
-        let destination = self.what.destination(&config)?;
-        let invocation = self.what.invocation(destination)?;
+        let how = client::Options { monitor: self.call_monitor_timeout, ..self.what.options() };
+        let invocation = self.what.invocation(&config, self.fanout)?;
+        // Before anything is started or connected.
+        invocation.check_call(&how).map_err(Failed::from)?;
         let session = Session::start(&config, options).await?;
-        let called = session.client.call(invocation, timeout).await;
+        let called = session.client.call(invocation, how).await;
         session.end().await;
         match called {
             Ok(result) => {
@@ -90,29 +110,29 @@ impl Call {
 impl Cast {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
         let config = options.load(&[("log", QUIET_CAST)])?;
-        let timeout = self.what.timeout;
-        let destination = match self.fanout {
-            true => Destination::Fanout { topic: topic(&config)?.to_owned() },
-            false => self.what.destination(&config)?,
-        };
-        let invocation = self.what.invocation(destination)?;
+        let how = self.what.options();
+        let invocation = self.what.invocation(&config, self.fanout)?;
+        invocation.check_cast(&how).map_err(Failed::from)?;
         let session = Session::start(&config, options).await?;
-        let cast = session.client.cast(invocation, timeout).await;
+        let cast = session.client.cast(invocation, how).await;
         session.end().await;
         Ok(cast.map_err(Failed::from)?)
     }
 }
 
 impl What {
-    fn destination(&self, config: &Config) -> Result<Destination, Failed> {
-        let (exchange, topic) = (config.control_exchange.clone(), topic(config)?.to_owned());
-        Ok(match &self.server {
-            Some(server) => Destination::Server { exchange, topic, server: server.clone() },
-            None => Destination::Topic { exchange, topic },
-        })
+    /// Whoever types wants to know at once that nobody is there.
+    fn options(&self) -> client::Options {
+        client::Options {
+            timeout: self.timeout,
+            monitor: None,
+            retry: self.retry,
+            routing: Routing::Mandatory,
+            version_cap: self.version_cap,
+        }
     }
 
-    fn invocation(self, destination: Destination) -> Result<Invocation, Failed> {
+    fn invocation(self, config: &Config, fanout: bool) -> Result<Invocation, Failed> {
         let wrong = |what: &str, why: &dyn std::fmt::Display| {
             Failed::new(Exit::Usage, format!("{what}: not a JSON object, such as '{{\"a\": 1}}': {why}"))
         };
@@ -121,15 +141,35 @@ impl What {
             return Err(wrong("arguments", &format!("it is a {}", arguments.python_type())));
         }
         let context = Context::from_json(&self.context).map_err(|error| wrong("--context", &error))?;
-        Ok(Invocation {
-            destination,
+        let target = Target {
+            exchange: self.exchange.unwrap_or_else(|| config.control_exchange.clone()),
+            topic: topic(config)?.to_owned(),
+            server: self.server,
+            fanout,
             namespace: self.namespace,
             version: self.wanted,
-            method: self.method,
-            arguments,
-            context,
-        })
+        };
+        Ok(Invocation { target, method: self.method, arguments, context })
     }
+}
+
+/// oslo.messaging's `retry`.
+fn retry(text: &str) -> Result<Retry, String> {
+    match text {
+        "-1" => Ok(Retry::Forever),
+        _ => text
+            .parse()
+            .map(Retry::Times)
+            .map_err(|_| "it takes a number of times, or -1 for as many as it takes".into()),
+    }
+}
+
+fn monitor(text: &str) -> Result<Duration, String> {
+    let monitor = Duration::parse(text)?;
+    if monitor < MIN_MONITOR {
+        return Err("at least 2s: servers send a heartbeat every half of it, and no oftener than once a second".into());
+    }
+    Ok(monitor)
 }
 
 fn topic(config: &Config) -> Result<&str, Failed> {
@@ -163,6 +203,7 @@ impl Session {
 
     /// Lets the service finish what it was sent, then ends it.
     async fn end(self) {
+        self.client.close().await;
         if let Some(host) = self.host {
             self.transport.drained().await;
             host.stop(std::future::pending()).await;

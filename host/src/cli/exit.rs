@@ -84,10 +84,15 @@ impl From<client::Error> for Failed {
         match error {
             // Whoever serves the topic must not write to our terminal as they please.
             client::Error::Remote(failure) => Self::new(Exit::Remote, printable(&failure.to_string(), MAX_FAILURE)),
-            client::Error::TimedOut { .. } => Self::new(Exit::TimedOut, error),
-            client::Error::NotSent { .. } | client::Error::Undeliverable(_) | client::Error::Transport(_) => {
+            client::Error::InvalidReply { ref source, .. } => Self::new(Exit::Remote, format!("{error}: {source}")),
+            client::Error::TimedOut { .. } | client::Error::Silent { .. } => Self::new(Exit::TimedOut, error),
+            client::Error::NotDelivered { ref source, .. } => Self::new(Exit::Transport, format!("{error}: {source}")),
+            client::Error::NotSent { .. } | client::Error::Undeliverable { .. } | client::Error::Transport(_) => {
                 Self::new(Exit::Transport, error)
             }
+            client::Error::InvalidTarget { .. }
+            | client::Error::MalformedVersion(_)
+            | client::Error::VersionCap { .. } => Self::new(Exit::Usage, error),
         }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     catalog::Catalog,
-    client::{Client, Error, Invocation},
+    client::{Client, Error, Invocation, Target},
     envelope::{Context, Text},
     testing::{ECHO, LOOP, catalog, tight, wide},
     transport::{Destination, Message, Subscription, memory::Broker},
@@ -24,9 +24,7 @@ fn topic() -> Destination {
 
 fn invocation(method: &str) -> Invocation {
     Invocation {
-        destination: topic(),
-        namespace: None,
-        version: None,
+        target: Target::new("nova", "t"),
         method: method.into(),
         arguments: Text::of(&json!({"a": 1})),
         context: Context::default(),

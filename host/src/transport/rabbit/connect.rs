@@ -9,13 +9,15 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::watch;
+
 use super::{
-    Config,
+    Config, FailoverStrategy,
     backoff::{Backoff, jitter},
     link::Link,
 };
 use crate::transport::{
-    Error,
+    Error, Retry,
     url::{Address, Host},
 };
 
@@ -33,6 +35,17 @@ pub(super) struct Connector {
     cursor: AtomicUsize,
     /// Whether any connection was ever made.
     has_connected: AtomicBool,
+    /// The rounds of all hosts that gave no connection to publish on.
+    pub(super) failed_rounds: watch::Sender<FailedRounds>,
+}
+
+/// What came of the rounds that failed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FailedRounds {
+    /// How many there were.
+    pub(super) count: u64,
+    /// Why the last one failed.
+    pub(super) reason: String,
 }
 
 /// What a connection is for, for logs.
@@ -63,8 +76,9 @@ pub(super) trait Purpose: Sync {
 /// What to do about a broker that refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Patience {
-    /// Return the refusal when every host was tried once: at start, an operator is watching.
-    UntilRefused,
+    /// Return the refusal when every host was tried once: at start, an operator is watching. Where no host answers, try
+    /// so many more rounds.
+    UntilRefused(Retry),
     /// Log it and go on: it worked before, and may be made to work again.
     Forever,
 }
@@ -76,24 +90,35 @@ impl Connector {
             tracing::warn!(%address, "hosts without credentials in the transport URL log in as guest");
         }
         fastrand::shuffle(&mut address.hosts);
-        Self { address, config, cursor: AtomicUsize::new(0), has_connected: AtomicBool::new(false) }
+        Self {
+            address,
+            config,
+            cursor: AtomicUsize::new(0),
+            has_connected: AtomicBool::new(false),
+            failed_rounds: watch::Sender::default(),
+        }
     }
 
     /// [`Patience::Forever`] as soon as this client has had a connection.
     pub(super) fn patience(&self) -> Patience {
-        if self.has_connected.load(Ordering::Relaxed) { Patience::Forever } else { Patience::UntilRefused }
+        if self.has_connected.load(Ordering::Relaxed) {
+            Patience::Forever
+        } else {
+            Patience::UntilRefused(Retry::Forever)
+        }
     }
 
     /// Waits a random part of the configured delay after a loss.
     pub(super) async fn pause_after_loss(&self) {
-        tokio::time::sleep(jitter(self.config.kombu_reconnect_delay)).await;
+        let Config { kombu_reconnect_delay, kombu_reconnect_splay, .. } = self.config;
+        tokio::time::sleep(jitter(kombu_reconnect_delay.saturating_add(kombu_reconnect_splay))).await;
     }
 
     /// Connects to a host and makes it ready; tries for as long as it takes.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`], never with [`Patience::Forever`].
+    /// [`Error::Refused`] and [`Error::Unreachable`], never with [`Patience::Forever`].
     ///
     /// # Cancel safety
     ///
@@ -101,27 +126,53 @@ impl Connector {
     pub(super) async fn connect<P: Purpose>(&self, purpose: &P, patience: Patience) -> Result<P::Ready, Error> {
         let role = P::ROLE;
         let mut backoff = Backoff::new(&self.config);
+        let mut rounds: u32 = 0;
         loop {
-            let mut refusal = None;
-            for _ in &self.address.hosts {
-                let Some(host) = self.next_host() else { continue };
+            let (mut refusal, mut unreachable) = (None, None);
+            for turn in self.round() {
+                let Some(host) = turn.or_else(|| self.next_host()) else { continue };
                 match self.attempt(host, purpose).await {
                     Ok(ready) => {
                         tracing::info!(broker = %host, ?role, "connected to RabbitMQ");
                         return Ok(ready);
                     }
-                    Err(error @ Error::Refused { .. }) if patience == Patience::UntilRefused => refusal = Some(error),
-                    Err(error @ Error::Refused { .. }) => tracing::error!(?role, "{error}; trying again"),
-                    Err(error) => tracing::warn!(?role, "{error}"),
+                    Err(error @ Error::Refused { .. }) if patience != Patience::Forever => refusal = Some(error),
+                    Err(error) => {
+                        match &error {
+                            Error::Refused { .. } => tracing::error!(?role, "{error}; trying again"),
+                            _ => tracing::warn!(?role, "{error}"),
+                        }
+                        unreachable = Some(error);
+                    }
                 }
             }
             if let Some(refusal) = refusal {
                 return Err(refusal);
             }
+            if let Some(error) = unreachable {
+                if let Role::Publishing = role {
+                    self.note_failed_round(&error);
+                }
+                if let Patience::UntilRefused(Retry::Times(times)) = patience
+                    && rounds >= times
+                {
+                    return Err(error);
+                }
+            }
+            rounds = rounds.saturating_add(1);
             let wait = backoff.next();
             tracing::debug!(?role, wait_ms = wait.as_millis(), "no host of RabbitMQ answered; waiting");
             tokio::time::sleep(wait).await;
         }
+    }
+
+    /// Tells who publishes with bounded patience.
+    fn note_failed_round(&self, error: &Error) {
+        let reason = match error {
+            Error::Unreachable { reason, .. } | Error::Refused { reason, .. } => reason.clone(),
+            error => error.to_string(),
+        };
+        self.failed_rounds.send_modify(|rounds| *rounds = FailedRounds { count: rounds.count + 1, reason });
     }
 
     /// Connects to one host and makes it ready.
@@ -136,6 +187,16 @@ impl Connector {
         self.has_connected.store(true, Ordering::Relaxed);
         let prepare = purpose.prepare(link);
         tokio::time::timeout(PREPARE_TIMEOUT, prepare).await.map_err(|_| silent(PREPARE_TIMEOUT))?
+    }
+
+    /// The hosts in an order drawn for this round, or `None` for each where the order is that of [`Connector::new`].
+    fn round(&self) -> Vec<Option<&Host>> {
+        let mut hosts: Vec<Option<&Host>> = self.address.hosts.iter().map(Some).collect();
+        match self.config.kombu_failover_strategy {
+            FailoverStrategy::RoundRobin => hosts.fill(None),
+            FailoverStrategy::Shuffle => fastrand::shuffle(&mut hosts),
+        }
+        hosts
     }
 
     fn next_host(&self) -> Option<&Host> {
@@ -190,6 +251,31 @@ mod tests {
             })
             .collect();
         assert_eq!(orders.len(), 6);
+    }
+
+    #[test]
+    fn a_shuffled_round_is_every_host_once_in_a_new_order_each_time() {
+        let mut connector = connector("rabbit://h:1,h:2,h:3");
+        assert_eq!(connector.round(), [None, None, None]);
+        connector.config.kombu_failover_strategy = FailoverStrategy::Shuffle;
+        let orders: std::collections::BTreeSet<Vec<u16>> =
+            (0..200).map(|_| connector.round().into_iter().map(|host| host.unwrap().port).collect()).collect();
+        assert_eq!(orders.len(), 6);
+        assert!(orders.iter().all(|order| order.iter().sum::<u16>() == 6));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_splay_is_a_real_wait_and_a_random_one() {
+        let mut connector = connector("rabbit://h");
+        connector.config.kombu_reconnect_splay = Duration::from_secs(40);
+        let mut waits = Vec::new();
+        for _ in 0..200 {
+            let begun = tokio::time::Instant::now();
+            connector.pause_after_loss().await;
+            waits.push(begun.elapsed().as_secs());
+        }
+        assert!(waits.iter().any(|wait| *wait < 8) && waits.iter().any(|wait| *wait > 32), "{waits:?}");
+        assert!(waits.iter().all(|wait| *wait <= 41), "{waits:?}");
     }
 
     #[tokio::test]
