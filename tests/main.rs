@@ -20,5 +20,6 @@ mod faults;
 mod metrics;
 mod oslo;
 mod rabbit;
+mod typed;
 mod wire;
 mod wire_json;
