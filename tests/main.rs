@@ -15,11 +15,15 @@ mod harness;
 mod tidy;
 
 mod cli;
+mod client;
 mod compile;
+mod connection;
 mod faults;
+mod interop;
 mod metrics;
 mod oslo;
 mod rabbit;
+mod tls;
+mod topology;
 mod typed;
 mod wire;
-mod wire_json;

@@ -183,7 +183,7 @@ fn read_url(settings: &mut Settings) -> transport::Url {
 }
 
 /// The name of this machine, as the reference's services call themselves.
-fn host_name() -> String {
+pub(crate) fn host_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     if name.is_empty() { "localhost".to_owned() } else { name }
 }
