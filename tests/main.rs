@@ -24,6 +24,8 @@ mod interop;
 mod metrics;
 mod oslo;
 mod rabbit;
+mod swap;
 mod tls;
 mod topology;
+mod typed;
 mod wire;

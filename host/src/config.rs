@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     catalog::load,
+    control,
     metrics::http,
     sandbox::Limits,
     serve,
@@ -51,6 +52,8 @@ pub struct Config {
     pub rabbit: rabbit::Config,
     /// The section `handlers`.
     pub handlers: load::Config,
+    /// The section `control`.
+    pub control: control::socket::Config,
     /// The section `limits`.
     pub limits: Limits,
     /// The section `metrics`.
@@ -140,6 +143,7 @@ impl Config {
             serve: serve::Config::read(all),
             rabbit: rabbit::Config::read(all),
             handlers: load::Config::read(all),
+            control: control::socket::Config::read(all),
             limits: Limits::default().read(all),
             metrics: http::Config::read(all),
         };

@@ -6,12 +6,13 @@
 
 mod ping;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
+use serde::de::IgnoredAny;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
-    catalog::{Catalog, Found, Generation, Miss, Policy},
+    catalog::{Catalog, Current, Found, Generation, Miss, Policy, Working},
     envelope::{Answer, Arguments, Failure, Field, Request, Text},
     metrics::{Ending, Limit},
     sandbox::{Fault, Invocation, RequestInfo},
@@ -37,7 +38,7 @@ pub enum Outcome {
     },
 }
 
-/// Why no handler was started. The first six are the reference's, with its texts.
+/// Why no handler was started. The first seven are the reference's, with its texts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// An endpoint serves this version, and does not have the method.
@@ -75,6 +76,12 @@ pub enum Refusal {
         /// What they are instead.
         python_type: &'static str,
     },
+    /// The host's own method takes none.
+    #[error("NovaHost.describe() got an unexpected keyword argument '{name}'")]
+    UnexpectedArgument {
+        /// The name of one that was given.
+        name: String,
+    },
     /// The arguments are too large for this handler.
     #[error("the arguments have {length} bytes, more than {limit} (limits.arguments)")]
     ArgumentsTooLarge {
@@ -89,7 +96,7 @@ pub enum Refusal {
 }
 
 impl Outcome {
-    /// The outcome in a word, for log, metrics and dead letters.
+    /// The outcome in a word, for log and metrics.
     #[must_use]
     pub fn ending(&self) -> Ending {
         match self {
@@ -139,17 +146,27 @@ pub struct Resolved {
     answerer: Answerer,
 }
 
+/// What is left to do.
+#[derive(Debug)]
+enum Work {
+    Invoke(Working, Box<Invocation>),
+    /// Nothing.
+    Done(Outcome),
+}
+
 /// Who answers.
 #[derive(Debug)]
 enum Answerer {
     Handler(Box<Asked>),
-    Ping,
+    /// The host itself, and what.
+    Host(Outcome),
 }
 
 /// A request and the handler that was found for it.
 #[derive(Debug)]
 struct Asked {
-    found: Found,
+    generation: Working,
+    endpoint: u32,
     method: String,
     version: String,
     request: Request,
@@ -158,8 +175,7 @@ struct Asked {
 /// A request that may be run now.
 #[derive(Debug)]
 pub struct Admitted {
-    /// `None` is a ping.
-    work: Option<(Arc<Generation>, Box<Invocation>)>,
+    work: Work,
     /// Its place among the handler's own requests.
     _place: Option<OwnedSemaphorePermit>,
 }
@@ -169,18 +185,27 @@ pub struct Admitted {
 /// # Errors
 ///
 /// [`Refusal`], where nobody does.
-pub fn resolve(catalog: &Catalog, options: Options, request: Request) -> Result<Resolved, Refusal> {
-    let (found, method, version) = match find(catalog, &request) {
+pub fn resolve(current: &Current, options: Options, request: Request) -> Result<Resolved, Refusal> {
+    let host = |outcome| Resolved { policy: options.policy, answerer: Answerer::Host(outcome) };
+    let catalog = current.get();
+    let (found, method, version) = match find(&catalog, &request) {
         Ok(found) => found,
-        Err(refusal) if options.ping => {
-            return ping::resolve(refusal, &request)
-                .map(|()| Resolved { policy: options.policy, answerer: Answerer::Ping });
-        }
+        Err(refusal) if options.ping => return ping::answer(refusal, &request).map(host),
         Err(refusal) => return Err(refusal),
     };
-    tracing::Span::current().record("handler", found.generation.name.as_str());
-    let policy = found.generation.policies.of(&method).unwrap_or(options.policy);
-    Ok(Resolved { policy, answerer: Answerer::Handler(Box::new(Asked { found, method, version, request })) })
+    let (generation, endpoint) = match found {
+        Found::Handler { generation, endpoint } => (generation, endpoint),
+        Found::Describe => return Ok(host(describe(&catalog, request.arguments))),
+    };
+    // From here on the request is this generation's alone: whatever else is exchanged meanwhile can go.
+    drop(catalog);
+    let generation = current.accept(generation, request.namespace.text(), &version, &method);
+    tracing::Span::current().record("handler", generation.name.as_str());
+    let policy = generation.policy(&method).unwrap_or(options.policy);
+    Ok(Resolved {
+        policy,
+        answerer: Answerer::Handler(Box::new(Asked { generation, endpoint, method, version, request })),
+    })
 }
 
 impl Resolved {
@@ -192,10 +217,10 @@ impl Resolved {
 
     /// Who answers; `None` where it is the host itself.
     #[must_use]
-    pub fn handler(&self) -> Option<&Arc<Generation>> {
+    pub fn handler(&self) -> Option<&Generation> {
         match &self.answerer {
-            Answerer::Handler(asked) => Some(&asked.found.generation),
-            Answerer::Ping => None,
+            Answerer::Handler(asked) => Some(&asked.generation),
+            Answerer::Host(_) => None,
         }
     }
 
@@ -209,12 +234,15 @@ impl Resolved {
     ///
     /// Dropped half-way, no place is taken.
     pub async fn admit(self) -> Result<Admitted, Refusal> {
-        let Answerer::Handler(asked) = self.answerer else { return Ok(Admitted { work: None, _place: None }) };
-        let Asked { found, method, version, request } = *asked;
-        let arguments = arguments(request.arguments, &found.generation)?;
-        let place = place(&found.generation).await?;
+        let asked = match self.answerer {
+            Answerer::Handler(asked) => asked,
+            Answerer::Host(outcome) => return Ok(Admitted { work: Work::Done(outcome), _place: None }),
+        };
+        let Asked { generation, endpoint, method, version, request } = *asked;
+        let arguments = arguments(request.arguments, &generation)?;
+        let place = place(&generation).await?;
         let invocation = Invocation {
-            endpoint: found.endpoint,
+            endpoint,
             method,
             namespace: request.namespace.text().map(str::to_owned),
             version,
@@ -225,7 +253,7 @@ impl Resolved {
                 reply_wanted: request.reply_to.is_some(),
             },
         };
-        Ok(Admitted { work: Some((found.generation, Box::new(invocation))), _place: place })
+        Ok(Admitted { work: Work::Invoke(generation, Box::new(invocation)), _place: place })
     }
 }
 
@@ -236,12 +264,30 @@ impl Admitted {
     ///
     /// Dropped half-way, the handler ends where it is and the request has no outcome.
     pub async fn run(self) -> Outcome {
-        let Some((generation, invocation)) = self.work else { return Outcome::Replied(Text::of(&ping::ANSWER)) };
+        let (generation, invocation) = match self.work {
+            Work::Invoke(generation, invocation) => (generation, invocation),
+            Work::Done(outcome) => return outcome,
+        };
         match generation.program.handle(*invocation).await {
             Ok(Answer::Result(result)) => Outcome::Replied(result),
             Ok(Answer::Failure(failure)) => Outcome::Failed(failure),
             Err(fault) => Outcome::Faulted(fault),
         }
+    }
+}
+
+/// The host's own method, which takes no arguments and says so as Python would.
+fn describe(catalog: &Catalog, arguments: Arguments) -> Outcome {
+    let unexpected = |text: &Text| {
+        let given: Option<BTreeMap<String, IgnoredAny>> = serde_json::from_str(text.get()).ok();
+        given?.into_keys().next()
+    };
+    match arguments {
+        Arguments::Other(other) => Outcome::Refused(Refusal::ArgumentsType { python_type: other.python_type() }),
+        Arguments::Object(text) if let Some(name) = unexpected(&text) => {
+            Outcome::Refused(Refusal::UnexpectedArgument { name })
+        }
+        Arguments::Absent | Arguments::Object(_) => Outcome::Replied(Text::of(&catalog.describe())),
     }
 }
 

@@ -3,9 +3,9 @@
 //! Before it: [`super::resolve`] has found no handler. After it: the request is refused in the same way as if the
 //! endpoint stood last in the reference's list, or answered.
 
-use super::{Refusal, no_such_method};
+use super::{Outcome, Refusal, no_such_method};
 use crate::{
-    envelope::{Arguments, Field, Request},
+    envelope::{Arguments, Field, Request, Text},
     version::Version,
 };
 
@@ -13,14 +13,14 @@ use crate::{
 const METHOD: &str = "oslo_rpc_server_ping";
 
 /// What it answers.
-pub(super) const ANSWER: &str = "pong";
+const ANSWER: &str = "pong";
 
-/// Whether the request is a ping; `refusal` is what the handlers had to say.
+/// Answers the request if it is a ping; `refusal` is what the handlers had to say.
 ///
 /// # Errors
 ///
 /// That refusal, or that of the endpoint, where it comes first in the reference's order.
-pub(super) fn resolve(refusal: Refusal, request: &Request) -> Result<(), Refusal> {
+pub(super) fn answer(refusal: Refusal, request: &Request) -> Result<Outcome, Refusal> {
     // Behind an endpoint that could not read the version, this one is not asked.
     let is_asked = matches!(
         refusal,
@@ -38,7 +38,7 @@ pub(super) fn resolve(refusal: Refusal, request: &Request) -> Result<(), Refusal
     match (request.method.text(), &request.arguments) {
         _ if !serves => Err(refusal),
         (Some(METHOD), Arguments::Other(other)) => Err(Refusal::ArgumentsType { python_type: other.python_type() }),
-        (Some(METHOD), _) => Ok(()),
+        (Some(METHOD), _) => Ok(Outcome::Replied(Text::of(&ANSWER))),
         _ => Err(no_such_method(request)),
     }
 }
@@ -46,13 +46,13 @@ pub(super) fn resolve(refusal: Refusal, request: &Request) -> Result<(), Refusal
 #[cfg(test)]
 mod tests {
     use crate::{
-        catalog::Catalog,
+        catalog::{Catalog, Current},
         dispatch::{Options, Outcome, resolve},
         envelope::Request,
-        testing::{ECHO, generation, program, tight},
+        testing::{ECHO, current, generation, program, tight},
     };
 
-    async fn ask(catalog: &Catalog, ping: bool, message: &str) -> String {
+    async fn ask(catalog: &Current, ping: bool, message: &str) -> String {
         let request = Request::decode(message.as_bytes(), Some("application/json"), None).unwrap();
         match resolve(catalog, Options { ping, ..Options::default() }, request) {
             Ok(resolved) => match resolved.admit().await.unwrap().run().await {
@@ -67,8 +67,8 @@ mod tests {
         format!(r#"{{"method": "oslo_rpc_server_ping"{more}}}"#)
     }
 
-    fn with(version: &str, methods: &[&str]) -> Catalog {
-        Catalog::default().with(generation("g", version, methods, program(ECHO, tight()))).unwrap()
+    fn with(version: &str, methods: &[&str]) -> Current {
+        current(Catalog::default().with(generation("g", version, methods, program(ECHO, tight()))).unwrap())
     }
 
     #[tokio::test]
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(ask(&catalog, true, r#"{"method": "n"}"#).await, method);
         assert_eq!(ask(&catalog, true, "{}").await, "attribute name must be string, not 'NoneType'");
         assert_eq!(
-            ask(&Catalog::default(), true, r#"{"method": "n", "version": 1}"#).await,
+            ask(&current(Catalog::default()), true, r#"{"method": "n", "version": 1}"#).await,
             "'int' object has no attribute 'split'"
         );
         assert_eq!(ask(&catalog, true, r#"{"method": "m", "version": "3.0", "args": {}}"#).await, "{}");

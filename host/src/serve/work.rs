@@ -126,17 +126,18 @@ impl Corridor {
 
     /// Finds who answers and has the request run; `None` where another delivery of it takes the place of this one.
     async fn work(&self, request: Request, work: &mut Work) -> Option<Outcome> {
-        let resolved = match resolve(&self.catalog.get(), self.dispatch, request) {
+        let resolved = match resolve(&self.catalog, self.dispatch, request) {
             Ok(resolved) => resolved,
             Err(refusal) => {
                 self.metrics.nobody();
                 return Some(Outcome::Refused(refusal));
             }
         };
-        let Some(generation) = resolved.handler().cloned() else { return self.attempt(resolved, work).await };
+        let Some(generation) = resolved.handler() else { return self.attempt(resolved, work).await };
         let digest = generation.program.digest().short().to_owned();
         work.particulars.handler = Some((generation.name.clone(), digest));
-        let running = generation.program.metrics().start();
+        let metrics = generation.program.metrics().clone();
+        let running = metrics.start();
         let outcome = self.attempt(resolved, work).await?;
         running.end(outcome.ending(), outcome.limit());
         Some(outcome)

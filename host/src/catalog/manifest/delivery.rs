@@ -44,7 +44,7 @@ pub struct Policies {
 
 impl Policies {
     /// Takes the section.
-    pub(crate) fn read(settings: &mut Settings) -> Self {
+    pub(super) fn read(settings: &mut Settings) -> Self {
         let handler = settings.take_optional("delivery.policy");
         Self { handler, methods: settings.take_each(METHODS).into_iter().collect() }
     }

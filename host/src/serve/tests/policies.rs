@@ -5,7 +5,7 @@ use crate::{
     catalog::Policy,
     dispatch,
     envelope::{Answer, Reply},
-    testing::{generation_with, policies, program},
+    testing::{generation_with, program},
     transport::{Deliveries, Header, copy},
 };
 
@@ -60,9 +60,8 @@ async fn a_methods_own_policy_wins_over_the_handlers_and_that_over_the_services(
         ("delivery.policy = \"at-most-once\"\ndelivery.methods.m = \"at-least-once\"", Policy::AtMostOnce, 1),
         ("delivery.methods.n = \"at-least-once\"", Policy::AtMostOnce, 0),
     ] {
-        let mut guest = generation_with("guest", "1.0", &["m", "n"], program(LOOP, wide()));
-        guest.policies = policies(manifest);
-        let catalog = Catalog::default().with(Arc::new(guest)).unwrap();
+        let guest = generation_with("guest", "1.0", &["m", "n"], program(LOOP, wide()), manifest);
+        let catalog = Catalog::default().with(guest).unwrap();
         let service = Service::with(catalog, config(service_wide, 10)).await;
         service.client.cast(invocation("m"), LONG).await.unwrap();
         while service.broker.waiting("t") != Some(0) {

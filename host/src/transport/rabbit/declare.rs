@@ -78,7 +78,8 @@ pub(super) async fn exchange(channel: &Channel, exchange: &Exchange) -> Result<(
         ExchangeKind::Fanout => lapin::ExchangeKind::Fanout,
         ExchangeKind::Direct => lapin::ExchangeKind::Direct,
     };
-    let options = ExchangeDeclareOptions { passive, durable: *durable, auto_delete: *auto_delete, ..Default::default() };
+    let options =
+        ExchangeDeclareOptions { passive, durable: *durable, auto_delete: *auto_delete, ..Default::default() };
     Ok(channel.exchange_declare(short(name)?, kind, options, FieldTable::default()).await?)
 }
 
