@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-pub use copy::{Attempts, Copy, Header, Headers, Lifetime, Origin};
+pub use copy::{Attempts, Copy, Header, Headers, Lifetime, Message, Origin};
 pub use url::Url;
 
 /// A connection to the message carrier that the URL names. Cheap to clone; all clones are the same connection.
@@ -122,29 +122,6 @@ pub struct Delivery {
     pub message: Message,
     /// How the broker is told what became of it.
     pub settlement: Settlement,
-}
-
-/// A message as it arrived.
-#[derive(Clone, Debug, Default)]
-pub struct Message {
-    /// The bytes.
-    pub body: Vec<u8>,
-    /// AMQP's `content-type`.
-    pub content_type: Option<String>,
-    /// The header `compression`.
-    pub compression: Option<String>,
-    /// How long it may wait in a queue, from when it was sent.
-    pub expiration: Option<Duration>,
-    /// Whether the broker has delivered it before.
-    pub redelivered: bool,
-    /// How often it was delivered before, as far as anybody counts.
-    pub attempts: Attempts,
-    /// Where it came from.
-    pub origin: Origin,
-    /// Its headers that are strings or integers.
-    pub headers: Headers,
-    /// Everything it carries beside its body, for copies; `None` in memory, where there is nothing else.
-    pub properties: Option<rabbit::Properties>,
 }
 
 /// What the broker is told about a delivery.
@@ -321,10 +298,6 @@ impl Transport {
     /// # Errors
     ///
     /// [`Error::Refused`] where the broker refuses; also where the exchange does not exist.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped half-way, the copy may have been sent or not.
     pub async fn publish_copy(&self, copy: &Copy<'_>) -> Result<Published, Error> {
         match self {
             Self::Memory(broker) => Ok(broker.publish_copy(copy)),
@@ -332,9 +305,7 @@ impl Transport {
         }
     }
 
-    /// Looks whether an exchange exists that others declare. In memory, exchanges need not exist.
-    ///
-    /// Waits, retries and logs while the broker cannot be reached.
+    /// Looks whether an exchange exists that others declare; waits for a broker. In memory, exchanges need not exist.
     ///
     /// # Errors
     ///

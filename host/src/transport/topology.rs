@@ -170,22 +170,14 @@ pub struct Topology {
     pub consumer_arguments: Vec<(&'static str, Argument)>,
 }
 
-impl Queue {
-    /// Whether the broker counts how often it delivers a message of this queue: quorum queues do.
-    #[must_use]
-    pub fn counts_deliveries(&self) -> bool {
-        self.arguments.contains(&("x-queue-type", Argument::Text("quorum".into())))
-    }
-}
-
 impl Topology {
-    /// Whether the broker counts the deliveries of the queue at this position.
+    /// Whether the broker counts how often it delivers a message of the queue at this position: quorum queues do.
     #[must_use]
     pub fn counts_deliveries(&self, index: usize) -> bool {
         let Some(name) = self.queues.get(index) else { return false };
-        self.declarations.iter().any(
-            |declared| matches!(declared, Declaration::Queue(queue) if queue.name == *name && queue.counts_deliveries()),
-        )
+        let quorum = ("x-queue-type", Argument::Text("quorum".into()));
+        let counts = |queue: &Queue| queue.name == *name && queue.arguments.contains(&quorum);
+        self.declarations.iter().any(|declared| matches!(declared, Declaration::Queue(queue) if counts(queue)))
     }
 }
 
