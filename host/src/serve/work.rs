@@ -32,15 +32,6 @@ const MAX_FIELD: usize = 64;
 /// Bytes of a failure in the log.
 const MAX_FAILURE: usize = 1024;
 
-/// What the broker still has to be told.
-#[derive(Debug)]
-enum Duty {
-    /// To settle the delivery.
-    Settle(Settlement),
-    /// Nothing: it was acknowledged when its handler started.
-    Nothing,
-}
-
 /// What is kept of a delivery while its request runs.
 #[derive(Debug)]
 struct Work {
@@ -48,7 +39,8 @@ struct Work {
     particulars: Particulars,
     /// Attempts so far, with this one if it is one.
     attempts: u32,
-    duty: Duty,
+    /// The duty to settle it; `None` where it was acknowledged when its handler started.
+    duty: Option<Settlement>,
 }
 
 impl Corridor {
@@ -65,7 +57,7 @@ impl Corridor {
             attempts: message.attempts.earlier.saturating_add(1),
             message,
             particulars: Particulars::default(),
-            duty: Duty::Settle(settlement),
+            duty: Some(settlement),
         };
         match decoded {
             Ok(request) => {
@@ -169,7 +161,7 @@ impl Corridor {
             return None;
         }
         if policy == Policy::AtMostOnce
-            && let Duty::Settle(settlement) = std::mem::replace(&mut work.duty, Duty::Nothing)
+            && let Some(settlement) = work.duty.take()
             && let Err(error) = settlement.settle(Disposition::Ack).await
         {
             tracing::warn!(%error, "not acknowledged and therefore not started");
@@ -184,7 +176,7 @@ impl Corridor {
         match self.transport.publish_copy(&copy::again(&work.message)).await {
             Ok(Published::Confirmed) => {
                 tracing::info!(attempts, "delivered again; put back into its queue with its attempts counted");
-                self.settle(std::mem::replace(&mut work.duty, Duty::Nothing), Disposition::Ack).await;
+                self.settle(work.duty.take(), Disposition::Ack).await;
                 true
             }
             // The queue has gone, and will not deliver it once more.
@@ -213,8 +205,8 @@ impl Corridor {
         self.settle(work.duty, fate.disposition(buried)).await;
     }
 
-    async fn settle(&self, duty: Duty, disposition: Disposition) {
-        if let Duty::Settle(settlement) = duty
+    async fn settle(&self, duty: Option<Settlement>, disposition: Disposition) {
+        if let Some(settlement) = duty
             && let Err(error) = settlement.settle(disposition).await
         {
             tracing::warn!(%error, "not settled");
