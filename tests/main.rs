@@ -16,8 +16,10 @@ mod tidy;
 
 mod cli;
 mod compile;
+mod diagnostics;
 mod faults;
 mod metrics;
+mod neighbours;
 mod oslo;
 mod rabbit;
 mod wire;

@@ -11,8 +11,6 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use tokio::sync::Semaphore;
-
 use crate::{
     sandbox::{EndpointOffer, Program},
     version::{Malformed, Version},
@@ -29,8 +27,6 @@ pub struct Generation {
     pub program: Program,
     /// What it offers; the position is what `handle` is told.
     pub endpoints: Vec<Endpoint>,
-    /// Requests at once, where the handler has a limit of its own.
-    pub concurrency: Option<Arc<Semaphore>>,
 }
 
 /// Methods under one namespace and version.

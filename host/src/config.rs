@@ -140,7 +140,7 @@ impl Config {
             serve: serve::Config::read(all),
             rabbit: rabbit::Config::read(all),
             handlers: load::Config::read(all),
-            limits: Limits::default().read(all),
+            limits: Limits::read_service(all),
             metrics: http::Config::read(all),
         };
         for (key, name) in config.topics.iter().map(|topic| ("topic", topic)).chain([("server", &config.server)]) {

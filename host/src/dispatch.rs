@@ -3,6 +3,8 @@
 //! Before it: [`crate::serve`] has decoded a request. After it: [`crate::sandbox`] runs the handler, and
 //! [`crate::reply`] says what the caller gets. No bytes here, and nothing of where the request came from.
 
+use std::time::Instant;
+
 use crate::{
     catalog::{Catalog, Found, Generation, Miss},
     envelope::{Answer, Arguments, Failure, Field, Request, Text},
@@ -89,8 +91,9 @@ impl Outcome {
                 Fault::TimedOut { .. } => Ending::TimedOut,
                 Fault::OutOfMemory { .. } => Ending::OutOfMemory,
                 Fault::OutOfStack { .. } => Ending::OutOfStack,
+                Fault::OutOfTables { .. } => Ending::OutOfTables,
                 Fault::InvalidResult { .. } | Fault::ResultTooLarge { .. } => Ending::InvalidResult,
-                Fault::Unavailable { .. } => Ending::Unavailable,
+                Fault::OutOfInstances { .. } | Fault::Unavailable { .. } => Ending::Unavailable,
             },
         }
     }
@@ -104,6 +107,8 @@ impl Outcome {
             Self::Faulted(Fault::TimedOut { .. }) => Some(Limit::Timeout),
             Self::Faulted(Fault::OutOfMemory { .. }) => Some(Limit::Memory),
             Self::Faulted(Fault::OutOfStack { .. }) => Some(Limit::Stack),
+            Self::Faulted(Fault::OutOfTables { .. }) => Some(Limit::Tables),
+            Self::Faulted(Fault::OutOfInstances { .. }) => Some(Limit::Instances),
             Self::Faulted(Fault::ResultTooLarge { .. }) => Some(Limit::Result),
             Self::Replied(_) | Self::Failed(_) | Self::Refused(_) | Self::Faulted(_) => None,
         }
@@ -123,7 +128,10 @@ pub async fn dispatch(catalog: &Catalog, metrics: &Metrics, request: Request) ->
             return Outcome::Refused(refusal);
         }
     };
-    tracing::Span::current().record("handler", found.generation.name.as_str());
+    let span = tracing::Span::current();
+    span.record("handler", found.generation.name.as_str());
+    span.record("digest", found.generation.program.digest().short());
+    span.record("generation", found.generation.number);
     let running = found.generation.program.metrics().start();
     let outcome = run(&found, method, version, request).await;
     running.end(outcome.ending(), outcome.limit());
@@ -131,11 +139,12 @@ pub async fn dispatch(catalog: &Catalog, metrics: &Metrics, request: Request) ->
 }
 
 async fn run(found: &Found, method: String, version: String, request: Request) -> Outcome {
+    let since = Instant::now();
     let arguments = match arguments(request.arguments, &found.generation) {
         Ok(arguments) => arguments,
         Err(refusal) => return Outcome::Refused(refusal),
     };
-    let Ok(_admitted) = admit(&found.generation).await else { return Outcome::Refused(Refusal::Busy) };
+    let Ok(_place) = found.generation.program.enter(since).await else { return Outcome::Refused(Refusal::Busy) };
     let invocation = Invocation {
         endpoint: found.endpoint,
         method,
@@ -147,6 +156,7 @@ async fn run(found: &Found, method: String, version: String, request: Request) -
             context: request.context,
             reply_wanted: request.reply_to.is_some(),
         },
+        since,
     };
     match found.generation.program.handle(invocation).await {
         Ok(Answer::Result(result)) => Outcome::Replied(result),
@@ -196,15 +206,6 @@ fn arguments(arguments: Arguments, generation: &Generation) -> Result<String, Re
     match text.get().len() {
         length if length > limit.0 => Err(Refusal::ArgumentsTooLarge { length, limit }),
         _ => Ok(text.get().to_owned()),
-    }
-}
-
-/// Waits for a place among the handler's own requests, as long as one of them may take.
-async fn admit(generation: &Generation) -> Result<Option<tokio::sync::SemaphorePermit<'_>>, Refusal> {
-    let Some(places) = &generation.concurrency else { return Ok(None) };
-    match tokio::time::timeout(generation.program.limits().timeout, places.acquire()).await {
-        Ok(Ok(place)) => Ok(Some(place)),
-        Ok(Err(_)) | Err(_) => Err(Refusal::Busy),
     }
 }
 

@@ -6,14 +6,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 use crate::{
     catalog::{Catalog, Endpoint, Generation},
     metrics::Metrics,
-    sandbox::{Compiler, Limits, LoadError, Program, Sandbox},
+    sandbox::{Compiler, Config, Limits, LoadError, Program, Sandbox, SetUpError},
     version::Version,
 };
 
@@ -40,6 +39,7 @@ pub(crate) fn guest_with(describe: &str, handle: &str, fields: &str) -> Vec<u8> 
     let module = format!(
         r#"(module
             (import "nova:rpc/log@0.1.0" "panicking" (func $panicking (param i32 i32)))
+            (import "nova:rpc/log@0.1.0" "write" (func $write (param i32 i32 i32)))
             (memory $memory (export "memory") 1)
             (global $free (mut i32) (i32.const 4096))
             (data (i32.const 100) "\c8\00\00\00\01\00\00\00")
@@ -78,7 +78,13 @@ pub(crate) fn wide() -> Limits {
 /// One sandbox for all tests, without a cache.
 pub(crate) fn sandbox() -> Arc<Sandbox> {
     static SANDBOX: OnceLock<Arc<Sandbox>> = OnceLock::new();
-    Arc::clone(SANDBOX.get_or_init(|| Arc::new(Sandbox::new(64, None, Compiler::Here, Metrics::default()).unwrap())))
+    Arc::clone(SANDBOX.get_or_init(|| fresh_sandbox(64, None).unwrap()))
+}
+
+/// Another one.
+pub(crate) fn fresh_sandbox(max_in_flight: u16, cache: Option<&Path>) -> Result<Arc<Sandbox>, SetUpError> {
+    let config = Config { max_in_flight, stack: Limits::default().stack, cache, compiler: Compiler::Here };
+    Sandbox::new(config, Metrics::default()).map(Arc::new)
 }
 
 /// A loaded guest.
@@ -99,12 +105,10 @@ pub(crate) fn load(sandbox: Arc<Sandbox>, component: &[u8], limits: Limits) -> R
 /// A generation that offers `methods` in the null namespace.
 pub(crate) fn generation(name: &str, version: &str, methods: &[&str], program: Program) -> Arc<Generation> {
     let version: Version = version.parse().unwrap();
-    let concurrency = program.limits().concurrency.map(|limit| Arc::new(Semaphore::new(usize::from(limit))));
     let methods = methods.iter().map(|method| (*method).to_owned()).collect();
     Arc::new(Generation {
         name: name.to_owned(),
         number: 1,
-        concurrency,
         program,
         endpoints: vec![Endpoint { namespace: None, version, methods }],
     })

@@ -11,8 +11,6 @@ use std::{
     },
 };
 
-use tokio::sync::Semaphore;
-
 use super::{Catalog, Conflict, Endpoint, Generation, manifest::Manifest};
 use crate::{
     sandbox::{CompileLimits, Digest, EndpointOffer, Limits, LoadError, MAX_COMPONENT, Program, Sandbox},
@@ -133,8 +131,7 @@ async fn generation(path: &Path, sandbox: &Arc<Sandbox>, limits: &Limits) -> Res
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     let Inspection { program, endpoints } = inspect(path, sandbox, limits).await?;
     let endpoints = endpoints.into_iter().map(Endpoint::new).collect::<Result<Vec<_>, _>>()?;
-    let concurrency = program.limits().concurrency.map(|limit| Arc::new(Semaphore::new(usize::from(limit))));
-    Ok(Generation { name: name(path), number: NUMBER.fetch_add(1, Ordering::Relaxed), program, endpoints, concurrency })
+    Ok(Generation { name: name(path), number: NUMBER.fetch_add(1, Ordering::Relaxed), program, endpoints })
 }
 
 /// Compiles and describes one component, with its manifest.

@@ -17,6 +17,7 @@ impl Manifest {
     pub(super) fn parse(text: &str, limits: &Limits) -> Result<Self, Problems> {
         let mut settings = Settings::default();
         settings.add_file(text)?;
+        settings.refuse("limits.stack", "is one for all handlers: set it in the service's configuration");
         let manifest = Self { limits: limits.read(&mut settings) };
         settings.finish()?;
         Ok(manifest)
@@ -39,5 +40,11 @@ mod tests {
     fn an_unknown_key_is_an_error_that_names_it() {
         let problems = Manifest::parse("[limits]\ntimeuot = \"2s\"", &Limits::default()).unwrap_err();
         assert_eq!(problems.0, ["limits.timeuot: no such setting; did you mean limits.timeout?"]);
+    }
+
+    #[test]
+    fn the_stack_is_the_services() {
+        let problems = Manifest::parse("[limits]\nstack = \"1 MiB\"", &Limits::default()).unwrap_err();
+        assert_eq!(problems.0, ["limits.stack: is one for all handlers: set it in the service's configuration"]);
     }
 }

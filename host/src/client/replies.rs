@@ -216,16 +216,17 @@ async fn read(mut deliveries: Deliveries, calls: Arc<Calls>, closing: Cancellati
             return;
         };
         let message = &delivery.message;
-        let disposition = match Reply::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref()) {
-            Ok(reply) => {
-                calls.take(reply);
-                Disposition::Ack
-            }
-            Err(error) => {
-                tracing::warn!(%error, "reply cannot be decoded, dropped");
-                Disposition::Reject
-            }
-        };
+        let disposition =
+            match Reply::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref()) {
+                Ok(reply) => {
+                    calls.take(reply);
+                    Disposition::Ack
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "reply cannot be decoded, dropped");
+                    Disposition::Reject
+                }
+            };
         // Lost, it comes again, and nobody waits for it then.
         delivery.settlement.settle(disposition).await.ok();
     }

@@ -11,12 +11,12 @@ use wasmtime::{
 };
 
 use super::{
-    Digest, LoadError, RequestInfo,
+    Digest, LoadError, RequestInfo, Shared,
     bindings::{self, Dynamic, DynamicPre, OFFERED},
     chain,
-    engine::Ticker,
     fault::Fault,
     limits::Limits,
+    places::{Full, Place, Places},
     state::{State, store, within},
 };
 use crate::{
@@ -40,7 +40,8 @@ const MAX_NAME: usize = 255;
 #[derive(Clone)]
 pub struct Program {
     pre: DynamicPre<State>,
-    ticker: Arc<Ticker>,
+    shared: Arc<Shared>,
+    places: Arc<Places>,
     digest: Digest,
     limits: Limits,
     metrics: Handler,
@@ -74,6 +75,8 @@ pub struct Invocation {
     pub arguments: String,
     /// What else is known.
     pub info: RequestInfo,
+    /// When it arrived: its time runs from there.
+    pub since: Instant,
 }
 
 impl Program {
@@ -81,7 +84,7 @@ impl Program {
         engine: &Engine,
         linker: &Linker<State>,
         component: &Component,
-        ticker: Arc<Ticker>,
+        shared: Arc<Shared>,
         digest: Digest,
         limits: Limits,
         metrics: Handler,
@@ -101,7 +104,8 @@ impl Program {
         }
         let pre = linker.instantiate_pre(component).map_err(|error| LoadError::World(chain(&error)))?;
         let pre = DynamicPre::new(pre).map_err(|error| LoadError::World(chain(&error)))?;
-        Ok(Self { pre, ticker, digest, limits, metrics, imports, exports })
+        let places = Arc::new(Places::new(limits.concurrency, Arc::clone(&shared.room)));
+        Ok(Self { pre, shared, places, digest, limits, metrics, imports, exports })
     }
 
     /// Asks the guest what it offers, and checks that it makes sense.
@@ -112,7 +116,9 @@ impl Program {
     pub async fn describe(&self) -> Result<Vec<EndpointOffer>, LoadError> {
         let limits = Limits { timeout: self.limits.timeout.min(DESCRIBE_TIMEOUT), ..self.limits.clone() };
         let offers = self
-            .run(&limits, None, async |program, store| program.nova_rpc_handler().call_describe(store).await)
+            .run(&limits, Instant::now(), None, async |program, store| {
+                program.nova_rpc_handler().call_describe(store).await
+            })
             .await
             .map_err(LoadError::Describe)?;
         check(&offers).map_err(LoadError::Description)?;
@@ -122,6 +128,20 @@ impl Program {
             methods: offer.methods,
         };
         Ok(offers.into_iter().map(offer).collect())
+    }
+
+    /// Takes a place among the handler's requests, or waits for one as long as a request may take that arrived at
+    /// `since`.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, no place is taken.
+    pub async fn enter(&self, since: Instant) -> Result<Place<'_>, Full> {
+        self.places.enter((since + self.limits.timeout).into()).await
     }
 
     /// Runs one request in a fresh instance, within the limits.
@@ -134,10 +154,10 @@ impl Program {
     ///
     /// Dropped half-way, the instance ends where it is.
     pub async fn handle(&self, invocation: Invocation) -> Result<Answer, Fault> {
-        let Invocation { endpoint, method, namespace, version, arguments, info } = invocation;
+        let Invocation { endpoint, method, namespace, version, arguments, info, since } = invocation;
         let request = bindings::Request { endpoint, method, namespace, version, arguments };
         let answer = self
-            .run(&self.limits, Some(info), async |program, store| {
+            .run(&self.limits, since, Some(info), async |program, store| {
                 program.nova_rpc_handler().call_handle(store, &request).await
             })
             .await?;
@@ -151,15 +171,17 @@ impl Program {
     async fn run<T>(
         &self,
         limits: &Limits,
+        since: Instant,
         info: Option<RequestInfo>,
         call: impl AsyncFnOnce(&Dynamic, &mut wasmtime::Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, Fault> {
-        let deadline = Instant::now() + limits.timeout;
+        let deadline = since + limits.timeout;
+        let Shared { ticker, turns, .. } = &*self.shared;
         let mut store = store(self.pre.engine(), limits, info, deadline);
-        let started = within(&self.ticker, deadline, self.pre.instantiate_async(&mut store)).await;
+        let started = within(ticker, turns, deadline, self.pre.instantiate_async(&mut store)).await;
         let program =
             started.map_err(|error| Fault::classify_start(&error, store.data_mut().log.take_panic(), limits))?;
-        let ran = within(&self.ticker, deadline, call(&program, &mut store)).await;
+        let ran = within(ticker, turns, deadline, call(&program, &mut store)).await;
         if store.data().log.exceeded() {
             self.metrics.hit(Limit::Log);
         }
