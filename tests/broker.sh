@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a private RabbitMQ on the loopback interface until standard input ends, and leaves nothing behind.
 #
-#     tests/broker.sh [--port PORT] [--nodes NUMBER]
+#     tests/broker.sh [--port PORT] [--nodes NUMBER] [--tls DIRECTORY] [--configuration FILE]
 #
 # Prints one line when it takes connections, with one value for each node of the cluster (one node is the default):
 #
@@ -12,6 +12,11 @@
 #     stop [N]      stops node N, from 1 (`stopped`)
 #     start [N]     starts it on the same ports and data (`ready …`), also after someone killed its pid
 #     restart [N]   both (`ready …`)
+#     ctl …         runs rabbitmqctl for the first node (`done`)
+#
+# With --tls the AMQP port speaks only TLS, on 127.0.0.1 and 127.0.0.2, with ca.pem, cert.pem and key.pem of a directory,
+# and certificates of clients may log in; --configuration adds lines to every node's configuration. Where there is an
+# IPv6 loopback, the same port is there without TLS too.
 #
 # At the end of standard input, or on SIGINT or SIGTERM, nodes, port mapper and data go. So a test process that dies,
 # however it dies, takes its broker with it: the pipe closes. Ports are free ones below the ephemeral range; --port
@@ -21,6 +26,7 @@ set -euo pipefail
 
 # The wrappers in /usr/sbin switch user, drop the environment and write to /var/lib/rabbitmq.
 server=/usr/lib/rabbitmq/bin/rabbitmq-server
+control=/usr/lib/rabbitmq/bin/rabbitmqctl
 # A start takes 5 s on a quiet machine with two cores, that of three nodes 20 s.
 start_seconds=240
 stop_seconds=20
@@ -30,7 +36,7 @@ erlang_options='-kernel inet_dist_use_interface {127,0,0,1} -rabbit quorum_tick_
 
 # By the number of the node, from 1.
 node_pids=() amqp_ports=() management_ports=() dist_ports=()
-nodes=1 epmd_pid='' epmd_port='' wanted_port='' home=''
+nodes=1 epmd_pid='' epmd_port='' wanted_port='' home='' tls='' configuration=''
 
 fail() { echo "broker.sh: $*" >&2 && exit 1; }
 
@@ -68,7 +74,7 @@ name() { echo "nova-host-$$-$1@127.0.0.1"; }
 write_configuration() {
     local number
     for number in $(numbers); do write_node_configuration "$number" >"$home/$number.conf"; done
-    echo '[rabbitmq_management].' >"$home/plugins"
+    echo "[rabbitmq_management${tls:+, rabbitmq_auth_mechanism_ssl}]." >"$home/plugins"
     echo "cookie$RANDOM$RANDOM$RANDOM" >"$home/.erlang.cookie"
     chmod 400 "$home/.erlang.cookie"
 }
@@ -76,8 +82,26 @@ write_configuration() {
 write_node_configuration() {
     # Statistics are as fresh as RabbitMQ can make them, for tests wait for them: at most a second old, not five.
     # Limits are absolute, or a small disk blocks every publisher.
+    if [ -n "$tls" ]; then
+        cat <<-END
+	listeners.tcp = none
+	listeners.ssl.1 = 127.0.0.1:${amqp_ports[$1]}
+	listeners.ssl.2 = 127.0.0.2:${amqp_ports[$1]}
+	ssl_options.cacertfile = $tls/ca.pem
+	ssl_options.certfile = $tls/cert.pem
+	ssl_options.keyfile = $tls/key.pem
+	ssl_options.verify = verify_peer
+	ssl_cert_login_from = common_name
+	auth_mechanisms.1 = PLAIN
+	auth_mechanisms.2 = AMQPLAIN
+	auth_mechanisms.3 = EXTERNAL
+	END
+    else
+        echo "listeners.tcp.1 = 127.0.0.1:${amqp_ports[$1]}"
+        if grep -qs '^0\{31\}1 ' /proc/net/if_inet6; then echo "listeners.tcp.2 = ::1:${amqp_ports[$1]}"; fi
+    fi
+    if [ -n "$configuration" ]; then cat "$configuration"; fi
     cat <<-END
-	listeners.tcp.1 = 127.0.0.1:${amqp_ports[$1]}
 	management.tcp.ip = 127.0.0.1
 	management.tcp.port = ${management_ports[$1]}
 	collect_statistics_interval = 200
@@ -198,6 +222,13 @@ start_again() {
     say_ready
 }
 
+ctl() {
+    env -i PATH="$PATH" HOME="$home" LANG=C.UTF-8 ERL_EPMD_PORT="$epmd_port" RABBITMQ_CONF_ENV_FILE=/dev/null \
+        RABBITMQ_NODENAME="$(name 1)" RABBITMQ_USE_LONGNAME=true "$control" "$@" </dev/null >>"$home/ctl.log" 2>&1 ||
+        fail "rabbitmqctl $*: $(tail -n 5 "$home/ctl.log")"
+    echo 'done'
+}
+
 # Ends all nodes at once.
 kill_nodes() {
     local number
@@ -215,17 +246,23 @@ clean_up() {
     if [ -n "$home" ]; then rm -rf "$home"; fi
 }
 
-usage() { fail "usage: tests/broker.sh [--port PORT] [--nodes NUMBER], with at most $max_nodes nodes"; }
+usage() {
+    fail "usage: tests/broker.sh [--port PORT] [--nodes NUMBER] [--tls DIRECTORY] [--configuration FILE]," \
+        "with at most $max_nodes nodes"
+}
 
 while [ $# -gt 0 ]; do
-    [[ ${2:-} =~ ^[0-9]+$ ]] || usage
+    [ -n "${2:-}" ] || usage
     case $1 in
         --port) wanted_port=$2 ;;
         --nodes) nodes=$2 ;;
+        --tls) tls=$2 ;;
+        --configuration) configuration=$2 ;;
         *) usage ;;
     esac
     shift 2
 done
+[[ $nodes$wanted_port =~ ^[0-9]+$ ]] || usage
 [ "$nodes" -ge 1 ] && [ "$nodes" -le $max_nodes ] || usage
 [ -x "$server" ] || fail "RabbitMQ is not installed; run tests/setup.sh"
 if [ -n "$wanted_port" ] && ! is_free "$wanted_port"; then fail "port $wanted_port is in use"; fi
@@ -252,6 +289,11 @@ say_ready
 if [ -t 0 ]; then echo "broker.sh: Ctrl-D stops it" >&2; fi
 
 while read -r command number; do
+    if [ "$command" = ctl ]; then
+        # shellcheck disable=SC2086 # the words of one line
+        ctl $number
+        continue
+    fi
     number=${number:-1}
     [[ $number =~ ^[0-9]+$ ]] && [ "$number" -ge 1 ] && [ "$number" -le "$nodes" ] || fail "no node $number"
     case $command in

@@ -9,7 +9,9 @@
 mod base64;
 mod broker;
 mod build;
+mod certificates;
 mod decoder;
+pub(crate) mod guest;
 mod http;
 mod ledger;
 mod load;
@@ -29,10 +31,11 @@ use std::time::{Duration, Instant};
 pub(crate) use self::{
     broker::Broker,
     build::{handlers, nova_host},
+    certificates::Certificates,
     decoder::{Judged, OsloDecoder},
     ledger::{Ledger, Tally},
     load::{Load, OsloLoad},
-    oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Remote},
+    oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Release, Remote},
     proxy::{Proxy, Way},
     scratch::Scratch,
     serve::Serve,

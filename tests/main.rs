@@ -15,12 +15,17 @@ mod harness;
 mod tidy;
 
 mod cli;
+mod client;
 mod compile;
+mod connection;
 mod diagnostics;
 mod faults;
+mod interop;
 mod metrics;
 mod neighbours;
 mod oslo;
 mod rabbit;
+mod swap;
+mod tls;
+mod topology;
 mod wire;
-mod wire_json;

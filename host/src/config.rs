@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     catalog::load,
+    control,
     metrics::http,
     sandbox::Limits,
     serve,
@@ -51,6 +52,8 @@ pub struct Config {
     pub rabbit: rabbit::Config,
     /// The section `handlers`.
     pub handlers: load::Config,
+    /// The section `control`.
+    pub control: control::socket::Config,
     /// The section `limits`.
     pub limits: Limits,
     /// The section `metrics`.
@@ -140,6 +143,7 @@ impl Config {
             serve: serve::Config::read(all),
             rabbit: rabbit::Config::read(all),
             handlers: load::Config::read(all),
+            control: control::socket::Config::read(all),
             limits: Limits::read_service(all),
             metrics: http::Config::read(all),
         };
@@ -183,7 +187,7 @@ fn read_url(settings: &mut Settings) -> transport::Url {
 }
 
 /// The name of this machine, as the reference's services call themselves.
-fn host_name() -> String {
+pub(crate) fn host_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     if name.is_empty() { "localhost".to_owned() } else { name }
 }

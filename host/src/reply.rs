@@ -64,7 +64,7 @@ fn refused(refusal: &Refusal) -> Failure {
         Refusal::MalformedVersion(crate::version::Malformed::TooShort) => (BUILTINS, "IndexError"),
         Refusal::MalformedVersion(crate::version::Malformed::NotANumber(_)) => (BUILTINS, "ValueError"),
         Refusal::VersionType { .. } | Refusal::ArgumentsType { .. } => (BUILTINS, "AttributeError"),
-        Refusal::MethodType { .. } => (BUILTINS, "TypeError"),
+        Refusal::MethodType { .. } | Refusal::UnexpectedArgument { .. } => (BUILTINS, "TypeError"),
         Refusal::ArgumentsTooLarge { .. } => (MODULE, "ArgumentsTooLarge"),
         Refusal::Busy => (MODULE, "HandlerBusy"),
     };

@@ -16,6 +16,7 @@ mod program;
 mod request_info;
 mod state;
 mod turns;
+pub mod typed;
 
 use std::{
     path::Path,
@@ -134,6 +135,9 @@ pub enum LoadError {
     /// An import that is offered, but not like this; or the export that is missing.
     #[error("does not fit the world nova:rpc/dynamic: {0}")]
     World(String),
+    /// A typed handler's interface.
+    #[error(transparent)]
+    Typed(#[from] typed::Error),
     /// `describe` failed.
     #[error("describe failed: {0}")]
     Describe(Fault),

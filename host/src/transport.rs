@@ -185,6 +185,9 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// A queue of our own has no name.
+    #[error("no name for a queue: {0}")]
+    QueueName(String),
     /// The connection was lost before the broker knew of the settlement; it will deliver the message again.
     #[error("connection lost before the delivery was settled; the broker delivers it again")]
     Lost,
@@ -215,6 +218,28 @@ impl Transport {
             Self::Rabbit(client) => Source::Rabbit(client.listen(subscription, sender).await?),
         };
         Ok(Deliveries { receiver, source })
+    }
+
+    /// A name for a reply queue of our own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::QueueName`] where `use_queue_manager` is on and has none.
+    pub fn reply_queue(&self) -> Result<String, Error> {
+        let suffix = match self {
+            Self::Memory(_) => uuid::Uuid::new_v4().simple().to_string(),
+            Self::Rabbit(client) => client.queue_suffix()?,
+        };
+        Ok(format!("reply_{suffix}"))
+    }
+
+    /// How long a reply is to be tried whose queue is missing.
+    #[must_use]
+    pub fn missing_queue_patience(&self) -> Duration {
+        match self {
+            Self::Memory(_) => rabbit::DEFAULT_KOMBU_MISSING_CONSUMER_RETRY_TIMEOUT,
+            Self::Rabbit(client) => client.missing_queue_patience(),
+        }
     }
 
     /// Declares a reply queue of our own and starts consuming it; replies are settled as they arrive.

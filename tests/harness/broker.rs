@@ -3,7 +3,9 @@
 //! Before it: `tests/setup.sh` has installed RabbitMQ. After it: [`super::vhost`], one for each test. Most tests share
 //! one broker; those that stop or pause it start their own, and some start a cluster.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -48,7 +50,7 @@ impl Broker {
     /// The broker that the tests of this process share, started by the first who asks. Never stop this one.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Result<Broker, String>> = OnceLock::new();
-        match SHARED.get_or_init(|| Self::start_script(1)) {
+        match SHARED.get_or_init(|| Self::start_script(&[])) {
             Ok(broker) => broker,
             Err(reason) => panic!("{reason}"),
         }
@@ -61,13 +63,30 @@ impl Broker {
 
     /// A cluster of one's own; three nodes take about twenty seconds. What names no node means the first.
     pub(crate) fn cluster(nodes: usize) -> Self {
-        Self::start_script(nodes).unwrap_or_else(|reason| panic!("{reason}"))
+        Self::with_arguments(&["--nodes".as_ref(), nodes.to_string().as_ref()])
+    }
+
+    /// A broker of one's own that speaks TLS, with the certificates of a directory (see [`super::Certificates`]) and
+    /// more lines of configuration.
+    pub(crate) fn tls(directory: &Path, configuration: &str) -> Self {
+        let more = directory.join("rabbitmq.conf");
+        std::fs::write(&more, format!("{configuration}\n")).expect("the directory is writable");
+        Self::with_arguments(&["--tls".as_ref(), directory.as_ref(), "--configuration".as_ref(), more.as_ref()])
+    }
+
+    fn with_arguments(arguments: &[&OsStr]) -> Self {
+        Self::start_script(arguments).unwrap_or_else(|reason| panic!("{reason}"))
     }
 
     /// A fresh virtual host, which goes with the value.
     pub(crate) fn vhost(&self) -> Vhost {
+        self.vhost_named("test")
+    }
+
+    /// A fresh virtual host whose name begins in some way.
+    pub(crate) fn vhost_named(&self, prefix: &str) -> Vhost {
         static NEXT: AtomicU32 = AtomicU32::new(1);
-        let name = format!("test-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("{prefix}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let vhost = Vhost::new(self.ports.clone(), name);
         vhost.create();
         vhost
@@ -119,6 +138,11 @@ impl Broker {
         process::signal(self.pid_of(node), "STOP");
     }
 
+    /// Runs `rabbitmqctl` with the words of a line.
+    pub(crate) fn control(&self, line: &str) {
+        self.script().command(&format!("ctl {line}"));
+    }
+
     /// Thaws a node.
     pub(crate) fn resume_node(&self, node: usize) {
         process::signal(self.pid_of(node), "CONT");
@@ -128,9 +152,9 @@ impl Broker {
         self.script().pids[node]
     }
 
-    fn start_script(nodes: usize) -> Result<Self, String> {
+    fn start_script(arguments: &[&OsStr]) -> Result<Self, String> {
         let mut command = Command::new(repository().join("tests/broker.sh"));
-        command.args(["--nodes", &nodes.to_string()]);
+        command.args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("cannot run tests/broker.sh: {error}"))?;
         let commands = child.stdin.take().expect("standard input is piped");

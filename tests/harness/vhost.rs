@@ -48,7 +48,7 @@ impl Vhost {
     }
 
     pub(super) fn create(&self) {
-        self.act("PUT", &format!("vhosts/{}", self.name), &Value::Null);
+        self.act("PUT", &format!("vhosts/{}", self.path()), &Value::Null);
     }
 
     /// The transport URL, with all nodes.
@@ -59,7 +59,7 @@ impl Vhost {
     /// The transport URL by way of other addresses, such as those of proxies.
     pub(crate) fn url_by(&self, addresses: &[String]) -> String {
         let hosts: Vec<String> = addresses.iter().map(|address| format!("guest:guest@{address}")).collect();
-        format!("rabbit://{}/{}", hosts.join(","), self.name)
+        format!("rabbit://{}/{}", hosts.join(","), self.path())
     }
 
     /// The addresses of the nodes, `127.0.0.1:PORT` each.
@@ -70,8 +70,8 @@ impl Vhost {
     /// All queues by name.
     pub(crate) fn queues(&self) -> BTreeMap<String, Queue> {
         // The totals are of this moment, but come without consumers; the statistics have those, with a delay.
-        let totals = self.get_json(&format!("queues/{}?disable_stats=true&enable_queue_totals=true", self.name));
-        let statistics = self.get_json(&format!("queues/{}", self.name));
+        let totals = self.get_json(&format!("queues/{}?disable_stats=true&enable_queue_totals=true", self.path()));
+        let statistics = self.get_json(&format!("queues/{}", self.path()));
         let mut queues = BTreeMap::<String, Queue>::new();
         for total in list(&totals) {
             let queue = queues.entry(text(total, "name")).or_default();
@@ -91,6 +91,13 @@ impl Vhost {
         self.queues().remove(name)
     }
 
+    /// The names of all exchanges but the broker's own.
+    pub(crate) fn exchanges(&self) -> Vec<String> {
+        let exchanges = self.get_json(&format!("exchanges/{}", self.name));
+        let names = list(&exchanges).iter().map(|exchange| text(exchange, "name"));
+        names.filter(|name| !name.is_empty() && !name.starts_with("amq.")).collect()
+    }
+
     /// Waits until a queue is as the condition wants it, and returns it.
     pub(crate) fn eventually(&self, name: &str, condition: impl Fn(&Queue) -> bool) -> Queue {
         eventually(&format!("queue {name} in {:?}", self.queues()), || self.queue(name).filter(&condition))
@@ -103,37 +110,63 @@ impl Vhost {
 
     /// Declares a durable queue with arguments such as `{"x-queue-type": "quorum"}`.
     pub(crate) fn declare_queue(&self, name: &str, arguments: &Value) {
-        self.act("PUT", &format!("queues/{}/{}", self.name, http::segment(name)), &{
+        self.act("PUT", &format!("queues/{}/{}", self.path(), http::segment(name)), &{
             json!({"durable": true, "arguments": arguments})
         });
     }
 
     /// Declares a durable exchange of a type such as `topic`.
     pub(crate) fn declare_exchange(&self, name: &str, kind: &str) {
-        let path = format!("exchanges/{}/{}", self.name, http::segment(name));
+        let path = format!("exchanges/{}/{}", self.path(), http::segment(name));
         self.act("PUT", &path, &json!({"type": kind, "durable": true}));
+    }
+
+    /// Declares an exchange that does not survive a restart of the broker.
+    pub(crate) fn declare_transient_exchange(&self, name: &str, kind: &str) {
+        let path = format!("exchanges/{}/{}", self.path(), http::segment(name));
+        self.act("PUT", &path, &json!({"type": kind, "durable": false}));
+    }
+
+    /// Whether an exchange or a queue (`exchanges`, `queues`) survives a restart of the broker.
+    pub(crate) fn is_durable(&self, what: &str, name: &str) -> bool {
+        self.get_json(&format!("{what}/{}/{}", self.path(), http::segment(name)))["durable"] == true
+    }
+
+    /// Makes a user who may do everything in this virtual host; without a password, who cannot log in by one.
+    pub(crate) fn add_user(&self, name: &str, password: Option<&str>) {
+        let how = password.map_or(json!({"password_hash": ""}), |password| json!({"password": password}));
+        let mut user = how;
+        user["tags"] = json!("");
+        self.act("PUT", &format!("users/{}", http::segment(name)), &user);
+        let everything = json!({"configure": ".*", "write": ".*", "read": ".*"});
+        self.act("PUT", &format!("permissions/{}/{}", self.path(), http::segment(name)), &everything);
+    }
+
+    /// What the broker says about the connections that are open, up to a second ago: `user`, `client_properties`, ….
+    pub(crate) fn connection_details(&self) -> Vec<Value> {
+        list(&self.get_json(&format!("vhosts/{}/connections", self.path()))).to_vec()
     }
 
     /// Binds a queue to an exchange.
     pub(crate) fn bind(&self, exchange: &str, queue: &str, routing_key: &str) {
-        let path = format!("bindings/{}/e/{}/q/{}", self.name, http::segment(exchange), http::segment(queue));
+        let path = format!("bindings/{}/e/{}/q/{}", self.path(), http::segment(exchange), http::segment(queue));
         self.act("POST", &path, &json!({"routing_key": routing_key}));
     }
 
     /// Deletes a queue, whoever uses it.
     pub(crate) fn delete_queue(&self, name: &str) {
-        self.act("DELETE", &format!("queues/{}/{}", self.name, http::segment(name)), &Value::Null);
+        self.act("DELETE", &format!("queues/{}/{}", self.path(), http::segment(name)), &Value::Null);
     }
 
     /// Sets a policy, such as a dead-letter exchange, for all queues whose name matches a pattern.
     pub(crate) fn set_policy(&self, name: &str, pattern: &str, definition: &Value) {
         let policy = json!({"pattern": pattern, "definition": definition, "apply-to": "queues"});
-        self.act("PUT", &format!("policies/{}/{}", self.name, http::segment(name)), &policy);
+        self.act("PUT", &format!("policies/{}/{}", self.path(), http::segment(name)), &policy);
     }
 
     /// The names of the connections that are open, up to a second ago.
     pub(crate) fn connections(&self) -> Vec<String> {
-        let connections = self.get_json(&format!("vhosts/{}/connections", self.name));
+        let connections = self.get_json(&format!("vhosts/{}/connections", self.path()));
         list(&connections).iter().map(|connection| text(connection, "name")).collect()
     }
 
@@ -155,15 +188,20 @@ impl Vhost {
             "payload": base64::encode(body), "payload_encoding": "base64",
         });
         let answer =
-            self.act("POST", &format!("exchanges/{}/{}/publish", self.name, http::segment(exchange)), &message);
+            self.act("POST", &format!("exchanges/{}/{}/publish", self.path(), http::segment(exchange)), &message);
         answer["routed"] == true
     }
 
     /// Takes up to `most` messages from a queue; they are gone from it.
     pub(crate) fn take(&self, queue: &str, most: usize) -> Vec<Message> {
         let how = json!({"count": most, "ackmode": "ack_requeue_false", "encoding": "base64"});
-        let answer = self.act("POST", &format!("queues/{}/{}/get", self.name, http::segment(queue)), &how);
+        let answer = self.act("POST", &format!("queues/{}/{}/get", self.path(), http::segment(queue)), &how);
         list(&answer).iter().map(Message::from_json).collect()
+    }
+
+    /// The name in paths and URLs.
+    fn path(&self) -> String {
+        http::segment(&self.name)
     }
 
     fn get_json(&self, path: &str) -> Value {
@@ -188,7 +226,7 @@ impl Drop for Vhost {
     fn drop(&mut self) {
         // The broker may be stopped, or this test failing.
         for port in &self.ports.management {
-            if http::request(*port, "DELETE", &format!("vhosts/{}", self.name), None).is_ok() {
+            if http::request(*port, "DELETE", &format!("vhosts/{}", self.path()), None).is_ok() {
                 return;
             }
         }

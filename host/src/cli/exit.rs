@@ -18,6 +18,8 @@ pub enum Exit {
     Transport = 4,
     /// Nobody answered in time.
     TimedOut = 5,
+    /// No running host answers on the control socket.
+    Control = 6,
 }
 
 /// For everything that is no [`Failed`]: a fault of ours. `EX_SOFTWARE` of BSD's `sysexits.h`.
@@ -26,7 +28,8 @@ pub const INTERNAL: u8 = 70;
 /// For `--help`.
 pub(super) const HELP: &str = "\
 Exit codes: 0 done; 1 the remote side failed; 2 wrong command line or configuration; 3 a handler was refused; \
-4 the broker cannot be reached or refuses, or nobody serves the topic; 5 no reply in time; 70 internal error.";
+4 the broker cannot be reached or refuses, or nobody serves the topic; 5 no reply in time; 6 no running \
+host on the control socket; 70 internal error.";
 
 /// Why the program ends without having done what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -84,14 +87,9 @@ impl From<client::Error> for Failed {
         match error {
             // Whoever serves the topic must not write to our terminal as they please.
             client::Error::Remote(failure) => Self::new(Exit::Remote, printable(&failure.to_string(), MAX_FAILURE)),
-            client::Error::InvalidReply { method, source } => {
-                Self::new(Exit::Remote, format!("the reply to {method} cannot be read: {source}"))
-            }
+            client::Error::InvalidReply { ref source, .. } => Self::new(Exit::Remote, format!("{error}: {source}")),
             client::Error::TimedOut { .. } | client::Error::Silent { .. } => Self::new(Exit::TimedOut, error),
-            client::Error::NotDelivered { method, attempts, source } => Self::new(
-                Exit::Transport,
-                format!("{method} cannot be delivered after {attempts} attempt(s): {source}; see --retry"),
-            ),
+            client::Error::NotDelivered { ref source, .. } => Self::new(Exit::Transport, format!("{error}: {source}")),
             client::Error::NotSent { .. } | client::Error::Undeliverable { .. } | client::Error::Transport(_) => {
                 Self::new(Exit::Transport, error)
             }

@@ -85,7 +85,7 @@ impl Replies {
     ///
     /// As [`Transport::listen_for_replies_with`].
     pub(super) async fn listen(transport: &Transport, retry: Retry) -> Result<Self, transport::Error> {
-        let queue = format!("reply_{}", fresh_id());
+        let queue = transport.reply_queue()?;
         let deliveries = transport.listen_for_replies_with(&queue, retry).await?;
         let (calls, closing) = (Arc::new(Calls::default()), CancellationToken::new());
         let reader = tokio::spawn(read(deliveries, Arc::clone(&calls), closing.clone()));

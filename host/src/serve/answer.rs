@@ -9,9 +9,6 @@ use crate::{
     transport::{Destination, Publication, Published, Routing, Transport},
 };
 
-/// How long a reply is tried: the reference's `kombu_missing_consumer_retry_timeout`, and its default time for a call.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Pause between attempts at a missing queue: the reference's.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -33,6 +30,7 @@ pub(super) enum Answered {
 pub(super) struct Unanswered {
     left: VecDeque<Publication>,
     queue: String,
+    patience: Duration,
     until: Instant,
 }
 
@@ -45,10 +43,12 @@ pub(super) async fn answer(transport: &Transport, reply_to: &ReplyTo, answer: &A
         expiration: None,
         body,
     };
+    let patience = transport.missing_queue_patience();
     let unanswered = Unanswered {
         left: bodies.into_iter().map(publication).collect(),
         queue: reply_to.queue.clone(),
-        until: Instant::now() + PATIENCE,
+        patience,
+        until: Instant::now() + patience,
     };
     unanswered.attempt(transport).await
 }
@@ -62,7 +62,7 @@ impl Unanswered {
     /// Tries until the queue is back, for as long as a caller waits.
     pub(super) async fn send(mut self, transport: &Transport) {
         let (queue, until) = (self.queue.clone(), self.until);
-        tracing::info!(queue, "reply queue is missing, trying for {PATIENCE:?}");
+        tracing::info!(queue, "reply queue is missing, trying for {:?}", self.patience);
         while Instant::now() < until {
             sleep(PAUSE).await;
             match self.attempt(transport).await {
@@ -84,11 +84,63 @@ impl Unanswered {
                     return Answered::Refused;
                 }
                 Err(_) => {
-                    tracing::error!(queue = self.queue, "reply not sent: no connection for {PATIENCE:?}");
+                    tracing::error!(queue = self.queue, "reply not sent: no connection for {:?}", self.patience);
                     return Answered::Unreachable;
                 }
             }
         }
         Answered::Yes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        envelope::{Style, Text},
+        transport::{Disposition, memory::Broker},
+    };
+
+    fn reply_to() -> ReplyTo {
+        let style = Style::OneMessage { monitor: Text::null() };
+        ReplyTo { queue: "reply".into(), message_id: "i".into(), style }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_that_stays_away_is_given_up_and_answered_again_once_it_is_back() {
+        let transport = Transport::Memory(Broker::default());
+        let result = Answer::Result(Text::null());
+        let started = Instant::now();
+        let Answered::QueueMissing(rest) = answer(&transport, &reply_to(), &result).await else {
+            panic!("there is no queue");
+        };
+        rest.send(&transport).await;
+        let patience = transport.missing_queue_patience();
+        assert!((patience..=patience + 2 * PAUSE).contains(&started.elapsed()), "{:?}", started.elapsed());
+        // The reference drops what comes next for a minute, whether the queue is back or not.
+        let mut replies = transport.listen_for_replies("reply").await.unwrap();
+        assert!(matches!(answer(&transport, &reply_to(), &result).await, Answered::Yes));
+        assert!(replies.next().await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn both_messages_of_an_old_callers_reply_wait_for_its_queue() {
+        let transport = Transport::Memory(Broker::default());
+        let old = ReplyTo { style: Style::TwoMessages, ..reply_to() };
+        let Answered::QueueMissing(rest) = answer(&transport, &old, &Answer::Result(Text::of(&3))).await else {
+            panic!("there is no queue");
+        };
+        let back = async {
+            sleep(Duration::from_secs(5)).await;
+            let mut replies = transport.listen_for_replies("reply").await.unwrap();
+            for ending in [false, true] {
+                let delivery = replies.next().await.unwrap();
+                delivery.settlement.settle(Disposition::Ack).await.unwrap();
+                let message = delivery.message;
+                let reply = crate::envelope::Reply::decode(&message.body, message.content_type.as_deref(), None);
+                assert_eq!(reply.unwrap().ending, ending);
+            }
+        };
+        tokio::join!(rest.send(&transport), back);
     }
 }

@@ -15,27 +15,40 @@ mod connect;
 mod consume;
 mod declare;
 mod failure;
+mod frames;
 mod link;
 mod message;
+mod names;
+mod offsets;
 mod outbox;
 mod publish;
 mod returned;
 mod session;
 mod settle;
+mod stream;
 mod task;
+mod tls;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::sync::mpsc;
 
 pub use config::{
-    Config, DEFAULT_CONNECT_TIMEOUT, DEFAULT_HEARTBEAT_TIMEOUT_THRESHOLD, DEFAULT_KOMBU_RECONNECT_DELAY,
-    DEFAULT_RABBIT_INTERVAL_MAX, DEFAULT_RABBIT_RETRY_BACKOFF, DEFAULT_RABBIT_RETRY_INTERVAL,
+    Config, DEFAULT_CONNECT_TIMEOUT, DEFAULT_HEARTBEAT_TIMEOUT_THRESHOLD, DEFAULT_KOMBU_MISSING_CONSUMER_RETRY_TIMEOUT,
+    DEFAULT_KOMBU_RECONNECT_DELAY, DEFAULT_RABBIT_INTERVAL_MAX, DEFAULT_RABBIT_RETRY_BACKOFF,
+    DEFAULT_RABBIT_RETRY_INTERVAL, FailoverStrategy, LoginMethod,
 };
 pub use consume::Consumer;
+pub use names::Config as QueueNames;
 pub use settle::Settlement;
+pub use tls::{Tls, Version as TlsVersion};
 
-use super::{Delivery, Error, Publication, Published, Retry, Routing, Subscription, topology, url::Address};
+use super::{
+    Delivery, Destination, Error, Publication, Published, Retry, Routing, Subscription, topology, url::Address,
+};
 use attempts::Attempts;
 use backoff::Backoff;
 use connect::Connector;
@@ -56,6 +69,8 @@ const MAX_NAME_LENGTH: usize = 255;
 pub struct Client {
     connector: Arc<Connector>,
     publisher: Arc<Mutex<Publishing>>,
+    /// Names of the queue manager's, ours until the last clone ends.
+    names: Arc<Mutex<Vec<names::Name>>>,
 }
 
 /// What becomes of the publishing connection over time.
@@ -74,7 +89,7 @@ impl Client {
     #[must_use]
     pub fn new(address: Address, config: Config) -> Self {
         let connector = Arc::new(Connector::new(address, config));
-        Self { connector, publisher: Arc::new(Mutex::new(Publishing::Unused)) }
+        Self { connector, publisher: Arc::new(Mutex::new(Publishing::Unused)), names: Arc::default() }
     }
 
     /// Declares the queues of a subscription and starts consuming them into `sender`. Connects again by itself from
@@ -84,9 +99,33 @@ impl Client {
     ///
     /// [`Error::Refused`] where the broker refuses.
     pub async fn listen(&self, subscription: Subscription, sender: mpsc::Sender<Delivery>) -> Result<Consumer, Error> {
-        let suffix = uuid::Uuid::new_v4().simple().to_string();
-        let topology = topology::subscription(&subscription, &suffix, &self.connector.config.declare);
-        Consumer::start(Arc::clone(&self.connector), topology, subscription.prefetch, Retry::Forever, sender).await
+        let suffix = self.queue_suffix()?;
+        let config = &self.connector.config;
+        let topology = topology::subscription(&subscription, &suffix, &config.declare);
+        let prefetch = config.prefetch(subscription.prefetch);
+        Consumer::start(Arc::clone(&self.connector), topology, prefetch, Retry::Forever, sender).await
+    }
+
+    /// What tells a queue of this process from those of all others, behind the name of what it is for: 32 hexadecimal
+    /// digits, or a name that comes again after a restart.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::QueueName`] where the queue manager has none.
+    pub fn queue_suffix(&self) -> Result<String, Error> {
+        let Some(names) = &self.connector.config.queue_names else {
+            return Ok(uuid::Uuid::new_v4().simple().to_string());
+        };
+        let name = names.claim().map_err(|error| Error::QueueName(error.to_string()))?;
+        let suffix = name.to_string();
+        lock(&self.names).push(name);
+        Ok(suffix)
+    }
+
+    /// How long a reply is to be tried whose queue is missing.
+    #[must_use]
+    pub fn missing_queue_patience(&self) -> Duration {
+        self.connector.config.kombu_missing_consumer_retry_timeout
     }
 
     /// Declares a reply queue and starts consuming it into `sender`.
@@ -101,7 +140,8 @@ impl Client {
         sender: mpsc::Sender<Delivery>,
     ) -> Result<Consumer, Error> {
         let topology = topology::replies(queue, &self.connector.config.declare);
-        Consumer::start(Arc::clone(&self.connector), topology, REPLY_PREFETCH, retry, sender).await
+        let prefetch = self.connector.config.prefetch(REPLY_PREFETCH);
+        Consumer::start(Arc::clone(&self.connector), topology, prefetch, retry, sender).await
     }
 
     /// Publishes a message, as often as `retry` allows, until the broker confirms it.
@@ -123,7 +163,10 @@ impl Client {
                 Routing::BestEffort => Published::Confirmed,
             });
         }
-        let (publication, compression) = message::pack(publication, self.connector.config.kombu_compression).await;
+        let (mut publication, compression) = message::pack(publication, self.connector.config.kombu_compression).await;
+        if matches!(publication.destination, Destination::Queue(_)) && !self.connector.config.direct_mandatory_flag {
+            publication.routing = Routing::BestEffort;
+        }
         let (publication, route) = (Arc::new(publication), Arc::new(route));
         let mut backoff = Backoff::new(&self.connector.config);
         let mut attempts = Attempts::new(retry, &self.connector);
@@ -184,3 +227,6 @@ impl Client {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod refusal_tests;

@@ -6,7 +6,7 @@
 //! Client and server must agree on the flags of the exchanges, the servers of a topic on those of its queues: a broker
 //! refuses a second declaration that differs.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use super::{Destination, Subscription};
 
@@ -32,8 +32,15 @@ pub struct Options {
     pub rabbit_quorum_max_memory_bytes: u32,
     /// All queues ask for mirroring, as brokers before RabbitMQ 3.0 understood it.
     pub rabbit_ha_queues: bool,
-    /// After how long without a consumer a fanout or reply queue goes; whole seconds, 0 is never.
+    /// After how long without a consumer a fanout or reply queue goes; whole seconds, 0 is never. Also how long the
+    /// stream of [`Options::rabbit_stream_fanout`] keeps a message.
     pub rabbit_transient_queues_ttl: Duration,
+    /// The servers of a topic share one stream for its fanouts in place of a queue each.
+    pub rabbit_stream_fanout: bool,
+    /// Fanout and reply queues have names that a process has again after a restart, so they are not deleted at its end.
+    pub use_queue_manager: bool,
+    /// Consumers end when a mirrored queue moves, as brokers before RabbitMQ 4.0 understood it.
+    pub enable_cancel_on_failover: bool,
 }
 
 impl Default for Options {
@@ -48,6 +55,9 @@ impl Default for Options {
             rabbit_quorum_max_memory_bytes: 0,
             rabbit_ha_queues: false,
             rabbit_transient_queues_ttl: DEFAULT_TRANSIENT_QUEUES_TTL,
+            rabbit_stream_fanout: false,
+            use_queue_manager: false,
+            enable_cancel_on_failover: false,
         }
     }
 }
@@ -114,13 +124,22 @@ pub struct Queue {
     pub arguments: Vec<(&'static str, Argument)>,
 }
 
+impl Queue {
+    /// Quorum queues and streams are durable, always.
+    fn is_classic(&self) -> bool {
+        self.arguments.iter().all(|(name, _)| *name != "x-queue-type")
+    }
+}
+
 /// The value of an extension.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Argument {
     /// A string.
-    Text(&'static str),
+    Text(Cow<'static, str>),
     /// An integer.
     Number(i64),
+    /// A truth value.
+    Switch(bool),
 }
 
 /// A binding of a queue to an exchange.
@@ -143,6 +162,10 @@ pub struct Topology {
     pub queues: Vec<String>,
     /// Those of `queues` that belong to one process and are deleted when it ends.
     pub own_queues: Vec<String>,
+    /// Those of `queues` that are streams: what is read from one stays, and a reader says where it begins.
+    pub streams: Vec<String>,
+    /// Extensions of every consumer.
+    pub consumer_arguments: Vec<(&'static str, Argument)>,
 }
 
 /// Where a message is published.
@@ -163,19 +186,27 @@ impl Route {
 }
 
 /// What a server declares and consumes. `suffix` makes the name of each topic's fanout queue unique: 32 hexadecimal
-/// digits that stay the same for as long as the subscription lasts.
+/// digits, or a name of the queue manager's, that stay the same for as long as the subscription lasts.
 #[must_use]
 pub fn subscription(subscription: &Subscription, suffix: &str, options: &Options) -> Topology {
-    let mut topology = Topology { declarations: Vec::new(), queues: Vec::new(), own_queues: Vec::new() };
+    let mut topology = Topology::new(options);
     for topic in &subscription.topics {
         for queue in [topic.clone(), server_queue(topic, &subscription.server)] {
             // Twice the same exchange: that is what the reference does.
             let exchange = control_exchange(&subscription.exchange, options);
             topology.add(exchange, topic_queue(queue.clone(), options), queue);
         }
-        let queue = transient_queue(format!("{topic}_fanout_{suffix}"), options);
-        topology.own_queues.push(queue.name.clone());
-        topology.add(fanout_exchange(topic, options), queue, topic.clone());
+        let exchange = fanout_exchange(topic, options);
+        let queue = if options.rabbit_stream_fanout {
+            topology.streams.push(exchange.name.clone());
+            stream(exchange.name.clone(), options)
+        } else {
+            transient_queue(format!("{topic}_fanout_{suffix}"), options)
+        };
+        if !options.rabbit_stream_fanout && !options.use_queue_manager {
+            topology.own_queues.push(queue.name.clone());
+        }
+        topology.add(exchange, queue, topic.clone());
     }
     topology
 }
@@ -189,15 +220,17 @@ pub fn replies(queue: &str, options: &Options) -> Topology {
     let name = queue.to_owned();
     let exchange = Exchange { name: name.clone(), kind: ExchangeKind::Direct, durable: false, auto_delete: true };
     let binding = Binding { queue: name.clone(), exchange: name.clone(), key: name.clone() };
-    Topology {
-        declarations: vec![
-            Declaration::Queue(transient_queue(name.clone(), options)),
-            Declaration::Exchange(exchange),
-            Declaration::Binding(binding),
-        ],
-        queues: vec![name.clone()],
-        own_queues: vec![name],
+    let mut topology = Topology::new(options);
+    topology.declarations = vec![
+        Declaration::Queue(transient_queue(name.clone(), options)),
+        Declaration::Exchange(exchange),
+        Declaration::Binding(binding),
+    ];
+    topology.queues.push(name.clone());
+    if !options.use_queue_manager {
+        topology.own_queues.push(name);
     }
+    topology
 }
 
 /// Where a message for a destination is published.
@@ -217,6 +250,43 @@ pub fn route(destination: &Destination, options: &Options) -> Route {
 }
 
 impl Topology {
+    fn new(options: &Options) -> Self {
+        let mut consumer_arguments = Vec::new();
+        if options.enable_cancel_on_failover {
+            consumer_arguments.push(("x-cancel-on-ha-failover", Argument::Switch(true)));
+        }
+        Self {
+            declarations: Vec::new(),
+            queues: Vec::new(),
+            own_queues: Vec::new(),
+            streams: Vec::new(),
+            consumer_arguments,
+        }
+    }
+
+    /// Goes on without durability where somebody has made an exchange without it, as the reference does: the exchange
+    /// and the classic queues bound to it are not durable. False where nothing is to be changed.
+    pub fn give_up_durability(&mut self, of: &str) -> bool {
+        let bound: Vec<String> = self
+            .declarations
+            .iter()
+            .filter_map(|declaration| match declaration {
+                Declaration::Binding(binding) if binding.exchange == of => Some(binding.queue.clone()),
+                _ => None,
+            })
+            .collect();
+        let mut changed = false;
+        for declaration in &mut self.declarations {
+            let durable = match declaration {
+                Declaration::Exchange(exchange) if exchange.name == of => &mut exchange.durable,
+                Declaration::Queue(queue) if bound.contains(&queue.name) && queue.is_classic() => &mut queue.durable,
+                _ => continue,
+            };
+            changed |= std::mem::replace(durable, false);
+        }
+        changed
+    }
+
     fn add(&mut self, exchange: Exchange, queue: Queue, key: String) {
         let binding = Binding { queue: queue.name.clone(), exchange: exchange.name.clone(), key };
         self.queues.push(queue.name.clone());
@@ -264,6 +334,16 @@ fn transient_queue(name: String, options: &Options) -> Queue {
     Queue { name, durable: quorum, auto_delete: false, arguments }
 }
 
+/// The reference declares no limits for it.
+fn stream(name: String, options: &Options) -> Queue {
+    let mut arguments = vec![("x-queue-type", Argument::Text("stream".into()))];
+    let seconds = options.rabbit_transient_queues_ttl.as_secs();
+    if seconds > 0 {
+        arguments.push(("x-max-age", Argument::Text(format!("{seconds}s").into())));
+    }
+    Queue { name, durable: true, auto_delete: false, arguments }
+}
+
 fn arguments(quorum: bool, expires: Duration, options: &Options) -> Vec<(&'static str, Argument)> {
     let mut arguments = Vec::new();
     let mut add_limit = |name, value: u64| {
@@ -279,10 +359,10 @@ fn arguments(quorum: bool, expires: Duration, options: &Options) -> Vec<(&'stati
     add_limit("x-expires", expires.as_secs().saturating_mul(1000));
     // Both at once are refused before anything is declared; see `Options::conflict`.
     if quorum {
-        arguments.insert(0, ("x-queue-type", Argument::Text("quorum")));
+        arguments.insert(0, ("x-queue-type", Argument::Text("quorum".into())));
     }
     if options.rabbit_ha_queues {
-        arguments.insert(0, ("x-ha-policy", Argument::Text("all")));
+        arguments.insert(0, ("x-ha-policy", Argument::Text("all".into())));
     }
     arguments
 }

@@ -58,12 +58,20 @@ impl Channels {
     }
 
     async fn declare(&mut self, connection: &Connection, exchange: &Exchange) -> Result<(), Obstacle> {
-        let channel = open(&mut self.declaring, connection).await.map_err(Obstacle::Lost)?;
-        declare::exchange(&channel, exchange).await.map_err(|error| match error {
-            declare::Error::Name(_) => Obstacle::Refused("the exchange's name is longer than 255 bytes".to_owned()),
-            declare::Error::Lapin(error) => match failure::refusal(&error) {
+        let declared = self.try_declare(connection, exchange).await;
+        match declared.as_ref().err().and_then(declare::Error::exchange_without_durability) {
+            // As the reference's clients: better with what is there than not at all.
+            Some(name) if exchange.durable && name == exchange.name => {
+                tracing::warn!(exchange = name, "the exchange exists and is not durable; going on without");
+                self.try_declare(connection, &Exchange { durable: false, ..exchange.clone() }).await
+            }
+            _ => declared,
+        }
+        .map_err(|error| match &error {
+            declare::Error::Name(_) => Obstacle::Refused(error.to_string()),
+            declare::Error::Lapin(lapin) | declare::Error::TransientQueue(lapin) => match failure::refusal(lapin) {
                 Some(reason) => Obstacle::Refused(reason),
-                None => Obstacle::Lost(error),
+                None => Obstacle::Lost(lapin.clone()),
             },
         })?;
         if self.declared.len() >= MAX_DECLARED {
@@ -71,6 +79,13 @@ impl Channels {
         }
         self.declared.insert(exchange.name.clone());
         Ok(())
+    }
+}
+
+impl Channels {
+    async fn try_declare(&mut self, connection: &Connection, exchange: &Exchange) -> Result<(), declare::Error> {
+        let channel = open(&mut self.declaring, connection).await?;
+        declare::exchange(&channel, exchange).await
     }
 }
 

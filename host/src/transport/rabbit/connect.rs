@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    Config,
+    Config, FailoverStrategy,
     backoff::{Backoff, jitter},
     link::Link,
 };
@@ -110,7 +110,8 @@ impl Connector {
 
     /// Waits a random part of the configured delay after a loss.
     pub(super) async fn pause_after_loss(&self) {
-        tokio::time::sleep(jitter(self.config.kombu_reconnect_delay)).await;
+        let Config { kombu_reconnect_delay, kombu_reconnect_splay, .. } = self.config;
+        tokio::time::sleep(jitter(kombu_reconnect_delay.saturating_add(kombu_reconnect_splay))).await;
     }
 
     /// Connects to a host and makes it ready; tries for as long as it takes.
@@ -128,8 +129,8 @@ impl Connector {
         let mut rounds: u32 = 0;
         loop {
             let (mut refusal, mut unreachable) = (None, None);
-            for _ in &self.address.hosts {
-                let Some(host) = self.next_host() else { continue };
+            for turn in self.round() {
+                let Some(host) = turn.or_else(|| self.next_host()) else { continue };
                 match self.attempt(host, purpose).await {
                     Ok(ready) => {
                         tracing::info!(broker = %host, ?role, "connected to RabbitMQ");
@@ -188,6 +189,16 @@ impl Connector {
         tokio::time::timeout(PREPARE_TIMEOUT, prepare).await.map_err(|_| silent(PREPARE_TIMEOUT))?
     }
 
+    /// The hosts in an order drawn for this round, or `None` for each where the order is that of [`Connector::new`].
+    fn round(&self) -> Vec<Option<&Host>> {
+        let mut hosts: Vec<Option<&Host>> = self.address.hosts.iter().map(Some).collect();
+        match self.config.kombu_failover_strategy {
+            FailoverStrategy::RoundRobin => hosts.fill(None),
+            FailoverStrategy::Shuffle => fastrand::shuffle(&mut hosts),
+        }
+        hosts
+    }
+
     fn next_host(&self) -> Option<&Host> {
         let hosts = &self.address.hosts;
         let turn = self.cursor.fetch_add(1, Ordering::Relaxed);
@@ -240,6 +251,31 @@ mod tests {
             })
             .collect();
         assert_eq!(orders.len(), 6);
+    }
+
+    #[test]
+    fn a_shuffled_round_is_every_host_once_in_a_new_order_each_time() {
+        let mut connector = connector("rabbit://h:1,h:2,h:3");
+        assert_eq!(connector.round(), [None, None, None]);
+        connector.config.kombu_failover_strategy = FailoverStrategy::Shuffle;
+        let orders: std::collections::BTreeSet<Vec<u16>> =
+            (0..200).map(|_| connector.round().into_iter().map(|host| host.unwrap().port).collect()).collect();
+        assert_eq!(orders.len(), 6);
+        assert!(orders.iter().all(|order| order.iter().sum::<u16>() == 6));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_splay_is_a_real_wait_and_a_random_one() {
+        let mut connector = connector("rabbit://h");
+        connector.config.kombu_reconnect_splay = Duration::from_secs(40);
+        let mut waits = Vec::new();
+        for _ in 0..200 {
+            let begun = tokio::time::Instant::now();
+            connector.pause_after_loss().await;
+            waits.push(begun.elapsed().as_secs());
+        }
+        assert!(waits.iter().any(|wait| *wait < 8) && waits.iter().any(|wait| *wait > 32), "{waits:?}");
+        assert!(waits.iter().all(|wait| *wait <= 41), "{waits:?}");
     }
 
     #[tokio::test]

@@ -3,13 +3,21 @@
 //! Before it: [`super::Client`] starts it. After it: deliveries leave through a channel of the transport's; its taker
 //! takes a permit first, so that the broker's prefetch and not a buffer of ours holds what waits.
 
-use std::{fmt, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     connect::{Connector, Patience, Purpose, Role},
     link::Link,
+    offsets::Offsets,
     session::{Event, Session},
     task::Task,
 };
@@ -32,7 +40,11 @@ enum Command {
 struct Plan {
     connector: Arc<Connector>,
     topology: Topology,
+    /// How far each stream among the queues has been read.
+    streams: HashMap<String, Offsets>,
     prefetch: u16,
+    /// Whether the last connection ended with an internal error of the broker's at a queue that is not durable.
+    suspects_transient_queues: AtomicBool,
 }
 
 /// The task.
@@ -67,7 +79,8 @@ impl Consumer {
         sender: mpsc::Sender<Delivery>,
     ) -> Result<Self, Error> {
         let (command_sender, commands) = mpsc::channel(1);
-        let plan = Plan { connector, topology, prefetch };
+        let streams = topology.streams.iter().map(|queue| (queue.clone(), Offsets::default())).collect();
+        let plan = Plan { connector, topology, streams, prefetch, suspects_transient_queues: AtomicBool::new(false) };
         let session = plan.connect(Patience::UntilRefused(retry)).await?;
         let worker = Worker { plan, sender, commands };
         Ok(Self { commands: command_sender, task: Task::spawn(worker.run(session)) })
@@ -106,7 +119,11 @@ impl Purpose for Plan {
     const ROLE: Role = Role::Consuming;
 
     async fn prepare(&self, link: Link) -> Result<Session, Error> {
-        Session::open(link, &self.topology, self.prefetch).await
+        let broker = link.broker().to_owned();
+        let opened = Session::open(link, self.topology.clone(), self.streams.clone(), self.prefetch).await;
+        let is_suspect = matches!(&opened, Err(error) if error.is_internal_at_transient_queue());
+        let was_suspect = self.suspects_transient_queues.swap(is_suspect, Ordering::Relaxed);
+        opened.map_err(|error| error.meaning(broker, was_suspect))
     }
 }
 
@@ -116,7 +133,7 @@ impl Worker {
         let limit = self.plan.connector.config.connect_timeout;
         // Closing without cancelling is cancelling first.
         if let (Some(session), Some(_)) = (&mut session, &command) {
-            session.cancel(self.plan.topology.queues.len(), limit).await;
+            session.cancel(limit).await;
         }
         // What was handed over is being settled now; the connection stays for that.
         while let Some(Command::Cancel(done)) = command {
@@ -125,7 +142,7 @@ impl Worker {
         }
         if let Some(Command::Close(done)) = command {
             if let Some(session) = session {
-                session.close(&self.plan.topology.own_queues, limit).await;
+                session.close(limit).await;
             }
             done.send(()).ok();
         }
@@ -176,10 +193,10 @@ impl Worker {
     /// Hands deliveries over for as long as the session lives and nothing else is asked.
     async fn pump(&mut self, session: &mut Session) -> End {
         loop {
-            let delivery = tokio::select! {
+            let (delivery, place) = tokio::select! {
                 command = self.commands.recv() => return End::Told(command),
-                event = session.next(&self.plan.topology) => match event {
-                    Event::Delivery(delivery) => delivery,
+                event = session.next() => match event {
+                    Event::Delivery(delivery, place) => (delivery, place),
                     Event::Lost(reason) => return End::Lost(reason),
                 },
             };
@@ -193,7 +210,7 @@ impl Worker {
                 permit = self.sender.reserve() => permit,
             };
             match permit {
-                Ok(permit) => permit.send(session.hand_over(*delivery)),
+                Ok(permit) => permit.send(session.hand_over(*delivery, place)),
                 Err(_) => {
                     session.give_back(&delivery).await;
                     return End::Told(self.commands.recv().await);

@@ -8,20 +8,51 @@ use lapin::{
     types::{AMQPValue, FieldTable, ShortString},
 };
 
-use crate::transport::topology::{Argument, Binding, Declaration, Exchange, ExchangeKind, Queue};
+use super::failure;
+use crate::transport::{
+    self,
+    topology::{Argument, Binding, Declaration, Exchange, ExchangeKind, Queue},
+};
 
 /// A declaration that did not happen.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     /// A name that AMQP has no room for.
+    #[error("a name is longer than 255 bytes: {}…; shorten it", .0.chars().take(40).collect::<String>())]
     Name(String),
     /// The broker's word, or its silence.
-    Lapin(lapin::Error),
+    #[error("{}", failure::text(.0))]
+    Lapin(#[from] lapin::Error),
+    /// The same about a queue that is not durable.
+    #[error("{}", failure::text(.0))]
+    TransientQueue(lapin::Error),
 }
 
-impl From<lapin::Error> for Error {
-    fn from(error: lapin::Error) -> Self {
-        Self::Lapin(error)
+impl Error {
+    /// Whether the broker gave up at a queue that is not durable and did not say why: what RabbitMQ 4.3 does that denies
+    /// such queues, and what others do for a moment.
+    pub(super) fn is_internal_at_transient_queue(&self) -> bool {
+        matches!(self, Self::TransientQueue(error) if failure::is_internal(error))
+    }
+
+    /// The exchange that exists without durability, where that is what the broker says.
+    pub(super) fn exchange_without_durability(&self) -> Option<String> {
+        match self {
+            Self::Lapin(error) => failure::exchange_without_durability(error),
+            Self::Name(_) | Self::TransientQueue(_) => None,
+        }
+    }
+
+    /// What it means. `is_second` says that the connection before ended with
+    /// [`Error::is_internal_at_transient_queue`] too.
+    pub(super) fn meaning(&self, broker: String, is_second: bool) -> transport::Error {
+        match self {
+            Self::Name(_) => transport::Error::Refused { broker, reason: self.to_string() },
+            Self::TransientQueue(error) if is_second && failure::is_internal(error) => {
+                transport::Error::Refused { broker, reason: format!("{self}; {}", failure::TRANSIENT_QUEUES) }
+            }
+            Self::Lapin(error) | Self::TransientQueue(error) => failure::of_declaration(broker, error),
+        }
     }
 }
 
@@ -51,20 +82,30 @@ pub(super) async fn exchange(channel: &Channel, exchange: &Exchange) -> Result<(
 
 async fn queue(channel: &Channel, queue: &Queue) -> Result<(), Error> {
     let Queue { name, durable, auto_delete, arguments } = queue;
+    let table = table(arguments)?;
+    let options = QueueDeclareOptions { durable: *durable, auto_delete: *auto_delete, ..Default::default() };
+    match channel.queue_declare(short(name)?, options, table).await {
+        Ok(_) => Ok(()),
+        Err(error) if *durable => Err(error.into()),
+        Err(error) => Err(Error::TransientQueue(error)),
+    }
+}
+
+/// Extensions as AMQP has them.
+pub(super) fn table(arguments: &[(&'static str, Argument)]) -> Result<FieldTable, Error> {
     let mut table = FieldTable::default();
     for (name, value) in arguments {
         let value = match value {
-            Argument::Text(text) => AMQPValue::LongString((*text).into()),
+            Argument::Text(text) => AMQPValue::LongString(text.as_ref().into()),
             // As the reference sends it, where it fits; the broker compares by value.
             Argument::Number(number) => {
                 i32::try_from(*number).map_or(AMQPValue::LongLongInt(*number), AMQPValue::LongInt)
             }
+            Argument::Switch(on) => AMQPValue::Boolean(*on),
         };
         table.insert(short(name)?, value);
     }
-    let options = QueueDeclareOptions { durable: *durable, auto_delete: *auto_delete, ..Default::default() };
-    channel.queue_declare(short(name)?, options, table).await?;
-    Ok(())
+    Ok(table)
 }
 
 async fn binding(channel: &Channel, binding: &Binding) -> Result<(), Error> {

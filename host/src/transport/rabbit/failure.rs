@@ -5,10 +5,16 @@
 
 use lapin::{ErrorKind, protocol::AMQPError};
 
+use super::{Config, tls};
 use crate::transport::Error;
 
 /// The longest piece of a broker's text that is passed on, in characters.
 const MAX_TEXT_LENGTH: usize = 300;
+
+/// What to do about a broker that denies queues which are not durable: RabbitMQ from 4.3 on.
+pub(super) const TRANSIENT_QUEUES: &str = "RabbitMQ 4.3 and later deny queues that are not durable: set \
+    rabbit_quorum_queue = true (or amqp_durable_queues = true) and rabbit_transient_quorum_queue = true here and for all \
+    clients, or deprecated_features.permit.transient_nonexcl_queues = true in the broker";
 
 /// AMQP's reply codes, as far as they decide anything here.
 mod code {
@@ -22,8 +28,26 @@ mod code {
 }
 
 /// What a failed handshake means.
-pub(super) fn of_handshake(broker: String, error: &lapin::Error) -> Error {
+pub(super) fn of_handshake(broker: String, error: &lapin::Error, config: &Config) -> Error {
+    if let ErrorKind::IOError(error) = error.kind()
+        && let Some(reason) = tls::advice(error, config.tls.as_ref())
+    {
+        return Error::Refused { broker, reason };
+    }
     let text = text(error);
+    if is_hang_up(error) {
+        // What RabbitMQ does about a method of login that it has not, and TLS 1.3 about a certificate that is missing,
+        // where its reason does not overtake the end.
+        let certificate = if config.tls.as_ref().is_some_and(|tls| !tls.has_certificate()) {
+            " and, if the broker wants a certificate of ours, set ssl_cert_file and ssl_key_file"
+        } else {
+            ""
+        };
+        let reason = format!(
+            "{text}: the broker hung up before the login; where that goes on, check rabbit_login_method{certificate}"
+        );
+        return Error::Unreachable { broker, reason };
+    }
     match amqp(error).map(AMQPError::get_id) {
         Some(code::ACCESS_REFUSED) => {
             let reason = format!("{text}; check this host's user and password in the transport URL");
@@ -34,8 +58,24 @@ pub(super) fn of_handshake(broker: String, error: &lapin::Error) -> Error {
                 format!("{text}; check the virtual host in the transport URL and the user's permissions for it");
             Error::Refused { broker, reason }
         }
+        Some(code::COMMAND_INVALID) => {
+            let reason = format!("{text}; check rabbit_login_method, which the broker must have enabled");
+            Error::Refused { broker, reason }
+        }
         _ => Error::Unreachable { broker, reason: text },
     }
+}
+
+/// Whether the other side has ended the connection without a word.
+fn is_hang_up(error: &lapin::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), ErrorKind::IOError(error)
+        if matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
+}
+
+/// What it means that a connection was lost before it was ready.
+pub(super) fn of_loss(broker: String, error: &lapin::Error) -> Error {
+    Error::Unreachable { broker, reason: text(error) }
 }
 
 /// What a failed declaration, binding or consume means.
@@ -59,13 +99,23 @@ pub(super) fn refusal(error: &lapin::Error) -> Option<String> {
         code::ACCESS_REFUSED => "give the user permission to configure, write and read it",
         code::RESOURCE_LOCKED => "another connection holds it for itself; choose another name or end its owner",
         code::NOT_ALLOWED => "the broker does not allow it",
-        // RabbitMQ 4.3 denies transient queues. Every other internal error may pass.
-        code::INTERNAL_ERROR if text.contains("transient_nonexcl_queues") => {
-            "set rabbit_quorum_queue and rabbit_transient_quorum_queue, or permit transient_nonexcl_queues in the broker"
-        }
+        // Every other internal error may pass.
+        code::INTERNAL_ERROR if text.contains("transient_nonexcl_queues") => TRANSIENT_QUEUES,
         _ => return None,
     };
     Some(format!("{text}; {advice}"))
+}
+
+/// Whether the broker has given up without a reason.
+pub(super) fn is_internal(error: &lapin::Error) -> bool {
+    amqp(error).is_some_and(|error| error.get_id() == code::INTERNAL_ERROR)
+}
+
+/// The exchange that was to be durable and exists without it, in the broker's words.
+pub(super) fn exchange_without_durability(error: &lapin::Error) -> Option<String> {
+    let text = amqp(error)?.get_message().to_string();
+    let rest = text.strip_prefix("PRECONDITION_FAILED - inequivalent arg 'durable' for exchange '")?;
+    rest.rsplit_once("' in vhost '").map(|(exchange, _)| exchange.to_owned())
 }
 
 /// Whether the error ended a channel only, and the connection lives.
@@ -104,7 +154,7 @@ mod tests {
             (403, "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN", "user and password"),
             (530, "NOT_ALLOWED - vhost nope not found", "virtual host"),
         ] {
-            let error = of_handshake("a:5672".into(), &broker_says(code, text));
+            let error = of_handshake("a:5672".into(), &broker_says(code, text), &Config::default());
             let shown = error.to_string();
             assert!(matches!(error, Error::Refused { .. }), "{shown}");
             assert!(shown.starts_with("a:5672 refuses: ") && shown.contains(text) && shown.contains(advice), "{shown}");
@@ -129,9 +179,30 @@ mod tests {
             broker_says(541, "INTERNAL_ERROR"),
             broker_says(404, "NOT_FOUND - home node 'rabbit@a' of durable queue 'q' in vhost '/' is down"),
         ] {
-            assert!(matches!(of_handshake(String::new(), &error), Error::Unreachable { .. }), "{error}");
+            assert!(
+                matches!(of_handshake(String::new(), &error, &Config::default()), Error::Unreachable { .. }),
+                "{error}"
+            );
             assert!(matches!(of_declaration(String::new(), &error), Error::Unreachable { .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn a_broker_that_hangs_up_is_tried_again_and_what_may_be_wrong_is_said() {
+        let hang_up = lapin::Error::from(std::io::Error::from(std::io::ErrorKind::ConnectionAborted));
+        let shown = of_handshake("a:5672".into(), &hang_up, &Config::default()).to_string();
+        assert!(shown.starts_with("cannot reach a:5672: ") && shown.contains("check rabbit_login_method"), "{shown}");
+        assert!(!shown.contains("ssl"), "{shown}");
+        assert!(!of_loss("a:5672".into(), &hang_up).to_string().contains("login"));
+    }
+
+    #[test]
+    fn an_exchange_without_durability_is_known_by_its_name() {
+        let says = |text: &str| exchange_without_durability(&broker_says(406, text));
+        let text = "PRECONDITION_FAILED - inequivalent arg 'durable' for exchange 'a 'b' in vhost '/': received 'true' but current is 'false'";
+        assert_eq!(says(text).as_deref(), Some("a 'b"));
+        assert_eq!(says(&text.replace("exchange", "queue")), None);
+        assert_eq!(says(&text.replace("durable", "type")), None);
     }
 
     #[test]

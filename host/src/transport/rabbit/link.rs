@@ -5,19 +5,24 @@
 //! would wait for such a host for ever. So we keep a second handle of the socket and shut that down.
 
 use std::{
-    os::fd::AsFd,
+    io,
     pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use futures_util::{Stream, StreamExt};
+use async_rs::{Runtime, traits::Reactor};
+use futures_util::StreamExt;
 use lapin::{
     AsyncTcpStream, Connection, ConnectionProperties, Event,
     uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo},
 };
 
-use super::{Config, failure, lock};
+use super::{
+    Config, failure, lock,
+    stream::{self, Stream},
+    tls::Tls,
+};
 use crate::transport::{Error, url::Host};
 
 /// A connection that is open, or was. Dropped, its socket is shut down at once: the broker takes back what is
@@ -32,7 +37,7 @@ pub(super) struct Link {
 
 /// What happens to a connection without being asked for.
 pub(super) struct Events {
-    stream: Pin<Box<dyn Stream<Item = Event> + Send>>,
+    stream: Pin<Box<dyn futures_util::Stream<Item = Event> + Send>>,
     broker: String,
 }
 
@@ -65,39 +70,23 @@ impl Link {
         let broker = host.to_string();
         let socket = Arc::new(Mutex::new(Socket::Pending));
         let shut_down = ShutDown(Arc::clone(&socket));
-        let limit = config.connect_timeout;
-        let runtime =
-            lapin::runtime::default_runtime().map_err(|error| failure::of_handshake(broker.clone(), &error))?;
+        let (limit, tls) = (config.connect_timeout, config.tls.clone());
         let connection = Connection::connector(
-            uri(host, virtual_host, config.heartbeat_timeout_threshold),
-            runtime,
+            uri(host, virtual_host, config),
+            stream::runtime(),
             // Runs on lapin's thread for this connection.
             async move |uri: AMQPUri, runtime| {
-                let connect = async {
-                    let location = (uri.authority.host.as_str(), uri.authority.port);
-                    let mut last = std::io::Error::other("the name has no address");
-                    for address in tokio::net::lookup_host(location).await? {
-                        match AsyncTcpStream::connect(&runtime, address).await {
-                            Ok(stream) => return Ok(stream),
-                            Err(error) => last = error,
-                        }
-                    }
-                    Err(last)
-                };
-                let stream = tokio::time::timeout(limit, connect).await.map_err(std::io::Error::from)??;
-                if let AsyncTcpStream::Plain(stream) = &stream {
-                    let handle = stream.get_ref().as_fd().try_clone_to_owned()?;
-                    let before = std::mem::replace(&mut *lock(&socket), Socket::Open(handle.into()));
-                    if matches!(before, Socket::Unwanted) {
-                        return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
-                    }
-                }
-                Ok(stream)
+                let (socket, tls) = (&socket, tls.as_ref());
+                let connect = connect(&uri.authority, &runtime, tls, socket);
+                Ok(AsyncTcpStream::Plain(tokio::time::timeout(limit, connect).await.map_err(io::Error::from)??))
             },
-            ConnectionProperties::default().with_connection_name(connection_name().into()),
+            ConnectionProperties::default()
+                .with_connection_name(connection_name().into())
+                .with_client_property("product".into(), env!("CARGO_PKG_NAME").into())
+                .with_client_property("version".into(), env!("CARGO_PKG_VERSION").into()),
         )
         .await
-        .map_err(|error| failure::of_handshake(broker.clone(), &error))?;
+        .map_err(|error| failure::of_handshake(broker.clone(), &error, config))?;
         let events = Events { stream: Box::pin(connection.events_listener()), broker };
         Ok(Self { connection, events, _socket: shut_down })
     }
@@ -175,8 +164,33 @@ impl Drop for ShutDown {
     }
 }
 
+/// Connects to the first address that answers, and shakes hands where TLS is on.
+async fn connect(
+    at: &AMQPAuthority,
+    runtime: &Runtime<stream::Kit>,
+    tls: Option<&Tls>,
+    socket: &Mutex<Socket>,
+) -> io::Result<Stream> {
+    let mut connected = Err(io::Error::other("the name has no address"));
+    for address in tokio::net::lookup_host((at.host.as_str(), at.port)).await? {
+        connected = runtime.tcp_connect_addr(address).await;
+        if connected.is_ok() {
+            break;
+        }
+    }
+    let stream = connected?;
+    let before = std::mem::replace(&mut *lock(socket), Socket::Open(stream.handle()?.into()));
+    if matches!(before, Socket::Unwanted) {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    match tls {
+        Some(tls) => stream.secure(tls.client_config().map_err(io::Error::other)?, &at.host).await,
+        None => Ok(stream),
+    }
+}
+
 /// What lapin wants to know. The password goes no further than this.
-fn uri(host: &Host, virtual_host: &str, heartbeat: Duration) -> AMQPUri {
+fn uri(host: &Host, virtual_host: &str, config: &Config) -> AMQPUri {
     AMQPUri {
         scheme: AMQPScheme::AMQP,
         authority: AMQPAuthority {
@@ -186,7 +200,8 @@ fn uri(host: &Host, virtual_host: &str, heartbeat: Duration) -> AMQPUri {
         },
         vhost: virtual_host.to_owned(),
         query: AMQPQueryString {
-            heartbeat: Some(u16::try_from(heartbeat.as_secs()).unwrap_or(u16::MAX)),
+            heartbeat: Some(u16::try_from(config.heartbeat_timeout_threshold.as_secs()).unwrap_or(u16::MAX)),
+            auth_mechanism: Some(config.rabbit_login_method.into()),
             ..AMQPQueryString::default()
         },
     }

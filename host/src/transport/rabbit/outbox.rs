@@ -47,7 +47,7 @@ impl Outbox {
     pub(super) async fn open(mut link: Link) -> Result<Self, Error> {
         let opening = Channels::open(&link.connection);
         let channels = link.events.answer(opening).await.and_then(|channels| channels);
-        let channels = channels.map_err(|error| failure::of_handshake(link.broker().to_owned(), &error))?;
+        let channels = channels.map_err(|error| failure::of_loss(link.broker().to_owned(), &error))?;
         Ok(Self { link, channels, sending: FuturesUnordered::new(), ledger: Ledger::default() })
     }
 

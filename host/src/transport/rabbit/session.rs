@@ -3,27 +3,42 @@
 //! Before it: [`super::connect`] has a connection. After it: [`super::consume`] takes what arrives, and starts the next
 //! life when this one ends.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use futures_util::{
     StreamExt,
     stream::{self, BoxStream, SelectAll},
 };
 use lapin::{
-    Channel,
+    Channel, Connection,
     message::Delivery,
-    options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions, QueueDeleteOptions},
-    types::{FieldTable, ShortString},
+    options::{
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions,
+        QueueDeleteOptions,
+    },
+    types::{AMQPValue, ShortString},
 };
-
+use tokio::time::Instant as Moment;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{declare, failure, link::Link, settle};
-use crate::transport::{self, Error, topology::Topology};
+use super::{
+    declare, failure,
+    link::Link,
+    offsets::{Arrived, Offsets, Place},
+    settle,
+};
+use crate::transport::{self, topology::Topology};
 
 /// How long a queue must have been consumed for its loss to be mended on the same channel. One that goes again at once
 /// is reason enough for a new connection, with its waits.
 const SETTLED_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a stream that has been read before may deliver nothing at all. It begins with a message that we know; where
+/// that does not come, this is another stream of the same name, and we would wait for an offset that it reaches in days.
+const STREAM_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A consuming connection at work.
 pub(super) struct Session {
@@ -31,14 +46,18 @@ pub(super) struct Session {
     channel: Channel,
     /// Cancelled with the session: nothing can be settled any more.
     over: DropGuard,
+    topology: Topology,
+    streams: HashMap<String, Offsets>,
+    /// The streams that have yet to deliver something that we know, and until when.
+    resumed: HashMap<usize, Moment>,
     arrivals: SelectAll<BoxStream<'static, Arrival>>,
-    /// When queues were last declared.
-    mended: Instant,
+    /// When each queue's consumer began.
+    begun: Vec<Instant>,
 }
 
 /// What comes out of a consumer.
 enum Arrival {
-    Delivery(Box<Delivery>),
+    Delivery(usize, Box<Delivery>),
     Failed(lapin::Error),
     /// The consumer of the queue with this index has ended.
     Ended(usize),
@@ -46,48 +65,49 @@ enum Arrival {
 
 /// What a session has for its owner.
 pub(super) enum Event {
-    /// A message.
-    Delivery(Box<Delivery>),
+    /// A message; where it is from a stream, its place there.
+    Delivery(Box<Delivery>, Option<Place>),
     /// The session is over; why.
     Lost(String),
 }
 
 impl Session {
     /// Declares everything and starts to consume: the reference's order, with the prefetch first.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Refused`] and [`Error::Unreachable`].
-    pub(super) async fn open(link: Link, topology: &Topology, prefetch: u16) -> Result<Self, Error> {
-        let broker = link.broker().to_owned();
-        Self::prepare(link, topology, prefetch).await.map_err(|error| match error {
-            declare::Error::Name(name) => {
-                let name: String = name.chars().take(40).collect();
-                Error::Refused { broker, reason: format!("a name is longer than 255 bytes: {name}…; shorten it") }
+    pub(super) async fn open(
+        link: Link,
+        topology: Topology,
+        streams: HashMap<String, Offsets>,
+        prefetch: u16,
+    ) -> Result<Self, declare::Error> {
+        let (mut link, mut topology) = (link, topology);
+        let channel = loop {
+            let preparing = prepare(&link.connection, &topology, prefetch);
+            let error = match link.events.answer(preparing).await? {
+                Ok(channel) => break channel,
+                Err(error) => error,
+            };
+            match error.exchange_without_durability() {
+                // At most once for each exchange. The channel has gone with the refusal.
+                Some(exchange) if topology.give_up_durability(&exchange) => {
+                    let broker = link.broker();
+                    tracing::warn!(broker, exchange, "the exchange exists and is not durable; going on without");
+                }
+                _ => return Err(error),
             }
-            declare::Error::Lapin(error) => failure::of_declaration(broker, &error),
-        })
-    }
-
-    async fn prepare(mut link: Link, topology: &Topology, prefetch: u16) -> Result<Self, declare::Error> {
-        let mut arrivals = SelectAll::new();
-        let opening = async {
-            let channel = link.connection.create_channel().await?;
-            // Not global: the limit is each consumer's own, so that a full topic queue does not hold up a fanout.
-            channel.basic_qos(prefetch, BasicQosOptions { global: false }).await?;
-            declare::all(&channel, &topology.declarations).await?;
-            for (index, queue) in topology.queues.iter().enumerate() {
-                arrivals.push(consume(&channel, index, queue).await?);
-            }
-            Ok::<_, declare::Error>(channel)
         };
-        let channel = link.events.answer(opening).await??;
-        Ok(Self { link, channel, over: CancellationToken::new().drop_guard(), arrivals, mended: Instant::now() })
+        let queues = topology.queues.len();
+        let (arrivals, begun, resumed) = (SelectAll::new(), vec![Instant::now(); queues], HashMap::new());
+        let over = CancellationToken::new().drop_guard();
+        let mut session = Self { link, channel, over, topology, streams, resumed, arrivals, begun };
+        for index in 0..queues {
+            session.consume(index).await?;
+        }
+        Ok(session)
     }
 
     /// A delivery, to be taken and settled.
-    pub(super) fn hand_over(&self, delivery: Delivery) -> transport::Delivery {
-        settle::delivery(delivery, self.over.token().clone())
+    pub(super) fn hand_over(&self, delivery: Delivery, place: Option<Place>) -> transport::Delivery {
+        settle::delivery(delivery, place, self.over.token().clone())
     }
 
     /// Gives a delivery back that nobody has taken.
@@ -107,23 +127,55 @@ impl Session {
     ///
     /// No delivery is lost. Dropped half-way, a queue that was lost may stay unconsumed: call it again, or
     /// [`Session::cancel`].
-    pub(super) async fn next(&mut self, topology: &Topology) -> Event {
+    pub(super) async fn next(&mut self) -> Event {
         loop {
             let arrival = tokio::select! {
                 error = self.link.events.trouble() => return Event::Lost(failure::text(&error)),
                 arrival = self.arrivals.next() => arrival,
+                index = silent(&self.resumed) => return Event::Lost(self.forget(index)),
             };
             match arrival {
-                Some(Arrival::Delivery(delivery)) => return Event::Delivery(delivery),
+                Some(Arrival::Delivery(index, delivery)) => {
+                    self.resumed.remove(&index);
+                    if let Some(wanted) = self.wanted(index, delivery).await {
+                        return wanted;
+                    }
+                }
                 Some(Arrival::Failed(error)) => return Event::Lost(failure::text(&error)),
                 Some(Arrival::Ended(index)) => {
-                    if let Err(reason) = self.mend(index, topology).await {
+                    if let Err(reason) = self.mend(index).await {
                         return Event::Lost(reason);
                     }
                 }
                 None => return Event::Lost("all consumers have ended".to_owned()),
             }
         }
+    }
+
+    /// What is to be handed over; `None` where it is done with.
+    async fn wanted(&mut self, index: usize, mut delivery: Box<Delivery>) -> Option<Event> {
+        let offsets = self.topology.queues.get(index).and_then(|queue| self.streams.get(queue));
+        match offsets.and_then(|offsets| offsets.arrive(&delivery)) {
+            Some(Arrived::Wanted(place, again)) => {
+                delivery.redelivered |= again;
+                Some(Event::Delivery(delivery, Some(place)))
+            }
+            Some(Arrived::Done) => {
+                // For the broker's count of what may be on its way. Lost is as good.
+                self.link.events.answer(delivery.acker.ack(BasicAckOptions::default())).await.ok();
+                None
+            }
+            None => Some(Event::Delivery(delivery, None)),
+        }
+    }
+
+    /// Takes a stream for another one of the same name.
+    fn forget(&self, index: usize) -> String {
+        let queue = self.topology.queues.get(index).map_or("", String::as_str);
+        if let Some(offsets) = self.streams.get(queue) {
+            offsets.forget();
+        }
+        format!("the stream `{queue}` has nothing where it was read before: it was made anew")
     }
 
     /// Waits until the session is over, while nobody can take a message.
@@ -136,26 +188,26 @@ impl Session {
     }
 
     /// Stops consuming, then gives back what has arrived and was not taken. What was taken can still be settled.
-    pub(super) async fn cancel(&mut self, queues: usize, limit: Duration) {
+    pub(super) async fn cancel(&mut self, limit: Duration) {
         // Where it fails, the connection is lost and the broker has everything back.
-        tokio::time::timeout(limit, self.cancel_all(queues)).await.ok();
+        tokio::time::timeout(limit, self.cancel_all()).await.ok();
     }
 
-    async fn cancel_all(&mut self, queues: usize) {
+    async fn cancel_all(&mut self) {
         // All of them first: what is given back must not arrive at the next one.
-        for index in 0..queues {
+        for index in 0..self.topology.queues.len() {
             self.channel.basic_cancel(tag(index), BasicCancelOptions::default()).await.ok();
         }
         while let Some(arrival) = self.arrivals.next().await {
-            if let Arrival::Delivery(delivery) = arrival {
+            if let Arrival::Delivery(_, delivery) = arrival {
                 give_back(&delivery).await;
             }
         }
     }
 
     /// Deletes our own queues and closes the connection, in `limit`; the broker takes back what is unsettled.
-    pub(super) async fn close(self, own_queues: &[String], limit: Duration) {
-        let deleted = tokio::time::timeout(limit, delete(&self.channel, own_queues)).await;
+    pub(super) async fn close(self, limit: Duration) {
+        let deleted = tokio::time::timeout(limit, delete(&self.channel, &self.topology.own_queues)).await;
         if !matches!(deleted, Ok(Ok(()))) {
             tracing::info!(broker = self.broker(), "own queues stay until they expire: the connection is lost");
             return;
@@ -165,39 +217,75 @@ impl Session {
 
     /// Declares and consumes a queue again whose consumer the broker has cancelled: the queue was deleted, or has moved.
     /// On the same channel, so that other deliveries can still be settled.
-    async fn mend(&mut self, index: usize, topology: &Topology) -> Result<(), String> {
-        let queue = topology.queues.get(index).ok_or("an unknown consumer has ended")?;
+    async fn mend(&mut self, index: usize) -> Result<(), String> {
+        let queue = self.topology.queues.get(index).ok_or("an unknown consumer has ended")?;
         // The channel's end ends its consumers too, sometimes before it is known as such.
         if !self.channel.status().connected() {
             return Err("the channel has ended".to_owned());
         }
-        if self.mended.elapsed() < SETTLED_AFTER {
+        if self.begun.get(index).is_none_or(|begun| begun.elapsed() < SETTLED_AFTER) {
             return Err(format!("the broker has cancelled the consumer of `{queue}`"));
         }
         tracing::warn!(broker = self.broker(), queue, "RabbitMQ has cancelled a consumer; declaring its queue again");
-        self.mended = Instant::now();
-        let mending = async {
-            declare::all(&self.channel, &topology.declarations).await?;
-            consume(&self.channel, index, queue).await
-        };
-        let mended = self.link.events.answer(mending).await.unwrap_or_else(|error| Err(error.into()));
-        self.arrivals.push(mended.map_err(|error| match error {
-            declare::Error::Name(name) => format!("the name `{name}` is too long"),
-            declare::Error::Lapin(error) => failure::text(&error),
-        })?);
+        if let Some(offsets) = self.streams.get(queue) {
+            // Most likely it was deleted, and its offsets with it.
+            offsets.forget();
+        }
+        if let Some(begun) = self.begun.get_mut(index) {
+            *begun = Instant::now();
+        }
+        self.declare_and_consume(index).await.map_err(|error| error.to_string())
+    }
+
+    async fn declare_and_consume(&mut self, index: usize) -> Result<(), declare::Error> {
+        let declaring = declare::all(&self.channel, &self.topology.declarations);
+        self.link.events.answer(declaring).await??;
+        self.consume(index).await
+    }
+
+    async fn consume(&mut self, index: usize) -> Result<(), declare::Error> {
+        let Some(queue) = self.topology.queues.get(index) else { return Ok(()) };
+        let mut arguments = declare::table(&self.topology.consumer_arguments)?;
+        if let Some(offsets) = self.streams.get(queue) {
+            let offset = match offsets.resume().and_then(|offset| i64::try_from(offset).ok()) {
+                Some(offset) => {
+                    self.resumed.insert(index, Moment::now() + STREAM_PATIENCE);
+                    AMQPValue::LongLongInt(offset)
+                }
+                None => AMQPValue::LongString("last".into()),
+            };
+            arguments.insert("x-stream-offset".into(), offset);
+        }
+        let (queue, tag) = (declare::short(queue)?, tag(index));
+        let consuming = self.channel.basic_consume(queue, tag, BasicConsumeOptions::default(), arguments);
+        let consumer = self.link.events.answer(consuming).await??;
+        let arrivals = consumer.map(move |delivery| match delivery {
+            Ok(delivery) => Arrival::Delivery(index, Box::new(delivery)),
+            Err(error) => Arrival::Failed(error),
+        });
+        self.arrivals.push(arrivals.chain(stream::once(async move { Arrival::Ended(index) })).boxed());
         Ok(())
     }
 }
 
-/// Consumes a queue; what arrives ends with [`Arrival::Ended`].
-async fn consume(channel: &Channel, index: usize, queue: &str) -> Result<BoxStream<'static, Arrival>, declare::Error> {
-    let (queue, tag) = (declare::short(queue)?, tag(index));
-    let consumer = channel.basic_consume(queue, tag, BasicConsumeOptions::default(), FieldTable::default()).await?;
-    let arrivals = consumer.map(|delivery| match delivery {
-        Ok(delivery) => Arrival::Delivery(Box::new(delivery)),
-        Err(error) => Arrival::Failed(error),
-    });
-    Ok(arrivals.chain(stream::once(async move { Arrival::Ended(index) })).boxed())
+/// Opens a channel and declares everything on it.
+async fn prepare(connection: &Connection, topology: &Topology, prefetch: u16) -> Result<Channel, declare::Error> {
+    let channel = connection.create_channel().await?;
+    // Not global: the limit is each consumer's own, so that a full topic queue does not hold up a fanout.
+    channel.basic_qos(prefetch, BasicQosOptions { global: false }).await?;
+    declare::all(&channel, &topology.declarations).await?;
+    Ok(channel)
+}
+
+/// Waits until one of the streams has said nothing for too long.
+async fn silent(resumed: &HashMap<usize, Moment>) -> usize {
+    match resumed.iter().min_by_key(|(_, until)| **until) {
+        Some((index, until)) => {
+            tokio::time::sleep_until(*until).await;
+            *index
+        }
+        None => std::future::pending().await,
+    }
 }
 
 async fn delete(channel: &Channel, queues: &[String]) -> Result<(), declare::Error> {
@@ -207,6 +295,7 @@ async fn delete(channel: &Channel, queues: &[String]) -> Result<(), declare::Err
     Ok(())
 }
 
+/// Gives a delivery back that nobody has taken.
 async fn give_back(delivery: &Delivery) {
     // Lost is as good: the broker has it back.
     delivery.acker.reject(BasicRejectOptions { requeue: true }).await.ok();

@@ -10,7 +10,7 @@ use lapin::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::message::COMPRESSION;
+use super::{message::COMPRESSION, offsets::Place};
 use crate::transport::{self, Delivery, Disposition, Error, Message};
 
 /// The duty to settle a delivery. Dropped, the broker delivers the message again when the channel closes.
@@ -19,6 +19,8 @@ pub struct Settlement {
     acker: Acker,
     /// Cancelled when the connection is given up.
     over: CancellationToken,
+    /// Its place in a stream. The broker has no other way to deliver it again than to be asked for it.
+    place: Option<Place>,
 }
 
 impl Settlement {
@@ -39,7 +41,12 @@ impl Settlement {
         // lapin leaves a settlement that meets the end of its connection unanswered: whoever waited only for that would
         // wait for ever.
         match self.over.run_until_cancelled(settling).await {
-            Some(Ok(true)) => Ok(()),
+            Some(Ok(true)) => {
+                if let Some(place) = self.place {
+                    place.settled();
+                }
+                Ok(())
+            }
             Some(Ok(false) | Err(_)) | None => Err(Error::Lost),
         }
     }
@@ -52,7 +59,7 @@ impl Settlement {
 }
 
 /// A delivery as it is handed on, by a connection that says when it is given up.
-pub(super) fn delivery(delivery: lapin::message::Delivery, over: CancellationToken) -> Delivery {
+pub(super) fn delivery(delivery: lapin::message::Delivery, place: Option<Place>, over: CancellationToken) -> Delivery {
     let headers = delivery.properties.headers().as_ref();
     let compression = headers.and_then(|table| table.inner().get(COMPRESSION)).and_then(|value| match value {
         AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
@@ -65,7 +72,7 @@ pub(super) fn delivery(delivery: lapin::message::Delivery, over: CancellationTok
         redelivered: delivery.redelivered,
         body: delivery.data,
     };
-    Delivery { message, settlement: transport::Settlement::Rabbit(Settlement { acker: delivery.acker, over }) }
+    Delivery { message, settlement: transport::Settlement::Rabbit(Settlement { acker: delivery.acker, over, place }) }
 }
 
 #[cfg(test)]
@@ -77,7 +84,7 @@ mod tests {
     fn arrived(properties: BasicProperties) -> Delivery {
         let mut mock = lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
         mock.properties = properties;
-        delivery(mock, CancellationToken::new())
+        delivery(mock, None, CancellationToken::new())
     }
 
     #[test]
@@ -105,7 +112,8 @@ mod tests {
     async fn nothing_is_settled_on_a_connection_that_was_given_up() {
         let over = CancellationToken::new();
         let mock = || lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
-        let (kept, lost) = (delivery(mock(), over.clone()).settlement, delivery(mock(), over.clone()).settlement);
+        let (kept, lost) =
+            (delivery(mock(), None, over.clone()).settlement, delivery(mock(), None, over.clone()).settlement);
         assert!(!lost.is_lost());
         assert!(kept.settle(Disposition::Ack).await.is_ok());
         over.cancel();

@@ -31,6 +31,16 @@ fn golden() -> Vec<Golden> {
                 ..quorum.clone()
             },
         ),
+        ("queue-manager", Options { use_queue_manager: true, ..default() }),
+        (
+            "stream-fanout",
+            Options {
+                rabbit_stream_fanout: true,
+                rabbit_transient_quorum_queue: true,
+                use_queue_manager: true,
+                ..quorum.clone()
+            },
+        ),
         ("quorum", quorum),
     ]
     .into_iter()
@@ -50,7 +60,7 @@ impl Golden {
             .iter()
             .filter(|frame| frame["step"] == step && frame["who"] == who)
             .map(|frame| (frame["frame"].as_str().unwrap().to_owned(), frame["args"].as_object().unwrap().clone()))
-            .filter(|(frame, _)| !["Connection.TuneOk", "Confirm.Select"].contains(&frame.as_str()))
+            .filter(|(frame, _)| !["Connection.TuneOk", "Basic.Qos", "Confirm.Select"].contains(&frame.as_str()))
             .collect()
     }
 }
@@ -64,10 +74,16 @@ fn frames(topology: &Topology) -> Vec<(String, Map<String, Value>)> {
     let declarations = topology.declarations.iter().map(declaration_frame);
     let consumers = topology.queues.iter().enumerate().map(|(index, queue)| {
         let tag = (index + 1).to_string();
+        let mut arguments: Map<String, Value> =
+            topology.consumer_arguments.iter().map(|(name, value)| ((*name).to_owned(), argument(value))).collect();
+        // What a session adds that has read nothing yet.
+        if topology.streams.contains(queue) {
+            arguments.insert("x-stream-offset".into(), json!("last"));
+        }
         frame(
             "Basic.Consume",
             json!({"ticket": 0, "queue": queue, "consumer_tag": tag, "no_local": false,
-            "no_ack": false, "exclusive": false, "nowait": false, "arguments": {}}),
+            "no_ack": false, "exclusive": false, "nowait": false, "arguments": arguments}),
         )
     });
     declarations.chain(consumers).collect()
@@ -77,13 +93,8 @@ fn declaration_frame(declaration: &Declaration) -> (String, Map<String, Value>) 
     match declaration {
         Declaration::Exchange(exchange) => exchange_frame(exchange),
         Declaration::Queue(Queue { name, durable, auto_delete, arguments }) => {
-            let arguments: Map<String, Value> = arguments
-                .iter()
-                .map(|(name, value)| match value {
-                    Argument::Text(text) => ((*name).to_owned(), json!(text)),
-                    Argument::Number(number) => ((*name).to_owned(), json!(number)),
-                })
-                .collect();
+            let arguments: Map<String, Value> =
+                arguments.iter().map(|(name, value)| ((*name).to_owned(), argument(value))).collect();
             frame(
                 "Queue.Declare",
                 json!({"ticket": 0, "queue": name, "passive": false, "durable": durable,
@@ -95,6 +106,14 @@ fn declaration_frame(declaration: &Declaration) -> (String, Map<String, Value>) 
             json!({"ticket": 0,
             "queue": queue, "exchange": exchange, "routing_key": key, "nowait": false, "arguments": {}}),
         ),
+    }
+}
+
+fn argument(value: &Argument) -> Value {
+    match value {
+        Argument::Text(text) => json!(text),
+        Argument::Number(number) => json!(number),
+        Argument::Switch(on) => json!(on),
     }
 }
 
@@ -120,10 +139,11 @@ fn a_server_declares_and_consumes_what_the_reference_does_in_its_order() {
     for golden in golden() {
         let expected = golden.frames("server-start", "server");
         let (_, fanout) = &expected[7];
-        let suffix = fanout["queue"].as_str().unwrap().strip_prefix("golden_fanout_").unwrap();
+        let suffix = fanout["queue"].as_str().unwrap().strip_prefix("golden_fanout_").unwrap_or_default();
         let topology = subscription(&served(), suffix, &golden.options);
         assert_eq!(frames(&topology), expected, "{}", golden.variant);
-        assert_eq!(topology.own_queues, [format!("golden_fanout_{suffix}")], "{}", golden.variant);
+        let own = if golden.options.use_queue_manager { vec![] } else { vec![format!("golden_fanout_{suffix}")] };
+        assert_eq!(topology.own_queues, own, "{}", golden.variant);
         assert_eq!(golden.options.conflict(), None);
     }
 }
@@ -188,7 +208,7 @@ fn a_ttl_of_zero_is_no_ttl_and_limits_belong_to_quorum_queues() {
     let options = Options { rabbit_transient_quorum_queue: true, ..options };
     let Declaration::Queue(queue) = &replies("r", &options).declarations[0] else { panic!() };
     let expected = [
-        ("x-queue-type", Argument::Text("quorum")),
+        ("x-queue-type", Argument::Text("quorum".into())),
         ("x-delivery-limit", Argument::Number(3)),
         ("x-max-in-memory-bytes", Argument::Number(7)),
     ];
@@ -206,4 +226,45 @@ fn options_that_the_broker_would_refuse_are_a_conflict() {
         assert!(options.conflict().unwrap().contains("exclude each other"));
     }
     assert_eq!(Options { amqp_auto_delete: true, rabbit_transient_quorum_queue: true, ..default() }.conflict(), None);
+}
+
+#[test]
+fn every_consumer_is_told_of_a_failover_where_that_is_asked_for() {
+    let options = Options { enable_cancel_on_failover: true, ..Options::default() };
+    for (_, consume) in frames(&subscription(&served(), "0f", &options)).iter().skip(9) {
+        assert_eq!(consume["arguments"], json!({"x-cancel-on-ha-failover": true}));
+    }
+    assert_eq!(replies("r", &options).consumer_arguments.len(), 1);
+}
+
+#[test]
+fn queues_with_names_that_come_again_are_kept_and_a_stream_is_everybodys() {
+    let kept = Options { use_queue_manager: true, ..Options::default() };
+    assert!(replies("r", &kept).own_queues.is_empty() && subscription(&served(), "h:p:1", &kept).own_queues.is_empty());
+    let stream = Options {
+        rabbit_stream_fanout: true,
+        rabbit_transient_queues_ttl: std::time::Duration::ZERO,
+        ..Options::default()
+    };
+    let topology = subscription(&served(), "0f", &stream);
+    assert!(topology.own_queues.is_empty());
+    assert_eq!(topology.streams, ["golden_fanout"]);
+    let Declaration::Queue(queue) = &topology.declarations[7] else { panic!() };
+    assert_eq!(queue.arguments, [("x-queue-type", Argument::Text("stream".into()))]);
+    assert_eq!(replies("r", &stream).own_queues, ["r"]);
+}
+
+#[test]
+fn durability_is_given_up_for_an_exchange_and_what_is_bound_to_it() {
+    let options = Options { amqp_durable_queues: true, rabbit_transient_quorum_queue: true, ..Options::default() };
+    let mut topology = subscription(&served(), "0f", &options);
+    assert!(!topology.give_up_durability("other"));
+    assert!(topology.give_up_durability("openstack"));
+    assert!(!topology.give_up_durability("openstack"));
+    let default = Options { rabbit_transient_quorum_queue: true, ..Options::default() };
+    assert_eq!(topology, subscription(&served(), "0f", &default));
+    // A quorum queue cannot be without durability, and may be bound to an exchange that is.
+    assert!(topology.give_up_durability("golden_fanout"));
+    let Declaration::Queue(fanout) = &topology.declarations[7] else { panic!() };
+    assert!(fanout.durable);
 }

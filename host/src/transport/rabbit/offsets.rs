@@ -1,0 +1,196 @@
+//! How far a stream has been read.
+//!
+//! Before it: [`super::session`] asks where to read on and notes what arrives. After it: [`super::settle`] notes what is
+//! done with. What is read from a stream stays in it: the broker forgets with the connection what was delivered and not
+//! settled, so we remember it, and read on from the first message that is not done with.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
+use lapin::{message::Delivery, types::AMQPValue};
+
+use super::lock;
+
+/// How far one stream has been read. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Offsets(Arc<Mutex<Option<State>>>);
+
+/// A place in a stream, whose message is to be settled.
+#[derive(Debug)]
+pub(super) struct Place {
+    offsets: Offsets,
+    offset: u64,
+}
+
+/// What a message is that arrives.
+#[derive(Debug)]
+pub(super) enum Arrived {
+    /// To be handed over; whether it was before, on another connection.
+    Wanted(Place, bool),
+    /// Done with before.
+    Done,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Everything before this is done with.
+    first_open: u64,
+    /// What comes next on this connection.
+    next: u64,
+    /// What would be new on any connection.
+    next_ever: u64,
+    /// Delivered on this connection and not settled: at most the prefetch.
+    open: BTreeSet<u64>,
+    /// Settled behind `first_open`: at most the prefetch.
+    done: BTreeSet<u64>,
+}
+
+impl Offsets {
+    /// Where a new connection reads on: one before the first that is not done with, so that a stream that is still the
+    /// same has something to deliver. `None` where nothing was ever read.
+    pub(super) fn resume(&self) -> Option<u64> {
+        let mut state = lock(&self.0);
+        let state = state.as_mut()?;
+        state.open.clear();
+        state.next = state.first_open;
+        Some(state.first_open.saturating_sub(1))
+    }
+
+    /// Forgets everything: this is another stream.
+    pub(super) fn forget(&self) {
+        *lock(&self.0) = None;
+    }
+
+    /// Notes what arrives. One without an offset is not from a stream, and wanted.
+    pub(super) fn arrive(&self, delivery: &Delivery) -> Option<Arrived> {
+        let headers = delivery.properties.headers().as_ref()?;
+        let offset = match headers.inner().get("x-stream-offset")? {
+            AMQPValue::LongLongInt(offset) => u64::try_from(*offset).ok()?,
+            _ => return None,
+        };
+        Some(self.note(offset))
+    }
+
+    fn note(&self, offset: u64) -> Arrived {
+        let mut state = lock(&self.0);
+        let state = state.get_or_insert_with(|| State {
+            first_open: offset,
+            next: offset,
+            next_ever: offset,
+            open: BTreeSet::new(),
+            done: BTreeSet::new(),
+        });
+        if offset < state.first_open {
+            return Arrived::Done;
+        }
+        state.next = state.next.max(offset.saturating_add(1));
+        if state.done.contains(&offset) {
+            state.advance();
+            return Arrived::Done;
+        }
+        let again = offset < state.next_ever;
+        state.next_ever = state.next_ever.max(state.next);
+        state.open.insert(offset);
+        // What is missing between has been removed from the stream.
+        state.advance();
+        Arrived::Wanted(Place { offsets: self.clone(), offset }, again)
+    }
+}
+
+impl State {
+    fn advance(&mut self) {
+        self.first_open = self.open.first().copied().unwrap_or(self.next);
+        self.done = self.done.split_off(&self.first_open);
+    }
+}
+
+impl Place {
+    /// Notes that the message is done with, and that the broker knows.
+    pub(super) fn settled(self) {
+        // Of another connection, or another stream, where it is not there.
+        if let Some(state) = lock(&self.offsets.0).as_mut()
+            && state.open.remove(&self.offset)
+        {
+            state.done.insert(self.offset);
+            state.advance();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(offsets: &Offsets, offset: u64) -> (Place, bool) {
+        match offsets.note(offset) {
+            Arrived::Wanted(place, again) => (place, again),
+            Arrived::Done => panic!("{offset} was done with"),
+        }
+    }
+
+    #[test]
+    fn reading_goes_on_after_what_is_done_with() {
+        let offsets = Offsets::default();
+        assert_eq!(offsets.resume(), None);
+        for offset in 7..10 {
+            let (place, again) = wanted(&offsets, offset);
+            assert!(!again);
+            place.settled();
+        }
+        assert_eq!(offsets.resume(), Some(9));
+        assert!(matches!(offsets.note(9), Arrived::Done));
+        assert!(!wanted(&offsets, 10).1);
+    }
+
+    #[test]
+    fn what_was_delivered_and_not_settled_comes_again_and_nothing_else() {
+        let offsets = Offsets::default();
+        let mut places: Vec<Place> = (0..6).map(|offset| wanted(&offsets, offset).0).collect();
+        // 0, 3 and 5 are settled; 1, 2 and 4 are lost with the connection.
+        for index in [5, 3, 0] {
+            places.remove(index).settled();
+        }
+        assert_eq!(offsets.resume(), Some(0));
+        // What was settled for another connection counts for nothing.
+        places.remove(0);
+        let again: Vec<u64> = (0..8)
+            .filter(|offset| match offsets.note(*offset) {
+                Arrived::Wanted(place, again) => {
+                    assert_eq!(again, *offset < 6);
+                    // Settled in the order of arrival, with more to come.
+                    place.settled();
+                    true
+                }
+                Arrived::Done => false,
+            })
+            .collect();
+        assert_eq!(again, [1, 2, 4, 6, 7]);
+        assert_eq!(offsets.resume(), Some(7));
+    }
+
+    #[test]
+    fn a_connection_that_is_lost_again_at_once_loses_nothing() {
+        let offsets = Offsets::default();
+        let _open: Vec<Place> = (0..4).map(|offset| wanted(&offsets, offset).0).collect();
+        offsets.resume();
+        wanted(&offsets, 0).0.settled();
+        assert_eq!(offsets.resume(), Some(0));
+        assert!(wanted(&offsets, 1).1);
+        assert_eq!(offsets.resume(), Some(0));
+        offsets.forget();
+        assert_eq!(offsets.resume(), None);
+        assert!(!wanted(&offsets, 0).1);
+    }
+
+    #[test]
+    fn what_the_stream_has_dropped_is_not_waited_for() {
+        let offsets = Offsets::default();
+        wanted(&offsets, 3).0.settled();
+        let _open = wanted(&offsets, 4);
+        offsets.resume();
+        wanted(&offsets, 100).0.settled();
+        assert_eq!(offsets.resume(), Some(100));
+    }
+}
