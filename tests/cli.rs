@@ -171,7 +171,11 @@ fn a_flood_of_log_lines_is_cut_and_counted() {
 
 #[test]
 fn what_was_typed_wrongly_is_said() {
-    let wrong: [(&[&str], &str); 7] = [
+    let wrong: [(&[&str], &str); 11] = [
+        (&["call", "--fanout", "add"], "A call cannot be used with fanout:<Target exchange=nova, topic=conductor"),
+        (&["call", "--version", "1", "add"], "Version must contain a major and minor integer. Got 1"),
+        (&["cast", "--version", "1.5", "--version-cap", "1.4", "add"], "as the specified version cap 1.4."),
+        (&["cast", "--version-cap", "1.4", "add"], "Requested message version, None is incompatible."),
         (&["call", "add", "[1]"], "arguments: not a JSON object"),
         (&["call", "add", "{"], "arguments: not a JSON object"),
         (&["call", "--context", "7", "add"], "--context: not a JSON object"),
@@ -185,8 +189,19 @@ fn what_was_typed_wrongly_is_said() {
         assert_eq!(code, 2, "{arguments:?}: {text}");
         assert!(text.contains(expected), "{arguments:?}: {text}");
     }
-    assert_eq!(run(&["call"]).code(), 2);
-    assert_eq!(run(&["fly"]).code(), 2);
+    let unparsed: [(&[&str], &str); 7] = [
+        (&["call"], "METHOD"),
+        (&["fly"], "fly"),
+        (&["call", "--call-monitor-timeout", "1s", "add"], "at least 2s"),
+        (&["cast", "--call-monitor-timeout", "2s", "add"], "--call-monitor-timeout"),
+        (&["call", "--retry", "-2", "add"], "-1 for as many as it takes"),
+        (&["call", "--version-cap", "1", "add"], "MAJOR.MINOR"),
+        (&["cast", "--fanout", "--server", "s", "add"], "cannot be used with"),
+    ];
+    for (arguments, expected) in unparsed {
+        let ran = run(arguments);
+        assert!(ran.code() == 2 && ran.stderr().contains(expected), "{arguments:?}: {}", ran.stderr());
+    }
 }
 
 #[test]

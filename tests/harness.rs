@@ -34,7 +34,7 @@ pub(crate) use self::{
     decoder::{Judged, OsloDecoder},
     ledger::{Ledger, Tally},
     load::{Load, OsloLoad},
-    oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Remote},
+    oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Release, Remote},
     proxy::{Proxy, Way},
     scratch::Scratch,
     serve::Serve,

@@ -15,13 +15,14 @@ mod harness;
 mod tidy;
 
 mod cli;
+mod client;
 mod compile;
 mod connection;
 mod faults;
+mod interop;
 mod metrics;
 mod oslo;
 mod rabbit;
 mod tls;
 mod topology;
 mod wire;
-mod wire_json;

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what `make test` needs beyond Rust: a C compiler, RabbitMQ, Python and oslo.messaging in target/venv.
+# Installs what `make test` needs beyond Rust: a C compiler, RabbitMQ, Python, the newest oslo.messaging in target/venv and
+# the oldest in target/venv-old.
 #
 #     tests/setup.sh [--compiler-only]      the compiler is all that `make build` needs
 #
@@ -8,8 +9,6 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-venv=$root/target/venv
-requirements=$root/tests/oslo/requirements.txt
 policy=/usr/sbin/policy-rc.d
 
 step() { echo "setup: $*"; }
@@ -53,17 +52,20 @@ allow_services() {
     if [ -e "$policy.before-nova-host" ]; then as_root mv "$policy.before-nova-host" "$policy"; fi
 }
 
-# Makes the virtual environment again when the requirements, or the place it lives in, have changed.
+# Makes a virtual environment of target/ again when its requirements, or the place it lives in, have changed.
 make_venv() {
-    step "installing $(grep -v '^#' "$requirements" | tr '\n' ' ')into target/venv"
+    local venv=$root/target/$1 requirements=$root/tests/oslo/$2
+    if [ "$(cat "$venv/stamp" 2>/dev/null)" = "$(venv_stamp "$venv" "$requirements")" ]; then return; fi
+    step "installing $(grep -v '^#' "$requirements" | tr '\n' ' ')into target/$1"
     rm -rf "$venv"
     /usr/bin/python3 -m venv "$venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input -r "$requirements"
-    venv_stamp >"$venv/stamp"
+    # Twice quiet: it warns of how the oldest release is built.
+    "$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --no-input -r "$requirements"
+    venv_stamp "$venv" "$requirements" >"$venv/stamp"
 }
 
 # A virtual environment holds absolute paths: one that was moved or copied does not work.
-venv_stamp() { echo "$venv" && cat "$requirements"; }
+venv_stamp() { echo "$1" && cat "$2"; }
 
 case "${1:-}" in
     '') wanted=all ;;
@@ -74,5 +76,6 @@ command -v cargo >/dev/null || fail "cargo not found; install Rust from https://
 read -r -d '' -a packages < <(missing_packages) || true
 if [ "${#packages[@]}" -gt 0 ]; then install_packages "${packages[@]}"; fi
 if [ "$wanted" = compiler ]; then exit 0; fi
-if [ "$(cat "$venv/stamp" 2>/dev/null)" != "$(venv_stamp)" ]; then make_venv; fi
+make_venv venv requirements.txt
+make_venv venv-old requirements-old.txt
 step "all there"

@@ -1,8 +1,10 @@
 //! The walls and habits of the code base, as tests: what reviewers would otherwise have to say each time.
 //!
 //! A rule is a function that complains about one file. Every rule is shown a bad sample first, so that one that no
-//! longer sees anything fails. Which rules there are: [`walls`], [`habits`], [`links`].
+//! longer sees anything fails. Which rules there are: [`walls`], [`habits`], [`links`]; [`conformance`]
+//! holds a page against the tests.
 
+mod conformance;
 mod habits;
 mod links;
 mod walls;

@@ -14,6 +14,7 @@ mod log;
 mod program;
 mod request_info;
 mod state;
+pub mod typed;
 
 use std::{
     path::Path,
@@ -92,6 +93,9 @@ pub enum LoadError {
     /// An import that is offered, but not like this; or the export that is missing.
     #[error("does not fit the world nova:rpc/dynamic: {0}")]
     World(String),
+    /// A typed handler's interface.
+    #[error(transparent)]
+    Typed(#[from] typed::Error),
     /// `describe` failed.
     #[error("describe failed: {0}")]
     Describe(Fault),

@@ -9,7 +9,7 @@ use nova_host::envelope::Request;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{base64, oslo::Python};
+use super::{Release, base64, oslo::Python};
 
 /// A process that decodes messages as a server of oslo.messaging does. Ends with the value.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(crate) struct Judged {
 impl OsloDecoder {
     /// Starts the process.
     pub(crate) fn start() -> Self {
-        let (process, answers) = Python::start("decode.py", &[]);
+        let (process, answers) = Python::start(Release::Newest, "decode.py", &[]);
         Self { process, answers }
     }
 

@@ -1,4 +1,4 @@
-//! Real oslo.messaging clients and servers, run by Python in `target/venv`.
+//! Real oslo.messaging clients and servers, run by Python in `target/venv` and `target/venv-old`.
 //!
 //! Before it: `tests/setup.sh` has installed them. The other end is `tests/oslo/client.py` and `tests/oslo/server.py`,
 //! which say what a request may hold and which methods there are.
@@ -16,6 +16,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{PATIENCE, Scratch, process, repository};
+
+/// Which oslo.messaging.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// 18.3.1.
+    Newest,
+    /// 1.3.0, which speaks Havana's wire.
+    Oldest,
+}
 
 /// A client process with one transport. Ends with the value.
 #[derive(Debug)]
@@ -93,8 +102,13 @@ impl OsloClient {
 
     /// Starts a client that also rebuilds exceptions of the modules named, such as `nova.exception`.
     pub(crate) fn allowing(url: &str, modules: &[&str]) -> Self {
+        Self::of(Release::Newest, url, modules)
+    }
+
+    /// Starts a client of a release. The oldest rebuilds exceptions of nova in any case.
+    pub(crate) fn of(release: Release, url: &str, modules: &[&str]) -> Self {
         let arguments: Vec<&str> = [url].into_iter().chain(modules.iter().copied()).collect();
-        let (process, answers) = Python::start("client.py", &arguments);
+        let (process, answers) = Python::start(release, "client.py", &arguments);
         let state = Arc::new(Mutex::new(State::default()));
         let reader = Arc::clone(&state);
         // Ends with the client's output.
@@ -181,7 +195,12 @@ impl Outstanding {
 impl OsloServer {
     /// Starts a server on the exchange `nova` and waits until it consumes.
     pub(crate) fn start(url: &str, topic: &str, server: &str) -> Self {
-        let (process, mut answers) = Python::start("server.py", &[url, topic, server]);
+        Self::of(Release::Newest, url, topic, server)
+    }
+
+    /// Starts a server of a release.
+    pub(crate) fn of(release: Release, url: &str, topic: &str, server: &str) -> Self {
+        let (process, mut answers) = Python::start(release, "server.py", &[url, topic, server]);
         let mut line = String::new();
         answers.read_line(&mut line).ok();
         assert_eq!(line.trim(), "ready", "server.py: {}", fs::read_to_string(process.log()).unwrap_or_default());
@@ -203,8 +222,12 @@ pub(super) struct Python {
 }
 
 impl Python {
-    pub(super) fn start(script: &str, arguments: &[&str]) -> (Self, BufReader<ChildStdout>) {
-        let interpreter = repository().join("target/venv/bin/python");
+    pub(super) fn start(release: Release, script: &str, arguments: &[&str]) -> (Self, BufReader<ChildStdout>) {
+        let environment = match release {
+            Release::Newest => "venv",
+            Release::Oldest => "venv-old",
+        };
+        let interpreter = repository().join("target").join(environment).join("bin/python");
         assert!(interpreter.exists(), "no {}; run tests/setup.sh (or make test)", interpreter.display());
         let scratch = Scratch::new();
         let log = File::create(scratch.path().join("log")).expect("the scratch directory is writable");

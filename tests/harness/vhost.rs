@@ -91,6 +91,13 @@ impl Vhost {
         self.queues().remove(name)
     }
 
+    /// The names of all exchanges but the broker's own.
+    pub(crate) fn exchanges(&self) -> Vec<String> {
+        let exchanges = self.get_json(&format!("exchanges/{}", self.name));
+        let names = list(&exchanges).iter().map(|exchange| text(exchange, "name"));
+        names.filter(|name| !name.is_empty() && !name.starts_with("amq.")).collect()
+    }
+
     /// Waits until a queue is as the condition wants it, and returns it.
     pub(crate) fn eventually(&self, name: &str, condition: impl Fn(&Queue) -> bool) -> Queue {
         eventually(&format!("queue {name} in {:?}", self.queues()), || self.queue(name).filter(&condition))

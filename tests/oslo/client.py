@@ -1,4 +1,5 @@
-"""A real oslo.messaging client, driven by the Rust tests over standard input and output.
+"""A real oslo.messaging client, driven by the Rust tests over standard input and output. It runs with the newest
+release and with the oldest (`oldest.py`), which does not know `call_monitor_timeout`, `retry` and `at_least_once`.
 
     client.py TRANSPORT_URL [MODULE ...]
 
@@ -22,7 +23,11 @@ import time
 import uuid  # noqa: F401 (for `args_expr`)
 
 from oslo_config import cfg
-import oslo_messaging
+
+try:
+    import oslo_messaging
+except ModuleNotFoundError:
+    import oldest as oslo_messaging
 
 TARGET_KEYS = ("topic", "namespace", "version", "server", "fanout")
 PREPARE_KEYS = ("timeout", "call_monitor_timeout", "retry", "version_cap")

@@ -1,4 +1,5 @@
-"""A small real oslo.messaging server, to test Nova Host's own client against.
+"""A small real oslo.messaging server, of the newest release or the oldest (`oldest.py`), to test Nova Host's own client
+against.
 
     server.py TRANSPORT_URL TOPIC [SERVER]
 
@@ -9,7 +10,13 @@ import sys
 import time
 
 from oslo_config import cfg
-import oslo_messaging
+
+try:
+    import oslo_messaging
+except ModuleNotFoundError:
+    import oldest as oslo_messaging
+
+import nova.exception
 
 
 class Endpoint:
@@ -29,9 +36,16 @@ class Endpoint:
         """The sum."""
         return a + b
 
+    def nothing(self, ctxt):
+        """Returns None."""
+
     def fail(self, ctxt, message="as asked"):
         """Raises ValueError."""
         raise ValueError(message)
+
+    def not_found(self, ctxt, instance_id):
+        """Raises an exception of nova's, with arguments by name."""
+        raise nova.exception.InstanceNotFound(instance_id=instance_id)
 
     def sleep(self, ctxt, seconds):
         """Answers late."""

@@ -145,16 +145,16 @@ async fn generation(path: &Path, sandbox: &Arc<Sandbox>, limits: &Limits) -> Res
 pub async fn inspect(path: &Path, sandbox: &Arc<Sandbox>, limits: &Limits) -> Result<Inspection, Error> {
     let (name, path, limits) = (name(path), path.to_owned(), limits.clone());
     // Files may be large and disks slow; other tasks go on meanwhile.
-    let files = tokio::task::spawn_blocking(move || -> Result<(Vec<u8>, Limits), Error> {
-        let limits = match read(&path.with_extension("toml"))? {
-            Some(bytes) => Manifest::parse(&String::from_utf8_lossy(&bytes), &limits)?.limits,
-            None => limits,
+    let files = tokio::task::spawn_blocking(move || -> Result<(Vec<u8>, Manifest), Error> {
+        let manifest = match read(&path.with_extension("toml"))? {
+            Some(bytes) => Manifest::parse(&String::from_utf8_lossy(&bytes), &limits)?,
+            None => Manifest { limits, errors_module: None },
         };
         let missing = || Error::Read(std::io::ErrorKind::NotFound.into());
-        Ok((read(&path)?.ok_or_else(missing)?, limits))
+        Ok((read(&path)?.ok_or_else(missing)?, manifest))
     });
-    let (wasm, limits) = files.await.map_err(|error| Error::Internal(error.to_string()))??;
-    let program = sandbox.load(&name, wasm, limits).await?;
+    let (wasm, manifest) = files.await.map_err(|error| Error::Internal(error.to_string()))??;
+    let program = sandbox.load(&name, wasm, manifest.limits).await?.raising_in(manifest.errors_module);
     let endpoints = program.describe().await?;
     Ok(Inspection { program, endpoints })
 }

@@ -10,6 +10,8 @@ use crate::{
 pub(super) struct Manifest {
     /// The handler's own limits over the service's.
     pub(super) limits: Limits,
+    /// The module of the exceptions that a typed handler's errors name; without it, Python's own.
+    pub(super) errors_module: Option<String>,
 }
 
 impl Manifest {
@@ -17,7 +19,8 @@ impl Manifest {
     pub(super) fn parse(text: &str, limits: &Limits) -> Result<Self, Problems> {
         let mut settings = Settings::default();
         settings.add_file(text)?;
-        let manifest = Self { limits: limits.read(&mut settings) };
+        let errors_module = settings.take_optional("errors.module");
+        let manifest = Self { limits: limits.read(&mut settings), errors_module };
         settings.finish()?;
         Ok(manifest)
     }
@@ -33,6 +36,12 @@ mod tests {
     fn a_manifest_overrides_what_it_names() {
         let manifest = Manifest::parse("[limits]\ntimeout = \"2s\"", &Limits::default()).unwrap();
         assert_eq!(manifest.limits, Limits { timeout: Duration::from_secs(2), ..Limits::default() });
+    }
+
+    #[test]
+    fn a_manifest_names_the_module_of_errors() {
+        let manifest = Manifest::parse("[errors]\nmodule = \"nova.exception\"", &Limits::default()).unwrap();
+        assert_eq!(manifest.errors_module.as_deref(), Some("nova.exception"));
     }
 
     #[test]

@@ -84,14 +84,9 @@ impl From<client::Error> for Failed {
         match error {
             // Whoever serves the topic must not write to our terminal as they please.
             client::Error::Remote(failure) => Self::new(Exit::Remote, printable(&failure.to_string(), MAX_FAILURE)),
-            client::Error::InvalidReply { method, source } => {
-                Self::new(Exit::Remote, format!("the reply to {method} cannot be read: {source}"))
-            }
+            client::Error::InvalidReply { ref source, .. } => Self::new(Exit::Remote, format!("{error}: {source}")),
             client::Error::TimedOut { .. } | client::Error::Silent { .. } => Self::new(Exit::TimedOut, error),
-            client::Error::NotDelivered { method, attempts, source } => Self::new(
-                Exit::Transport,
-                format!("{method} cannot be delivered after {attempts} attempt(s): {source}; see --retry"),
-            ),
+            client::Error::NotDelivered { ref source, .. } => Self::new(Exit::Transport, format!("{error}: {source}")),
             client::Error::NotSent { .. } | client::Error::Undeliverable { .. } | client::Error::Transport(_) => {
                 Self::new(Exit::Transport, error)
             }

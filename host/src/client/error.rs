@@ -44,7 +44,7 @@ pub enum Error {
         timeout: Duration,
     },
     /// The broker did not take the request in the attempts that were allowed (`MessageDeliveryFailure`).
-    #[error("{method} cannot be delivered after {attempts} attempt(s)")]
+    #[error("the broker did not take {method} in {attempts} attempt{}", if *attempts == 1 { "" } else { "s" })]
     NotDelivered {
         /// The method.
         method: String,

@@ -3,6 +3,9 @@
 /// The interfaces that a handler may import, without their version.
 pub(super) const OFFERED: [&str; 3] = ["nova:rpc/types", "nova:rpc/log", "nova:rpc/request-info"];
 
+/// What a dynamic handler exports, without its version.
+pub(super) const HANDLER: &str = "nova:rpc/handler";
+
 mod generated {
     wasmtime::component::bindgen!({
         path: "../wit",
@@ -13,4 +16,4 @@ mod generated {
 
 pub(super) use generated::exports::nova::rpc::handler::{Endpoint, Failure, Request};
 pub(super) use generated::nova::rpc::{log, request_info, types};
-pub(super) use generated::{Dynamic, DynamicPre};
+pub(super) use generated::{Dynamic, DynamicIndices};

@@ -45,6 +45,8 @@ pub(super) fn config() -> Config {
         .epoch_interruption(true)
         // No component-model async: instances are a third cheaper without the support for it.
         .concurrency_support(false)
+        // In the component model's specification by now; for typed handlers.
+        .wasm_component_model_map(true)
         .wasm_backtrace_details(WasmBacktraceDetails::Enable)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(MAX_FRAMES));
     config

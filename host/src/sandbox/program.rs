@@ -7,20 +7,21 @@ use std::{
 
 use wasmtime::{
     Engine,
-    component::{Component, Linker, types::ComponentItem},
+    component::{Component, Instance, InstancePre, Linker, types::ComponentItem},
 };
 
 use super::{
     Digest, LoadError, RequestInfo,
-    bindings::{self, Dynamic, DynamicPre, OFFERED},
+    bindings::{self, DynamicIndices, HANDLER, OFFERED},
     chain,
     engine::Ticker,
     fault::Fault,
     limits::Limits,
     state::{State, store, within},
+    typed::{Decoded, Interface},
 };
 use crate::{
-    envelope::{Answer, Failure, Text},
+    envelope::{Answer, Failure, Text, failure::BUILTINS},
     metrics::{Handler, Limit},
 };
 
@@ -39,13 +40,24 @@ const MAX_NAME: usize = 255;
 /// Code that is ready to be instantiated, with its limits.
 #[derive(Clone)]
 pub struct Program {
-    pre: DynamicPre<State>,
+    pre: InstancePre<State>,
+    entry: Entry,
+    errors_module: Arc<str>,
     ticker: Arc<Ticker>,
     digest: Digest,
     limits: Limits,
     metrics: Handler,
     imports: Vec<String>,
     exports: Vec<String>,
+}
+
+/// How requests get in.
+#[derive(Clone)]
+enum Entry {
+    /// Through `nova:rpc/handler`.
+    Dynamic(Arc<DynamicIndices>),
+    /// Through the functions of the component's own interfaces.
+    Typed(Arc<Interface>),
 }
 
 /// An endpoint as the guest describes it.
@@ -100,8 +112,16 @@ impl Program {
             return Err(LoadError::Imports(refused));
         }
         let pre = linker.instantiate_pre(component).map_err(|error| LoadError::World(chain(&error)))?;
-        let pre = DynamicPre::new(pre).map_err(|error| LoadError::World(chain(&error)))?;
-        Ok(Self { pre, ticker, digest, limits, metrics, imports, exports })
+        // By our own look at the names: wasmtime would take another minor version for the same interface.
+        let dynamic = world.exports(engine).any(|(name, _)| name.split('@').next() == Some(HANDLER));
+        let entry = if dynamic {
+            let indices = DynamicIndices::new(&pre).map_err(|error| LoadError::World(chain(&error)))?;
+            Entry::Dynamic(Arc::new(indices))
+        } else {
+            Entry::Typed(Arc::new(Interface::read(engine, component)?))
+        };
+        let errors_module = Arc::from(BUILTINS);
+        Ok(Self { pre, entry, errors_module, ticker, digest, limits, metrics, imports, exports })
     }
 
     /// Asks the guest what it offers, and checks that it makes sense.
@@ -110,18 +130,25 @@ impl Program {
     ///
     /// [`LoadError::Describe`] and [`LoadError::Description`].
     pub async fn describe(&self) -> Result<Vec<EndpointOffer>, LoadError> {
-        let limits = Limits { timeout: self.limits.timeout.min(DESCRIBE_TIMEOUT), ..self.limits.clone() };
-        let offers = self
-            .run(&limits, None, async |program, store| program.nova_rpc_handler().call_describe(store).await)
-            .await
-            .map_err(LoadError::Describe)?;
+        let offers = match &self.entry {
+            Entry::Dynamic(indices) => self.ask(indices).await.map_err(LoadError::Describe)?,
+            Entry::Typed(interface) => interface.offers(),
+        };
         check(&offers).map_err(LoadError::Description)?;
+        Ok(offers)
+    }
+
+    async fn ask(&self, indices: &DynamicIndices) -> Result<Vec<EndpointOffer>, Fault> {
+        let limits = Limits { timeout: self.limits.timeout.min(DESCRIBE_TIMEOUT), ..self.limits.clone() };
+        let offers = self.run(&limits, None, async |instance, store| {
+            indices.load(&mut *store, instance)?.nova_rpc_handler().call_describe(store).await
+        });
         let offer = |offer: bindings::Endpoint| EndpointOffer {
             namespace: offer.namespace,
             version: offer.version,
             methods: offer.methods,
         };
-        Ok(offers.into_iter().map(offer).collect())
+        Ok(offers.await?.into_iter().map(offer).collect())
     }
 
     /// Runs one request in a fresh instance, within the limits.
@@ -134,16 +161,60 @@ impl Program {
     ///
     /// Dropped half-way, the instance ends where it is.
     pub async fn handle(&self, invocation: Invocation) -> Result<Answer, Fault> {
+        match &self.entry {
+            Entry::Dynamic(indices) => self.handle_dynamic(indices, invocation).await,
+            Entry::Typed(interface) => self.handle_typed(interface, invocation).await,
+        }
+    }
+
+    async fn handle_dynamic(&self, indices: &DynamicIndices, invocation: Invocation) -> Result<Answer, Fault> {
         let Invocation { endpoint, method, namespace, version, arguments, info } = invocation;
         let request = bindings::Request { endpoint, method, namespace, version, arguments };
-        let answer = self
-            .run(&self.limits, Some(info), async |program, store| {
-                program.nova_rpc_handler().call_handle(store, &request).await
-            })
-            .await?;
-        match answer {
+        let answer = self.run(&self.limits, Some(info), async |instance, store| {
+            indices.load(&mut *store, instance)?.nova_rpc_handler().call_handle(store, &request).await
+        });
+        match answer.await? {
             Ok(result) => result_of(result, &self.limits).map(Answer::Result),
             Err(failure) => failure_of(failure).map(Answer::Failure),
+        }
+    }
+
+    async fn handle_typed(&self, interface: &Interface, invocation: Invocation) -> Result<Answer, Fault> {
+        let Invocation { endpoint, method, arguments, info, .. } = invocation;
+        let unknown = || Fault::Unavailable { reason: format!("it exports no {method}") };
+        let method = interface.method(endpoint, &method).ok_or_else(unknown)?;
+        let values = match method.decode(&arguments, &self.limits)? {
+            Decoded::Values(values) => values,
+            Decoded::Refused(failure) => return Ok(Answer::Failure(failure)),
+        };
+        drop(arguments);
+        let returned = self.run(&self.limits, Some(info), async |instance, store| {
+            // What is returned is held as values before it is JSON; a limit on text would be too narrow for them.
+            store.set_hostcall_fuel(self.limits.memory.0.max(self.limits.result.0));
+            let function = instance.get_func(&mut *store, method.index());
+            let function = function.ok_or_else(|| wasmtime::Error::msg("an exported function is not there"))?;
+            let mut returned = method.room();
+            function.call_async(store, &values, &mut returned).await?;
+            Ok(returned.pop())
+        });
+        method.answer(returned.await?, &self.errors_module, &self.limits)
+    }
+
+    /// The same program, with another module for the exceptions that a typed handler's errors name.
+    #[must_use]
+    pub fn raising_in(self, module: Option<String>) -> Self {
+        match module {
+            Some(module) => Self { errors_module: module.into(), ..self },
+            None => self,
+        }
+    }
+
+    /// The types of its methods, where it is a typed handler.
+    #[must_use]
+    pub fn interface(&self) -> Option<&Interface> {
+        match &self.entry {
+            Entry::Dynamic(_) => None,
+            Entry::Typed(interface) => Some(interface),
         }
     }
 
@@ -152,14 +223,14 @@ impl Program {
         &self,
         limits: &Limits,
         info: Option<RequestInfo>,
-        call: impl AsyncFnOnce(&Dynamic, &mut wasmtime::Store<State>) -> wasmtime::Result<T>,
+        call: impl AsyncFnOnce(&Instance, &mut wasmtime::Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, Fault> {
         let deadline = Instant::now() + limits.timeout;
         let mut store = store(self.pre.engine(), limits, info, deadline);
         let started = within(&self.ticker, deadline, self.pre.instantiate_async(&mut store)).await;
-        let program =
+        let instance =
             started.map_err(|error| Fault::classify_start(&error, store.data_mut().log.take_panic(), limits))?;
-        let ran = within(&self.ticker, deadline, call(&program, &mut store)).await;
+        let ran = within(&self.ticker, deadline, call(&instance, &mut store)).await;
         if store.data().log.exceeded() {
             self.metrics.hit(Limit::Log);
         }
@@ -203,7 +274,7 @@ impl std::fmt::Debug for Program {
     }
 }
 
-fn check(offers: &[bindings::Endpoint]) -> Result<(), String> {
+fn check(offers: &[EndpointOffer]) -> Result<(), String> {
     let named = |what: &str, name: &str| match name.len() {
         len if len > MAX_NAME => Err(format!("a {what} of {len} bytes, more than {MAX_NAME}")),
         _ if name.chars().any(char::is_control) => Err(format!("a {what} with control characters: {name:?}")),
@@ -238,7 +309,7 @@ fn result_of(result: String, limits: &Limits) -> Result<Text, Fault> {
     Text::parse(result).map_err(|error| Fault::InvalidResult { reason: format!("not JSON: {error}") })
 }
 
-fn failure_of(failure: bindings::Failure) -> Result<Failure, Fault> {
+pub(super) fn failure_of(failure: bindings::Failure) -> Result<Failure, Fault> {
     let field = |name: &str, text: String, opens: char| match Text::parse(text) {
         Ok(text) if text.get().starts_with(opens) => Ok(text),
         Ok(_) => Err(Fault::InvalidResult { reason: format!("the failure's {name} has the wrong type") }),

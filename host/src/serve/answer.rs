@@ -92,3 +92,55 @@ impl Unanswered {
         Answered::Yes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        envelope::{Style, Text},
+        transport::{Disposition, memory::Broker},
+    };
+
+    fn reply_to() -> ReplyTo {
+        let style = Style::OneMessage { monitor: Text::null() };
+        ReplyTo { queue: "reply".into(), message_id: "i".into(), style }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_that_stays_away_is_given_up_and_answered_again_once_it_is_back() {
+        let transport = Transport::Memory(Broker::default());
+        let result = Answer::Result(Text::null());
+        let started = Instant::now();
+        let Answered::QueueMissing(rest) = answer(&transport, &reply_to(), &result).await else {
+            panic!("there is no queue");
+        };
+        rest.send(&transport).await;
+        let patience = transport.missing_queue_patience();
+        assert!((patience..=patience + 2 * PAUSE).contains(&started.elapsed()), "{:?}", started.elapsed());
+        // The reference drops what comes next for a minute, whether the queue is back or not.
+        let mut replies = transport.listen_for_replies("reply").await.unwrap();
+        assert!(matches!(answer(&transport, &reply_to(), &result).await, Answered::Yes));
+        assert!(replies.next().await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn both_messages_of_an_old_callers_reply_wait_for_its_queue() {
+        let transport = Transport::Memory(Broker::default());
+        let old = ReplyTo { style: Style::TwoMessages, ..reply_to() };
+        let Answered::QueueMissing(rest) = answer(&transport, &old, &Answer::Result(Text::of(&3))).await else {
+            panic!("there is no queue");
+        };
+        let back = async {
+            sleep(Duration::from_secs(5)).await;
+            let mut replies = transport.listen_for_replies("reply").await.unwrap();
+            for ending in [false, true] {
+                let delivery = replies.next().await.unwrap();
+                delivery.settlement.settle(Disposition::Ack).await.unwrap();
+                let message = delivery.message;
+                let reply = crate::envelope::Reply::decode(&message.body, message.content_type.as_deref(), None);
+                assert_eq!(reply.unwrap().ending, ending);
+            }
+        };
+        tokio::join!(rest.send(&transport), back);
+    }
+}
