@@ -6,8 +6,11 @@ mod call;
 mod check;
 mod compile;
 mod exit;
+mod handlers;
 mod inspect;
+mod metrics;
 mod serve;
+mod show;
 mod telemetry;
 
 use std::{io::Write, path::PathBuf};
@@ -64,9 +67,13 @@ enum Command {
     Cast(call::Cast),
     /// Read the configuration, load every handler, print what would be served
     Check,
+    /// List, add, remove and roll back handlers of a running host
+    Handlers(handlers::Handlers),
     /// Compile a component; the host runs this itself
     #[command(hide = true)]
     Compile(compile::Compile),
+    /// Print what a running host counts, as Prometheus reads it
+    Metrics,
     /// Say what a component offers and imports
     Inspect(inspect::Inspect),
 }
@@ -84,7 +91,9 @@ impl Cli {
             Command::Call(call) => call.run(&options).await,
             Command::Cast(cast) => cast.run(&options).await,
             Command::Check => check::run(&options).await,
+            Command::Handlers(handlers) => handlers.run(&options).await,
             Command::Compile(compile) => compile.run(),
+            Command::Metrics => metrics::run(&options).await,
             Command::Inspect(inspect) => inspect.run(&options).await,
         }
     }

@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     catalog::load,
+    control,
     metrics::http,
     sandbox::Limits,
     serve,
@@ -51,6 +52,8 @@ pub struct Config {
     pub rabbit: rabbit::Config,
     /// The section `handlers`.
     pub handlers: load::Config,
+    /// The section `control`.
+    pub control: control::socket::Config,
     /// The section `limits`.
     pub limits: Limits,
     /// The section `metrics`.
@@ -140,7 +143,8 @@ impl Config {
             serve: serve::Config::read(all),
             rabbit: rabbit::Config::read(all),
             handlers: load::Config::read(all),
-            limits: Limits::default().read(all),
+            control: control::socket::Config::read(all),
+            limits: Limits::read_service(all),
             metrics: http::Config::read(all),
         };
         for (key, name) in config.topics.iter().map(|topic| ("topic", topic)).chain([("server", &config.server)]) {

@@ -3,8 +3,12 @@
 //! Before it: [`crate::serve`] has decoded a request. After it: [`crate::sandbox`] runs the handler, and
 //! [`crate::reply`] says what the caller gets. No bytes here, and nothing of where the request came from.
 
+use std::{collections::BTreeMap, time::Instant};
+
+use serde::de::IgnoredAny;
+
 use crate::{
-    catalog::{Catalog, Found, Generation, Miss},
+    catalog::{Catalog, Current, Found, Generation, Miss},
     envelope::{Answer, Arguments, Failure, Field, Request, Text},
     metrics::{Ending, Limit, Metrics},
     sandbox::{Fault, Invocation, RequestInfo},
@@ -25,7 +29,7 @@ pub enum Outcome {
     Faulted(Fault),
 }
 
-/// Why no handler was started. The first six are the reference's, with its texts.
+/// Why no handler was started. The first seven are the reference's, with its texts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// An endpoint serves this version, and does not have the method.
@@ -63,6 +67,12 @@ pub enum Refusal {
         /// What they are instead.
         python_type: &'static str,
     },
+    /// The host's own method takes none.
+    #[error("NovaHost.describe() got an unexpected keyword argument '{name}'")]
+    UnexpectedArgument {
+        /// The name of one that was given.
+        name: String,
+    },
     /// The arguments are too large for this handler.
     #[error("the arguments have {length} bytes, more than {limit} (limits.arguments)")]
     ArgumentsTooLarge {
@@ -89,8 +99,9 @@ impl Outcome {
                 Fault::TimedOut { .. } => Ending::TimedOut,
                 Fault::OutOfMemory { .. } => Ending::OutOfMemory,
                 Fault::OutOfStack { .. } => Ending::OutOfStack,
+                Fault::OutOfTables { .. } => Ending::OutOfTables,
                 Fault::InvalidResult { .. } | Fault::ResultTooLarge { .. } => Ending::InvalidResult,
-                Fault::Unavailable { .. } => Ending::Unavailable,
+                Fault::OutOfInstances { .. } | Fault::Unavailable { .. } => Ending::Unavailable,
             },
         }
     }
@@ -104,6 +115,8 @@ impl Outcome {
             Self::Faulted(Fault::TimedOut { .. }) => Some(Limit::Timeout),
             Self::Faulted(Fault::OutOfMemory { .. }) => Some(Limit::Memory),
             Self::Faulted(Fault::OutOfStack { .. }) => Some(Limit::Stack),
+            Self::Faulted(Fault::OutOfTables { .. }) => Some(Limit::Tables),
+            Self::Faulted(Fault::OutOfInstances { .. }) => Some(Limit::Instances),
             Self::Faulted(Fault::ResultTooLarge { .. }) => Some(Limit::Result),
             Self::Replied(_) | Self::Failed(_) | Self::Refused(_) | Self::Faulted(_) => None,
         }
@@ -115,29 +128,41 @@ impl Outcome {
 /// # Cancel safety
 ///
 /// Dropped half-way, the handler ends where it is and the request has no outcome.
-pub async fn dispatch(catalog: &Catalog, metrics: &Metrics, request: Request) -> Outcome {
-    let (found, method, version) = match find(catalog, &request) {
+pub async fn dispatch(current: &Current, metrics: &Metrics, request: Request) -> Outcome {
+    let catalog = current.get();
+    let (found, method, version) = match find(&catalog, &request) {
         Ok(found) => found,
         Err(refusal) => {
             metrics.nobody();
             return Outcome::Refused(refusal);
         }
     };
-    tracing::Span::current().record("handler", found.generation.name.as_str());
-    let running = found.generation.program.metrics().start();
-    let outcome = run(&found, method, version, request).await;
+    let (generation, endpoint) = match found {
+        Found::Handler { generation, endpoint } => (generation, endpoint),
+        Found::Describe => return describe(&catalog, request.arguments),
+    };
+    // From here on the request is this generation's alone: whatever else is exchanged meanwhile can go.
+    drop(catalog);
+    let generation = current.accept(generation, request.namespace.text(), &version, &method);
+    let span = tracing::Span::current();
+    span.record("handler", generation.name.as_str());
+    span.record("digest", generation.program.digest().short());
+    span.record("generation", generation.number);
+    let running = generation.program.metrics().start();
+    let outcome = run(&generation, endpoint, method, version, request).await;
     running.end(outcome.ending(), outcome.limit());
     outcome
 }
 
-async fn run(found: &Found, method: String, version: String, request: Request) -> Outcome {
-    let arguments = match arguments(request.arguments, &found.generation) {
+async fn run(generation: &Generation, endpoint: u32, method: String, version: String, request: Request) -> Outcome {
+    let since = Instant::now();
+    let arguments = match arguments(request.arguments, generation) {
         Ok(arguments) => arguments,
         Err(refusal) => return Outcome::Refused(refusal),
     };
-    let Ok(_admitted) = admit(&found.generation).await else { return Outcome::Refused(Refusal::Busy) };
+    let Ok(_place) = generation.program.enter(since).await else { return Outcome::Refused(Refusal::Busy) };
     let invocation = Invocation {
-        endpoint: found.endpoint,
+        endpoint,
         method,
         namespace: request.namespace.text().map(str::to_owned),
         version,
@@ -147,11 +172,27 @@ async fn run(found: &Found, method: String, version: String, request: Request) -
             context: request.context,
             reply_wanted: request.reply_to.is_some(),
         },
+        since,
     };
-    match found.generation.program.handle(invocation).await {
+    match generation.program.handle(invocation).await {
         Ok(Answer::Result(result)) => Outcome::Replied(result),
         Ok(Answer::Failure(failure)) => Outcome::Failed(failure),
         Err(fault) => Outcome::Faulted(fault),
+    }
+}
+
+/// The host's own method, which takes no arguments and says so as Python would.
+fn describe(catalog: &Catalog, arguments: Arguments) -> Outcome {
+    let unexpected = |text: &Text| {
+        let given: Option<BTreeMap<String, IgnoredAny>> = serde_json::from_str(text.get()).ok();
+        given?.into_keys().next()
+    };
+    match arguments {
+        Arguments::Other(other) => Outcome::Refused(Refusal::ArgumentsType { python_type: other.python_type() }),
+        Arguments::Object(text) if let Some(name) = unexpected(&text) => {
+            Outcome::Refused(Refusal::UnexpectedArgument { name })
+        }
+        Arguments::Absent | Arguments::Object(_) => Outcome::Replied(Text::of(&catalog.describe())),
     }
 }
 
@@ -196,15 +237,6 @@ fn arguments(arguments: Arguments, generation: &Generation) -> Result<String, Re
     match text.get().len() {
         length if length > limit.0 => Err(Refusal::ArgumentsTooLarge { length, limit }),
         _ => Ok(text.get().to_owned()),
-    }
-}
-
-/// Waits for a place among the handler's own requests, as long as one of them may take.
-async fn admit(generation: &Generation) -> Result<Option<tokio::sync::SemaphorePermit<'_>>, Refusal> {
-    let Some(places) = &generation.concurrency else { return Ok(None) };
-    match tokio::time::timeout(generation.program.limits().timeout, places.acquire()).await {
-        Ok(Ok(place)) => Ok(Some(place)),
-        Ok(Err(_)) | Err(_) => Err(Refusal::Busy),
     }
 }
 

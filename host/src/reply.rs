@@ -45,8 +45,9 @@ pub fn verdict(outcome: Outcome) -> Verdict {
                 Fault::TimedOut { .. } => "HandlerTimedOut",
                 Fault::OutOfMemory { .. } => "HandlerOutOfMemory",
                 Fault::OutOfStack { .. } => "HandlerOutOfStack",
+                Fault::OutOfTables { .. } => "HandlerOutOfTables",
                 Fault::InvalidResult { .. } | Fault::ResultTooLarge { .. } => "InvalidResult",
-                Fault::Unavailable { .. } => "HandlerUnavailable",
+                Fault::OutOfInstances { .. } | Fault::Unavailable { .. } => "HandlerUnavailable",
             };
             let mut failure = Failure::new(MODULE, class, fault.to_string());
             failure.add_frames(fault.frames());
@@ -63,7 +64,7 @@ fn refused(refusal: &Refusal) -> Failure {
         Refusal::MalformedVersion(crate::version::Malformed::TooShort) => (BUILTINS, "IndexError"),
         Refusal::MalformedVersion(crate::version::Malformed::NotANumber(_)) => (BUILTINS, "ValueError"),
         Refusal::VersionType { .. } | Refusal::ArgumentsType { .. } => (BUILTINS, "AttributeError"),
-        Refusal::MethodType { .. } => (BUILTINS, "TypeError"),
+        Refusal::MethodType { .. } | Refusal::UnexpectedArgument { .. } => (BUILTINS, "TypeError"),
         Refusal::ArgumentsTooLarge { .. } => (MODULE, "ArgumentsTooLarge"),
         Refusal::Busy => (MODULE, "HandlerBusy"),
     };

@@ -191,9 +191,8 @@ impl Corridor {
         };
         let started = tokio::time::Instant::now();
         let reply_to = request.reply_to.clone();
-        let catalog = self.catalog.get();
-        let outcome =
-            heartbeat::during(&self.transport, reply_to.as_ref(), dispatch(&catalog, &self.metrics, request)).await;
+        let dispatched = dispatch(&self.catalog, &self.metrics, request);
+        let outcome = heartbeat::during(&self.transport, reply_to.as_ref(), dispatched).await;
         let verdict = verdict(outcome);
         log(&verdict, reply_to.is_some(), started.elapsed());
         let answered = match &reply_to {
@@ -281,6 +280,8 @@ fn span(request: &Request) -> tracing::Span {
         msg_id = request.reply_to.as_ref().map(|ReplyTo { message_id, .. }| short(message_id)),
         request_id = request.context.get_str("request_id").map(|text| short(&text)),
         handler = tracing::field::Empty,
+        digest = tracing::field::Empty,
+        generation = tracing::field::Empty,
     )
 }
 

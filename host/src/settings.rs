@@ -46,10 +46,13 @@ impl Settings {
     ///
     /// TOML's own, with line and column, where the text is not TOML.
     pub fn add_file(&mut self, text: &str) -> Result<(), Problems> {
-        let table: toml::Table =
-            text.parse().map_err(|error: toml::de::Error| Problems(vec![error.to_string().trim_end().to_owned()]))?;
-        flatten("", table, &mut self.file);
+        self.add_table(table(text)?);
         Ok(())
+    }
+
+    /// Adds what was read from a TOML file.
+    pub fn add_table(&mut self, table: toml::Table) {
+        flatten("", table, &mut self.file);
     }
 
     /// Adds the variables that begin with [`ENVIRONMENT_PREFIX`].
@@ -144,6 +147,15 @@ impl Settings {
         self.problems.extend(unknown);
         if self.problems.is_empty() { Ok(self.known) } else { Err(Problems(self.problems)) }
     }
+}
+
+/// Reads TOML.
+///
+/// # Errors
+///
+/// TOML's own, with line and column.
+pub fn table(text: &str) -> Result<toml::Table, Problems> {
+    text.parse().map_err(|error: toml::de::Error| Problems(vec![error.to_string().trim_end().to_owned()]))
 }
 
 /// `limits.timeout` → `LIMITS_TIMEOUT`.

@@ -53,8 +53,7 @@ impl Service {
             prefetch: config.max_in_flight,
         };
         let deliveries = transport.listen(subscription).await.unwrap();
-        let current = Current::default();
-        current.replace(catalog);
+        let current = Current::new(catalog, Duration::ZERO);
         tokio::spawn(serve(config, Metrics::default(), transport.clone(), current, deliveries, shutdown.clone()))
     }
 

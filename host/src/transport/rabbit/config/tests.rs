@@ -36,7 +36,6 @@ fn every_option_reaches_its_field() {
         ("rabbit_login_method", "external"),
         ("kombu_failover_strategy", "shuffle"),
         ("kombu_reconnect_splay", "11"),
-        ("kombu_compression", "bz2"),
         ("kombu_missing_consumer_retry_timeout", "12"),
         ("direct_mandatory_flag", "false"),
     ];
