@@ -91,14 +91,15 @@ fn a_broker_that_takes_no_messages_loses_none_and_is_said_to() {
     broker.control("set_vm_memory_high_watermark absolute 1000");
     host.signal("CONT");
     host.wait_for_log("RabbitMQ accepts no messages for now");
-    let (code, text) = run(&["call", "add", r#"{"a":1,"b":2}"#, "--transport-url", &url, "--timeout", "2s"]);
-    assert_eq!(code, Some(4), "{text}");
-    assert!(
-        text.contains("the broker did not take add within 2s") && text.contains("accepts no messages now"),
-        "{text}"
-    );
+    // The broker may take the first message of a connection before it stops to read from it.
+    eventually("a request that the broker does not take", || {
+        let (code, text) = run(&["call", "add", r#"{"a":1,"b":2}"#, "--transport-url", &url, "--timeout", "3s"]);
+        assert!(code == Some(4) || text.contains("no reply to add within 3s"), "{code:?} {text}");
+        text.contains("the broker did not take add within 3s: it cannot be reached, or accepts no messages")
+            .then_some(())
+    });
     // Requests are consumed; their replies wait.
-    vhost.eventually("conductor", |queue: &Queue| queue.unacknowledged == 4 && queue.ready == 16);
+    vhost.eventually("conductor", |queue: &Queue| queue.unacknowledged == 4 && queue.ready >= 16);
     broker.control("set_vm_memory_high_watermark absolute 1GB");
     for (n, call) in calls.into_iter().enumerate() {
         assert_eq!(call.wait().outcome.expect("a result"), n + 1);

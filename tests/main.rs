@@ -26,4 +26,5 @@ mod rabbit;
 mod swap;
 mod tls;
 mod topology;
+mod typed;
 mod wire;
