@@ -51,11 +51,12 @@ pub(crate) fn guest_with(describe: &str, handle: &str, fields: &str) -> Vec<u8> 
             {fields})"#
     );
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit")).unwrap();
-    let world = resolve.select_world(&[package], Some("dynamic")).unwrap();
-    let mut bytes = wat::parse_str(module).unwrap();
-    embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default().module(&bytes).unwrap().validate(true).encode().unwrap()
+    let (package, _) =
+        resolve.push_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit")).expect("the text is a component");
+    let world = resolve.select_world(&[package], Some("dynamic")).expect("the text is a component");
+    let mut bytes = wat::parse_str(module).expect("the text is a component");
+    embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8).expect("the text is a component");
+    ComponentEncoder::default().module(&bytes).expect("the text is a component").validate(true).encode().unwrap()
 }
 
 /// A component of which method `m`, version 1.0, answers this JSON.
