@@ -180,9 +180,9 @@ fn closing_port() -> (String, Arc<AtomicUsize>) {
     let connections = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&connections);
     std::thread::spawn(move || {
-        for _ in listener.incoming() {
+        listener.incoming().for_each(|_| {
             count.fetch_add(1, Ordering::SeqCst);
-        }
+        })
     });
     (url, connections)
 }

@@ -55,7 +55,10 @@ fn flavor(vcpus: u32) -> Value {
 #[test]
 fn a_function_of_wit_is_a_method() {
     let story = Story::begin();
-    assert_eq!(story.call("add", json!({"a": -1, "b": 9_007_199_254_740_993_i64})).expect("a sum"), 9_007_199_254_740_992_i64);
+    assert_eq!(
+        story.call("add", json!({"a": -1, "b": 9_007_199_254_740_993_i64})).expect("a sum"),
+        9_007_199_254_740_992_i64
+    );
     let ten = json!({"a": 1, "b": 2, "c": 3, "d": 4, "e": 0.5, "f": 5, "g": -6, "h": 7, "i": true, "j": 8});
     assert_eq!(story.call("total", ten).expect("a sum"), 25.5);
     let reversed = story.client.call(json!({
@@ -82,12 +85,13 @@ fn records_variants_flags_and_options_are_dicts_strings_and_lists() {
 #[test]
 fn cases_of_errors_are_exceptions_that_python_raises() {
     let story = Story::begin();
-    let none = story.fails("reserve", json!({"flavor": flavor(1000)}));
-    assert_eq!((none.class.as_str(), none.module.as_str()), ("NoValidHost_Remote", "nova.exception_Remote"));
-    assert!(none.text.starts_with("No valid host was found. 0 of 1 fit."), "{}", none.text);
-    let unknown = story.fails("reserve", json!({"flavor": flavor(1), "placement": {"host": "n9"}}));
-    let remote = unknown.remote.expect("no such class in nova.exception here");
-    assert_eq!((remote.exc_type.as_str(), &remote.value), ("HostNotFound", &json!("host not found")));
+    let gone = story.fails("reserve", json!({"flavor": flavor(1), "placement": {"beside": "i-9"}}));
+    assert_eq!((gone.class.as_str(), gone.module.as_str()), ("InstanceNotFound_Remote", "nova.exception_Remote"));
+    assert_eq!(gone.kwargs["instance_id"], "i-9");
+    let full = story.fails("reserve", json!({"flavor": flavor(1000)}));
+    let remote = full.remote.expect("no such class in this nova.exception");
+    assert_eq!(remote.exc_type, "NoValidHost");
+    assert_eq!(remote.value, "No valid host was found. 0 of 1 fit.");
 }
 
 #[test]
@@ -96,15 +100,19 @@ fn wrong_arguments_are_pythons_type_error() {
     for (method, args, expected) in [
         ("add", json!({"a": 1}), "Api.add() missing 1 required positional argument: 'b'"),
         ("add", json!({"a": 1, "b": 2, "c": 3}), "Api.add() got an unexpected keyword argument 'c'"),
-        ("reserve", json!({"flavor": {"name": 1}}), "Api.reserve() argument 'flavor.name' must be a string, not an integer"),
+        (
+            "reserve",
+            json!({"flavor": {"name": 1}}),
+            "Api.reserve() argument 'flavor.name' must be a string, not an integer",
+        ),
         (
             "reserve",
             json!({"flavor": flavor(1), "placement": "nowhere"}),
-            "Api.reserve() argument 'placement' must be one of 'anywhere', 'host', and 'zones'",
+            "Api.reserve() argument 'placement' must be one of 'anywhere', 'beside', and 'zones'",
         ),
     ] {
         let failure = story.fails(method, args);
-        assert_eq!((failure.class.as_str(), failure.module.as_str()), ("TypeError_Remote", "builtins_Remote"));
+        assert_eq!((failure.class.as_str(), failure.module.as_str()), ("TypeError", "builtins"));
         assert!(failure.text.starts_with(expected), "{}", failure.text);
     }
 }
@@ -132,5 +140,8 @@ fn a_cast_runs_and_a_panic_is_answered() {
     story.client.cast(cast).expect("the broker has it");
     eventually("the handler's line", || story.host.log().contains("written by a cast").then_some(()));
     let trapped = story.audit("fail", json!({}), json!({})).expect_err("it panics").remote.expect("a RemoteError");
-    assert_eq!((trapped.exc_type.as_str(), &trapped.value), ("HandlerTrapped", &json!("the handler trapped: asked to")));
+    assert_eq!(
+        (trapped.exc_type.as_str(), &trapped.value),
+        ("HandlerTrapped", &json!("the handler trapped: asked to"))
+    );
 }

@@ -144,7 +144,7 @@ impl Config {
             rabbit: rabbit::Config::read(all),
             handlers: load::Config::read(all),
             control: control::socket::Config::read(all),
-            limits: Limits::default().read(all),
+            limits: Limits::read_service(all),
             metrics: http::Config::read(all),
         };
         for (key, name) in config.topics.iter().map(|topic| ("topic", topic)).chain([("server", &config.server)]) {

@@ -3,7 +3,7 @@
 //! Before it: [`crate::serve`] has decoded a request. After it: [`crate::sandbox`] runs the handler, and
 //! [`crate::reply`] says what the caller gets. No bytes here, and nothing of where the request came from.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use serde::de::IgnoredAny;
 
@@ -99,8 +99,9 @@ impl Outcome {
                 Fault::TimedOut { .. } => Ending::TimedOut,
                 Fault::OutOfMemory { .. } => Ending::OutOfMemory,
                 Fault::OutOfStack { .. } => Ending::OutOfStack,
+                Fault::OutOfTables { .. } => Ending::OutOfTables,
                 Fault::InvalidResult { .. } | Fault::ResultTooLarge { .. } => Ending::InvalidResult,
-                Fault::Unavailable { .. } => Ending::Unavailable,
+                Fault::OutOfInstances { .. } | Fault::Unavailable { .. } => Ending::Unavailable,
             },
         }
     }
@@ -114,6 +115,8 @@ impl Outcome {
             Self::Faulted(Fault::TimedOut { .. }) => Some(Limit::Timeout),
             Self::Faulted(Fault::OutOfMemory { .. }) => Some(Limit::Memory),
             Self::Faulted(Fault::OutOfStack { .. }) => Some(Limit::Stack),
+            Self::Faulted(Fault::OutOfTables { .. }) => Some(Limit::Tables),
+            Self::Faulted(Fault::OutOfInstances { .. }) => Some(Limit::Instances),
             Self::Faulted(Fault::ResultTooLarge { .. }) => Some(Limit::Result),
             Self::Replied(_) | Self::Failed(_) | Self::Refused(_) | Self::Faulted(_) => None,
         }
@@ -141,7 +144,10 @@ pub async fn dispatch(current: &Current, metrics: &Metrics, request: Request) ->
     // From here on the request is this generation's alone: whatever else is exchanged meanwhile can go.
     drop(catalog);
     let generation = current.accept(generation, request.namespace.text(), &version, &method);
-    tracing::Span::current().record("handler", generation.name.as_str());
+    let span = tracing::Span::current();
+    span.record("handler", generation.name.as_str());
+    span.record("digest", generation.program.digest().short());
+    span.record("generation", generation.number);
     let running = generation.program.metrics().start();
     let outcome = run(&generation, endpoint, method, version, request).await;
     running.end(outcome.ending(), outcome.limit());
@@ -149,11 +155,12 @@ pub async fn dispatch(current: &Current, metrics: &Metrics, request: Request) ->
 }
 
 async fn run(generation: &Generation, endpoint: u32, method: String, version: String, request: Request) -> Outcome {
+    let since = Instant::now();
     let arguments = match arguments(request.arguments, generation) {
         Ok(arguments) => arguments,
         Err(refusal) => return Outcome::Refused(refusal),
     };
-    let Ok(_admitted) = admit(generation).await else { return Outcome::Refused(Refusal::Busy) };
+    let Ok(_place) = generation.program.enter(since).await else { return Outcome::Refused(Refusal::Busy) };
     let invocation = Invocation {
         endpoint,
         method,
@@ -165,6 +172,7 @@ async fn run(generation: &Generation, endpoint: u32, method: String, version: St
             context: request.context,
             reply_wanted: request.reply_to.is_some(),
         },
+        since,
     };
     match generation.program.handle(invocation).await {
         Ok(Answer::Result(result)) => Outcome::Replied(result),
@@ -229,15 +237,6 @@ fn arguments(arguments: Arguments, generation: &Generation) -> Result<String, Re
     match text.get().len() {
         length if length > limit.0 => Err(Refusal::ArgumentsTooLarge { length, limit }),
         _ => Ok(text.get().to_owned()),
-    }
-}
-
-/// Waits for a place among the handler's own requests, as long as one of them may take.
-async fn admit(generation: &Generation) -> Result<Option<tokio::sync::SemaphorePermit<'_>>, Refusal> {
-    let Some(places) = &generation.concurrency else { return Ok(None) };
-    match tokio::time::timeout(generation.program.limits().timeout, places.acquire()).await {
-        Ok(Ok(place)) => Ok(Some(place)),
-        Ok(Err(_)) | Err(_) => Err(Refusal::Busy),
     }
 }
 

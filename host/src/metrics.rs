@@ -66,7 +66,7 @@ words! {
         OutOfMemory = "out_of_memory",
         /// It recursed too deep.
         OutOfStack = "out_of_stack",
-        /// It wanted more or larger tables, or more instances, than it may have.
+        /// It wanted larger tables than it may have.
         OutOfTables = "out_of_tables",
         /// It returned what is not an answer.
         InvalidResult = "invalid_result",
@@ -86,6 +86,8 @@ words! {
         Stack = "stack",
         /// Elements of tables.
         Tables = "tables",
+        /// Core instances.
+        Instances = "instances",
         /// The size of the arguments.
         Arguments = "arguments",
         /// The size of the result.

@@ -280,6 +280,8 @@ fn span(request: &Request) -> tracing::Span {
         msg_id = request.reply_to.as_ref().map(|ReplyTo { message_id, .. }| short(message_id)),
         request_id = request.context.get_str("request_id").map(|text| short(&text)),
         handler = tracing::field::Empty,
+        digest = tracing::field::Empty,
+        generation = tracing::field::Empty,
     )
 }
 

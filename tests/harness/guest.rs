@@ -32,6 +32,7 @@ pub(crate) fn guest_with(describe: &str, handle: &str, fields: &str) -> Vec<u8> 
     let module = format!(
         r#"(module
             (import "nova:rpc/log@0.1.0" "panicking" (func $panicking (param i32 i32)))
+            (import "nova:rpc/log@0.1.0" "write" (func $write (param i32 i32 i32)))
             (memory $memory (export "memory") 1)
             (global $free (mut i32) (i32.const 4096))
             (data (i32.const 100) "\c8\00\00\00\01\00\00\00")

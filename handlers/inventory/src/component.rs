@@ -6,7 +6,7 @@ wit_bindgen::generate!({ path: ["../../wit", "wit"], world: "acme:inventory/inve
 
 use self::{
     exports::acme::inventory::{
-        api::{self, Features, Flavor, JsonValue, MissingHost, Placement, Problem, Reservation, Zone},
+        api::{self, Features, Flavor, JsonValue, MissingInstance, Placement, Problem, Reservation, Zone},
         audit_log,
     },
     nova::rpc::{log, request_info},
@@ -23,10 +23,10 @@ impl api::Guest for Inventory {
             return Err(Problem::ValueError);
         }
         let placement = placement.unwrap_or(Placement::Anywhere);
-        if let Placement::Host(name) = &placement
-            && stock::host(name).is_none()
+        if let Placement::Beside(instance) = &placement
+            && stock::host_of(instance).is_none()
         {
-            return Err(Problem::HostNotFound(MissingHost { host: name.clone(), code: 404 }));
+            return Err(Problem::InstanceNotFound(MissingInstance { instance_id: instance.clone() }));
         }
         let hosts = stock::room(flavor.vcpus, |host| fits(host, &flavor, &placement));
         let count = usize::try_from(count.unwrap_or(1)).unwrap_or(usize::MAX);
@@ -65,7 +65,7 @@ fn fits(host: &Host, flavor: &Flavor, placement: &Placement) -> bool {
     let zone = if host.north { "north" } else { "far_south" };
     let placed = match placement {
         Placement::Anywhere => true,
-        Placement::Host(name) => host.name == name,
+        Placement::Beside(instance) => stock::host_of(instance) == Some(host.name),
         Placement::Zones(zones) => zones.iter().any(|wanted| wanted == zone),
     };
     let when = |has: bool, feature| if has { feature } else { Features::empty() };

@@ -24,8 +24,10 @@ impl Inspect {
         let program = &generation.program;
         if options.json {
             let mut json = show::json(&generation);
-            json["imports"] = program.imports().into();
-            json["exports"] = program.exports().into();
+            if let Some(json) = json.as_object_mut() {
+                json.insert("imports".to_owned(), program.imports().into());
+                json.insert("exports".to_owned(), program.exports().into());
+            }
             say(json);
             return Ok(());
         }

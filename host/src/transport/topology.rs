@@ -221,15 +221,15 @@ pub fn replies(queue: &str, options: &Options) -> Topology {
     let exchange = Exchange { name: name.clone(), kind: ExchangeKind::Direct, durable: false, auto_delete: true };
     let binding = Binding { queue: name.clone(), exchange: name.clone(), key: name.clone() };
     let mut topology = Topology::new(options);
-    topology.declarations = vec![
+    topology.declarations.extend([
         Declaration::Queue(transient_queue(name.clone(), options)),
         Declaration::Exchange(exchange),
         Declaration::Binding(binding),
-    ];
-    topology.queues.push(name.clone());
+    ]);
     if !options.use_queue_manager {
-        topology.own_queues.push(name);
+        topology.own_queues.push(name.clone());
     }
+    topology.queues.push(name);
     topology
 }
 

@@ -92,7 +92,7 @@ async fn wrong_values_are_told_with_their_path_and_without_the_value() {
         ("add", r#"{"a": true, "b": null}"#.to_owned(), "'a' must be an integer, not a boolean"),
         (
             "paint",
-            format!(r#"{{"shape": "dot", "colors": ["red", "blue"], "access": []}}"#),
+            r#"{"shape": "dot", "colors": ["red", "blue"], "access": []}"#.to_owned(),
             "'colors[1]' must be one of 'red' and 'dark_blue'",
         ),
         ("paint", format!(r#"{{"shape": {{"box": {{"width": -1}}}}, {paint}}}"#), "'shape.box.width' does not fit u32"),

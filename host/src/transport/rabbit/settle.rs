@@ -17,10 +17,10 @@ use crate::transport::{self, Delivery, Disposition, Error, Message};
 #[derive(Debug)]
 pub struct Settlement {
     acker: Acker,
-    /// Cancelled when the connection is given up.
-    over: CancellationToken,
     /// Its place in a stream. The broker has no other way to deliver it again than to be asked for it.
     place: Option<Place>,
+    /// Cancelled when the connection is given up.
+    over: CancellationToken,
 }
 
 impl Settlement {
@@ -58,7 +58,8 @@ impl Settlement {
     }
 }
 
-/// A delivery as it is handed on, by a connection that says when it is given up.
+/// A delivery as it is handed on, with its place where it is from a stream, by a connection that says when it is given
+/// up.
 pub(super) fn delivery(delivery: lapin::message::Delivery, place: Option<Place>, over: CancellationToken) -> Delivery {
     let headers = delivery.properties.headers().as_ref();
     let compression = headers.and_then(|table| table.inner().get(COMPRESSION)).and_then(|value| match value {
@@ -72,7 +73,8 @@ pub(super) fn delivery(delivery: lapin::message::Delivery, place: Option<Place>,
         redelivered: delivery.redelivered,
         body: delivery.data,
     };
-    Delivery { message, settlement: transport::Settlement::Rabbit(Settlement { acker: delivery.acker, over, place }) }
+    let settlement = Settlement { acker: delivery.acker, place, over };
+    Delivery { message, settlement: transport::Settlement::Rabbit(settlement) }
 }
 
 #[cfg(test)]
