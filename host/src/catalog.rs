@@ -22,6 +22,7 @@ use std::{
 use crate::version::{Malformed, Version};
 
 pub use generation::{Endpoint, Generation, Source, Working};
+pub use manifest::delivery::{Policies, Policy};
 use traffic::{Called, Traffic};
 
 /// All that is served.

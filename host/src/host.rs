@@ -84,13 +84,19 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// [`transport::Error::Refused`] where the broker refuses; a broker that is down is waited for.
+    /// [`transport::Error::Refused`] where the broker refuses, or has no dead-letter exchange of the configured name; a
+    /// broker that is down is waited for.
     pub async fn start(
         config: &Config,
         metrics: &Metrics,
         transport: Transport,
         current: Current,
     ) -> Result<Self, transport::Error> {
+        if let Some(to) = &config.serve.dead_letters {
+            // A mistake in its name is better said now than when the first letter is lost.
+            transport.require_exchange(&to.exchange).await?;
+        }
+        warn_of_impatient_queues(config);
         let deliveries = transport.listen(config.subscription()).await?;
         let shutdown = Shutdown::default();
         let task = serve(config.serve.clone(), metrics.clone(), transport, current, deliveries, shutdown.clone());
@@ -140,5 +146,18 @@ impl Host {
         if let Err(error) = task.await {
             tracing::error!(%error, "the service ended unexpectedly");
         }
+    }
+}
+
+/// Says so where the broker drops a message before we would answer its caller: after more deliveries than its limit.
+fn warn_of_impatient_queues(config: &Config) {
+    let (limit, attempts) = (config.rabbit.declare.rabbit_quorum_delivery_limit, config.serve.max_attempts);
+    if config.rabbit.declare.rabbit_quorum_queue && limit > 0 && (attempts == 0 || attempts > limit) {
+        tracing::warn!(
+            limit,
+            attempts,
+            "rabbit.rabbit_quorum_delivery_limit is less than delivery.max_attempts: the broker drops a request before \
+             its caller is told"
+        );
     }
 }

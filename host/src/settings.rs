@@ -106,6 +106,14 @@ impl Settings {
         }
     }
 
+    /// Takes all settings of the file whose names begin with `prefix`, for names that others choose. The rest of the
+    /// name comes with the value.
+    pub fn take_each<T: Setting>(&mut self, prefix: &str) -> Vec<(String, T)> {
+        let keys: Vec<String> = self.file.keys().filter(|key| key.starts_with(prefix)).cloned().collect();
+        let mut take = |key: String| Some((key.strip_prefix(prefix)?.to_owned(), self.take_optional(&key)?));
+        keys.into_iter().filter_map(&mut take).collect()
+    }
+
     /// Reports a setting that exists elsewhere and not here, where it is given.
     pub fn refuse(&mut self, key: &str, reason: &str) {
         if self.overrides.remove(key).is_some()

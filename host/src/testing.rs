@@ -58,10 +58,22 @@ pub(crate) fn load(sandbox: Arc<Sandbox>, component: &[u8], limits: Limits) -> R
 
 /// A generation that offers `methods` in the null namespace.
 pub(crate) fn generation(name: &str, version: &str, methods: &[&str], program: Program) -> Arc<Generation> {
+    generation_with(name, version, methods, program, "")
+}
+
+/// The same with a manifest.
+pub(crate) fn generation_with(
+    name: &str,
+    version: &str,
+    methods: &[&str],
+    program: Program,
+    manifest: &str,
+) -> Arc<Generation> {
     let version: Version = version.parse().unwrap();
+    let manifest = Manifest::parse(manifest, program.limits()).unwrap();
     let endpoint = Endpoint::new(None, version, methods.iter().map(|method| (*method).to_owned()));
     let source = Source::new(Vec::new(), None);
-    Arc::new(Generation::new(name.to_owned(), program, vec![endpoint], source, Manifest::default()))
+    Arc::new(Generation::new(name.to_owned(), program, vec![endpoint], source, manifest))
 }
 
 /// The catalog in force.

@@ -164,6 +164,11 @@ impl Vhost {
         self.act("DELETE", &format!("queues/{}/{}", self.path(), http::segment(name)), &Value::Null);
     }
 
+    /// Deletes an exchange, whoever uses it.
+    pub(crate) fn delete_exchange(&self, name: &str) {
+        self.act("DELETE", &format!("exchanges/{}/{}", self.name, http::segment(name)), &Value::Null);
+    }
+
     /// Sets a policy, such as a dead-letter exchange, for all queues whose name matches a pattern.
     pub(crate) fn set_policy(&self, name: &str, pattern: &str, definition: &Value) {
         let policy = json!({"pattern": pattern, "definition": definition, "apply-to": "queues"});

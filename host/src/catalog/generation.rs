@@ -13,7 +13,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::manifest::Manifest;
+use super::{Policy, manifest::Manifest};
 use crate::{
     sandbox::{Digest, Program},
     version::Version,
@@ -97,6 +97,12 @@ impl Generation {
     #[must_use]
     pub fn selftests(&self) -> usize {
         self.manifest.selftests.len()
+    }
+
+    /// The delivery policy of a method, where its manifest says anything about it.
+    #[must_use]
+    pub fn policy(&self, method: &str) -> Option<Policy> {
+        self.manifest.policies.of(method)
     }
 
     /// Requests that run on it now.

@@ -183,6 +183,7 @@ pub async fn generation(
     let program = sandbox.load(name, source.wasm.to_vec(), manifest.limits.clone()).await?;
     let program = program.raising_in(manifest.errors_module.clone());
     let endpoints = endpoints::apply(&manifest.endpoints, program.describe().await?)?;
+    manifest.policies.check(endpoints.iter().flat_map(|endpoint| &endpoint.methods).map(String::as_str))?;
     if !endpoints.iter().any(serves_something) {
         return Err(Error::Nothing { hidden: endpoints.iter().any(|endpoint| !endpoint.hidden.is_empty()) });
     }

@@ -1,14 +1,17 @@
 //! The manifest: `NAME.toml` beside `NAME.wasm`, optional.
 //!
 //! Before it: [`super::load`] has read the file. Single values are settings, as in the configuration; the lists of tables
-//! have a file each: [`endpoints`] renames and restricts, [`selftest`] tries a component before it serves.
+//! have a file each, and so has what dispatch asks ([`delivery`]): [`endpoints`] renames and restricts, [`selftest`] tries a component before it serves.
 
+pub(super) mod delivery;
 pub(super) mod endpoints;
 pub(super) mod selftest;
 
 use std::collections::BTreeSet;
 
 use serde::de::DeserializeOwned;
+
+use delivery::Policies;
 
 use crate::{
     sandbox::Limits,
@@ -28,6 +31,8 @@ pub(crate) struct Manifest {
     pub(super) dropped: BTreeSet<String>,
     /// The module of the exceptions that a typed handler's errors name; without it, Python's own.
     pub(super) errors_module: Option<String>,
+    /// When its requests are acknowledged.
+    pub(super) policies: Policies,
 }
 
 impl Manifest {
@@ -37,7 +42,7 @@ impl Manifest {
     }
 
     /// Reads a manifest; `limits` are the service's.
-    pub(super) fn parse(text: &str, limits: &Limits) -> Result<Self, Problems> {
+    pub(crate) fn parse(text: &str, limits: &Limits) -> Result<Self, Problems> {
         let mut table = settings::table(text)?;
         let mut problems = Vec::new();
         let endpoints = list(&mut table, "endpoint", &mut problems);
@@ -48,11 +53,13 @@ impl Manifest {
         let limits = limits.read(&mut settings);
         let errors_module = settings.take_optional("errors.module");
         let dropped: Vec<String> = settings.take_optional("dropped").unwrap_or_default();
+        let dropped = dropped.into_iter().collect();
+        let policies = Policies::read(&mut settings);
         if let Err(Problems(more)) = settings.finish() {
             problems.extend(more);
         }
         match problems.is_empty() {
-            true => Ok(Self { limits, endpoints, selftests, dropped: dropped.into_iter().collect(), errors_module }),
+            true => Ok(Self { limits, endpoints, selftests, dropped, errors_module, policies }),
             false => Err(Problems(problems)),
         }
     }

@@ -12,8 +12,19 @@ fn request(message: &str) -> Request {
     Request::decode(message.as_bytes(), Some("application/json"), None).unwrap()
 }
 
+async fn dispatch(catalog: &Current, request: Request) -> Outcome {
+    let admitted = match resolve(catalog, Options::default(), request) {
+        Ok(resolved) => resolved.admit().await,
+        Err(refusal) => Err(refusal),
+    };
+    match admitted {
+        Ok(admitted) => admitted.run().await,
+        Err(refusal) => Outcome::Refused(refusal),
+    }
+}
+
 async fn refused(catalog: &Current, message: &str) -> String {
-    match dispatch(catalog, &Metrics::default(), request(message)).await {
+    match dispatch(catalog, request(message)).await {
         Outcome::Refused(refusal) => refusal.to_string(),
         other => panic!("{message}: {other:?}"),
     }
@@ -49,17 +60,14 @@ async fn the_first_thing_wrong_is_what_the_reference_says() {
 async fn null_and_absent_mean_the_same_where_they_do_in_python() {
     let catalog = current(catalog(ECHO, tight()));
     for message in [r#"{"method": "m"}"#, r#"{"method": "m", "namespace": null, "args": {}}"#] {
-        assert_eq!(
-            dispatch(&catalog, &Metrics::default(), request(message)).await,
-            Outcome::Replied(Text::parse("{}".into()).unwrap())
-        );
+        assert_eq!(dispatch(&catalog, request(message)).await, Outcome::Replied(Text::parse("{}".into()).unwrap()));
     }
 }
 
 #[tokio::test]
 async fn arguments_beyond_the_limit_do_not_reach_the_handler() {
     let catalog = current(catalog(ECHO, Limits { arguments: Bytes(10), ..tight() }));
-    let fits = dispatch(&catalog, &Metrics::default(), request(r#"{"method": "m", "args": {"a": 123}}"#)).await;
+    let fits = dispatch(&catalog, request(r#"{"method": "m", "args": {"a": 123}}"#)).await;
     assert!(matches!(fits, Outcome::Replied(_)), "{fits:?}");
     let text = refused(&catalog, r#"{"method": "m", "args": {"a": 1234}}"#).await;
     assert_eq!(text, "the arguments have 11 bytes, more than 10 B (limits.arguments)");
@@ -69,8 +77,7 @@ async fn arguments_beyond_the_limit_do_not_reach_the_handler() {
 async fn a_handler_of_limited_concurrency_waits_and_then_refuses() {
     let limits = Limits { concurrency: Some(1), timeout: Duration::from_millis(200), ..tight() };
     let busy = current(catalog(LOOP, limits));
-    let metrics = Metrics::default();
-    let one = || dispatch(&busy, &metrics, request(r#"{"method": "m"}"#));
+    let one = || dispatch(&busy, request(r#"{"method": "m"}"#));
     let (first, second, third) = tokio::join!(one(), one(), one());
     let outcomes = [first, second, third];
     let refused = outcomes.iter().filter(|outcome| **outcome == Outcome::Refused(Refusal::Busy)).count();
@@ -83,7 +90,7 @@ async fn a_handler_of_limited_concurrency_waits_and_then_refuses() {
 async fn the_host_says_what_it_serves() {
     let serving = current(catalog(ECHO, tight()));
     let ask = r#"{"method": "describe", "namespace": "nova_host"}"#;
-    let Outcome::Replied(text) = dispatch(&serving, &Metrics::default(), request(ask)).await else { panic!("refused") };
+    let Outcome::Replied(text) = dispatch(&serving, request(ask)).await else { panic!("refused") };
     let said: serde_json::Value = serde_json::from_str(text.get()).unwrap();
     let [handler] = said["handlers"].as_array().unwrap().as_slice() else { panic!("{said}") };
     let catalog = serving.get();
@@ -123,7 +130,7 @@ async fn a_request_ends_on_the_generation_that_accepted_it_and_keeps_no_other() 
     let serving = current(both);
     let running = {
         let serving = serving.clone();
-        tokio::spawn(async move { dispatch(&serving, &Metrics::default(), request(r#"{"method": "m"}"#)).await })
+        tokio::spawn(async move { dispatch(&serving, request(r#"{"method": "m"}"#)).await })
     };
     while weak.0.upgrade().is_none_or(|generation| generation.in_flight() == 0) {
         tokio::task::yield_now().await;
@@ -132,7 +139,7 @@ async fn a_request_ends_on_the_generation_that_accepted_it_and_keeps_no_other() 
     // Nobody runs on the second: it is gone at once. The first goes with its last request.
     assert!(weak.1.upgrade().is_none());
     assert_eq!(weak.0.upgrade().map(|generation| (generation.in_flight(), generation.accepted())), Some((1, 1)));
-    let new = dispatch(&serving, &Metrics::default(), request(r#"{"method": "m"}"#)).await;
+    let new = dispatch(&serving, request(r#"{"method": "m"}"#)).await;
     assert_eq!(new, Outcome::Replied(Text::parse("{}".into()).unwrap()));
     running.abort();
     assert!(running.await.is_err());

@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
 
@@ -23,7 +23,7 @@ const STUCK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Places {
     /// `None` where the handler has no limit of its own.
-    free: Option<Semaphore>,
+    free: Option<Arc<Semaphore>>,
     room: Arc<Semaphore>,
     /// When a place was last taken or given back.
     moved: Mutex<Instant>,
@@ -31,9 +31,9 @@ pub(super) struct Places {
 
 /// A place, given back when dropped.
 #[derive(Debug)]
-pub struct Place<'a> {
-    places: &'a Places,
-    _permit: Option<SemaphorePermit<'a>>,
+pub struct Place {
+    places: Arc<Places>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// The handler runs as many requests as it may.
@@ -42,7 +42,7 @@ pub struct Full;
 
 impl Places {
     pub(super) fn new(limit: Option<u16>, room: Arc<Semaphore>) -> Self {
-        let free = limit.map(|limit| Semaphore::new(usize::from(limit)));
+        let free = limit.map(|limit| Arc::new(Semaphore::new(usize::from(limit))));
         Self { free, room, moved: Mutex::new(Instant::now()) }
     }
 
@@ -51,13 +51,13 @@ impl Places {
     /// # Cancel safety
     ///
     /// Dropped half-way, no place is taken.
-    pub(super) async fn enter(&self, deadline: Instant) -> Result<Place<'_>, Full> {
-        let Some(free) = &self.free else { return Ok(Place { places: self, _permit: None }) };
-        if let Ok(permit) = free.try_acquire() {
+    pub(super) async fn enter(self: &Arc<Self>, deadline: Instant) -> Result<Place, Full> {
+        let Some(free) = &self.free else { return Ok(Place { places: Arc::clone(self), _permit: None }) };
+        if let Ok(permit) = Arc::clone(free).try_acquire_owned() {
             return Ok(self.place(permit));
         }
         let chair = self.room.try_acquire();
-        let mut permit = std::pin::pin!(free.acquire());
+        let mut permit = std::pin::pin!(Arc::clone(free).acquire_owned());
         loop {
             let until = if chair.is_ok() { deadline } else { deadline.min(self.moved() + STUCK) };
             if let Ok(permit) = timeout_at(until, permit.as_mut()).await {
@@ -72,9 +72,9 @@ impl Places {
         }
     }
 
-    fn place<'a>(&'a self, permit: SemaphorePermit<'a>) -> Place<'a> {
+    fn place(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Place {
         self.touch();
-        Place { places: self, _permit: Some(permit) }
+        Place { places: Arc::clone(self), _permit: Some(permit) }
     }
 
     fn moved(&self) -> Instant {
@@ -86,7 +86,7 @@ impl Places {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.places.touch();
     }
@@ -96,8 +96,8 @@ impl Drop for Place<'_> {
 mod tests {
     use super::*;
 
-    fn places(limit: u16, room: usize) -> Places {
-        Places::new(Some(limit), Arc::new(Semaphore::new(room)))
+    fn places(limit: u16, room: usize) -> Arc<Places> {
+        Arc::new(Places::new(Some(limit), Arc::new(Semaphore::new(room))))
     }
 
     fn within(time: Duration) -> Instant {
@@ -143,7 +143,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_a_limit_everybody_enters() {
-        let places = Places::new(None, Arc::new(Semaphore::new(0)));
+        let places = Arc::new(Places::new(None, Arc::new(Semaphore::new(0))));
         let _all = futures_util::future::join_all((0..100).map(|_| places.enter(within(LONG)))).await;
     }
 }

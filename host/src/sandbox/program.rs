@@ -165,7 +165,7 @@ impl Program {
     /// # Cancel safety
     ///
     /// Dropped half-way, no place is taken.
-    pub async fn enter(&self, since: Instant) -> Result<Place<'_>, Full> {
+    pub async fn enter(&self, since: Instant) -> Result<Place, Full> {
         self.places.enter((since + self.limits.timeout).into()).await
     }
 

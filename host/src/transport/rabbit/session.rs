@@ -16,8 +16,7 @@ use lapin::{
     Channel,
     message::Delivery,
     options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions,
-        QueueDeleteOptions,
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, QueueDeleteOptions,
     },
     types::{AMQPValue, ShortString},
 };
@@ -65,8 +64,8 @@ enum Arrival {
 
 /// What a session has for its owner.
 pub(super) enum Event {
-    /// A message; where it is from a stream, its place there.
-    Delivery(Box<Delivery>, Option<Place>),
+    /// A message from the queue with this index; where it is from a stream, its place there.
+    Delivery(usize, Box<Delivery>, Option<Place>),
     /// The session is over; why.
     Lost(String),
 }
@@ -113,8 +112,10 @@ impl Session {
     }
 
     /// A delivery, to be taken and settled.
-    pub(super) fn hand_over(&self, delivery: Delivery, place: Option<Place>) -> transport::Delivery {
-        settle::delivery(delivery, place, self.over.token().clone())
+    pub(super) fn hand_over(&self, index: usize, delivery: Delivery, place: Option<Place>) -> transport::Delivery {
+        let queue = self.topology.queues.get(index).map_or("", String::as_str);
+        let from = settle::From { queue, counts: self.topology.counts_deliveries(index), place };
+        settle::delivery(delivery, from, self.over.token().clone())
     }
 
     /// Gives a delivery back that nobody has taken.
@@ -165,14 +166,14 @@ impl Session {
         match offsets.and_then(|offsets| offsets.arrive(&delivery)) {
             Some(Arrived::Wanted(place, again)) => {
                 delivery.redelivered |= again;
-                Some(Event::Delivery(delivery, Some(place)))
+                Some(Event::Delivery(index, delivery, Some(place)))
             }
             Some(Arrived::Done) => {
                 // For the broker's count of what may be on its way. Lost is as good.
                 self.link.events.answer(delivery.acker.ack(BasicAckOptions::default())).await.ok();
                 None
             }
-            None => Some(Event::Delivery(delivery, None)),
+            None => Some(Event::Delivery(index, delivery, None)),
         }
     }
 
@@ -292,8 +293,8 @@ async fn delete(channel: &Channel, queues: &[String]) -> Result<(), declare::Err
 
 /// Gives a delivery back that nobody has taken.
 async fn give_back(delivery: &Delivery) {
-    // Lost is as good: the broker has it back.
-    delivery.acker.reject(BasicRejectOptions { requeue: true }).await.ok();
+    // Lost is as good: the broker has it back. Not rejected, which would count as an attempt.
+    delivery.acker.nack(BasicNackOptions { multiple: false, requeue: true }).await.ok();
 }
 
 /// The tag of a queue's consumer: the reference counts from 1.
