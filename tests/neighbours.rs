@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Broker, OsloClient, Scratch, Serve, eventually, handlers};
+use crate::harness::{Broker, OsloClient, Scratch, Serve, Vhost, eventually, handlers};
 
 /// The attacker's time is short, so that an attack is over soon; its places are few, so that it cannot hold all permits.
 const MANIFEST: &str = "[limits]\ntimeout = \"2s\"\nmemory = \"32 MiB\"\nconcurrency = 8\n";
@@ -49,6 +49,8 @@ struct Story {
     neighbour: OsloClient,
     attacker: OsloClient,
     _handlers: Scratch,
+    /// Last, so that it goes when nobody uses it any more.
+    _vhost: Vhost,
 }
 
 impl Story {
@@ -66,7 +68,7 @@ impl Story {
             directory.path().display()
         ));
         let (neighbour, attacker) = (OsloClient::start(&vhost.url()), OsloClient::start(&vhost.url()));
-        Self { host, neighbour, attacker, _handlers: directory }
+        Self { host, neighbour, attacker, _handlers: directory, _vhost: vhost }
     }
 
     /// Calls the neighbour so many times, one after the other; its slowest of a hundred, and its middle.

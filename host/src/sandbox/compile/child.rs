@@ -73,7 +73,7 @@ fn read(length: usize) -> Result<Vec<u8>, Failed> {
     std::io::stdin().read_exact(&mut wasm).map_err(|error| refused(&error.to_string()))?;
     let until_the_end = || {
         // Nothing is sent any more: this returns when the host closes the pipe, or is no more.
-        std::io::stdin().read(&mut [0]).ok();
+        std::io::stdin().read_exact(&mut [0]).ok();
         std::process::exit(ABANDONED);
     };
     thread::Builder::new().stack_size(64 << 10).spawn(until_the_end).map_err(|error| refused(&error.to_string()))?;
