@@ -18,6 +18,7 @@ mod cli;
 mod client;
 mod compile;
 mod connection;
+mod contract;
 mod faults;
 mod interop;
 mod metrics;

@@ -5,8 +5,10 @@
 mod call;
 mod check;
 mod compile;
+mod contract;
 mod exit;
 mod inspect;
+mod schema;
 mod serve;
 mod telemetry;
 
@@ -63,12 +65,14 @@ enum Command {
     /// Ask for a method without waiting for it to run
     Cast(call::Cast),
     /// Read the configuration, load every handler, print what would be served
-    Check,
+    Check(check::Check),
     /// Compile a component; the host runs this itself
     #[command(hide = true)]
     Compile(compile::Compile),
     /// Say what a component offers and imports
     Inspect(inspect::Inspect),
+    /// Print what a typed handler's methods take and return, as JSON Schema or as a Python module
+    Schema(schema::Schema),
 }
 
 impl Cli {
@@ -83,9 +87,10 @@ impl Cli {
             Command::Serve => serve::run(&options).await,
             Command::Call(call) => call.run(&options).await,
             Command::Cast(cast) => cast.run(&options).await,
-            Command::Check => check::run(&options).await,
+            Command::Check(check) => check.run(&options).await,
             Command::Compile(compile) => compile.run(),
             Command::Inspect(inspect) => inspect.run(&options).await,
+            Command::Schema(schema) => schema.run(&options).await,
         }
     }
 }

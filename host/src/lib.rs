@@ -36,6 +36,8 @@ pub mod reply;
 
 pub mod metrics;
 
+pub mod contract;
+
 pub mod client;
 
 #[cfg(test)]

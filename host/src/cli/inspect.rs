@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{Exit, Failed, Options, say, telemetry};
+use super::{Exit, Failed, Options, contract, say, telemetry};
 use crate::{catalog::load, host, metrics::Metrics};
 
 /// Arguments of `inspect`.
@@ -32,6 +32,7 @@ impl Inspect {
                 "imports": program.imports(),
                 "exports": program.exports(),
                 "endpoints": endpoints,
+                "types": contract::signatures_json(program),
                 "limits": {
                     "timeout_ms": u64::try_from(limits.timeout.as_millis()).unwrap_or(u64::MAX),
                     "memory": limits.memory.0,
@@ -53,6 +54,9 @@ impl Inspect {
         for offer in &inspection.endpoints {
             let namespace = offer.namespace.as_deref().unwrap_or("(no namespace)");
             say(format_args!("serves   {namespace} {}: {}", offer.version, offer.methods.join(", ")));
+        }
+        for signature in contract::signatures(program) {
+            say(format_args!("method   {signature}"));
         }
         say(format_args!(
             "limits   timeout {:?}, memory {}, arguments {}, result {}, log {}",
