@@ -44,14 +44,12 @@ struct Schemas<'a> {
 
 impl Schemas<'_> {
     fn method(&self, method: &Method) -> Value {
-        let mut schema = json!({
-            "arguments": self.object(&method.parameters),
-            "result": method.result.as_ref().map_or_else(|| json!({"type": "null"}), |ty| self.of(ty)),
-        });
-        if let Some(raises) = &method.raises {
-            schema["raises"] = raises.classes().into();
+        let result = method.result.as_ref().map_or_else(|| json!({"type": "null"}), |ty| self.of(ty));
+        let arguments = self.object(&method.parameters);
+        match &method.raises {
+            Some(raises) => json!({"arguments": arguments, "result": result, "raises": raises.classes()}),
+            None => json!({"arguments": arguments, "result": result}),
         }
-        schema
     }
 
     /// A reference where the type has a name.

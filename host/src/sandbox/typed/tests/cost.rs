@@ -35,7 +35,6 @@ async fn cost(program: &Program, method: &str, arguments: &str) -> Duration {
 /// `cargo test --release -p nova-host --lib cost -- --ignored --nocapture`, after `make build`.
 #[tokio::test]
 #[ignore = "prints figures"]
-#[expect(clippy::print_stdout, reason = "that is what it is for")]
 async fn a_typed_call_beside_a_dynamic_one() {
     let (typed, dynamic) = (handler("inventory"), handler("calculator"));
     let value = format!(r#"{{"value": {TEN}}}"#);
