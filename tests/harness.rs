@@ -11,6 +11,7 @@ mod broker;
 mod build;
 mod certificates;
 mod decoder;
+pub(crate) mod guest;
 mod http;
 mod ledger;
 mod load;

@@ -221,10 +221,10 @@ fn the_conductor_answers_what_nova_services_wait_for() {
 #[test]
 fn a_slow_call_is_kept_alive_by_heartbeats() {
     let vhost = Broker::shared().vhost();
-    let _host = serve(&vhost, "host-1", "limits.timeout = \"4s\"");
+    let _host = serve(&vhost, "host-1", "limits.timeout = \"15s\"");
     let client = OsloClient::start(&vhost.url());
-    // Without them the caller would give up after two seconds.
-    let call = json!({"topic": "conductor", "method": "loop_forever", "call_monitor_timeout": 2, "timeout": 60});
+    // Without them the caller would give up after ten seconds; they may be five late.
+    let call = json!({"topic": "conductor", "method": "loop_forever", "call_monitor_timeout": 10, "timeout": 60});
     let remote = client.call(call).expect_err("it fails").remote.expect("a RemoteError");
     assert_eq!(remote.exc_type, "HandlerTimedOut");
 }

@@ -53,7 +53,7 @@ fn one_stream_brings_every_fanout_to_every_server_once_also_across_lost_connecti
 #[test]
 fn what_was_read_from_a_stream_and_not_handled_is_read_again_after_a_lost_connection() {
     let vhost = Broker::shared().vhost();
-    let more = "max_in_flight = 2\nlimits.timeout = \"8s\"";
+    let more = "max_in_flight = 2\nlimits.timeout = \"25s\"";
     let host = with_options(&vhost, "host-1", STREAM, more);
     let client = OsloClient::start(&format!("{}?{STREAM}", vhost.url()));
     // Two that take their time hold every permit; the others were delivered and wait.
@@ -65,7 +65,7 @@ fn what_was_read_from_a_stream_and_not_handled_is_read_again_after_a_lost_connec
         client.cast(fanout(&format!("<message {n}>"))).expect("the broker has it");
     }
     eventually("connections", || Some(vhost.close_connections()).filter(|closed| *closed >= 2));
-    eventually("the loss", || (count(&host, "lost the connection to RabbitMQ that consumes") == 1).then_some(()));
+    eventually("the loss", || (count(&host, "lost the connection to RabbitMQ that consumes") > 0).then_some(()));
     assert_eq!((count(&host, "timed_out"), count(&host, "<message ")), (0, 0), "all of them were unsettled");
     eventually("every fanout", || (count(&host, "<message ") >= 10).then_some(()));
     for n in 0..10 {
@@ -74,7 +74,7 @@ fn what_was_read_from_a_stream_and_not_handled_is_read_again_after_a_lost_connec
 }
 
 #[test]
-fn a_stream_that_was_made_anew_is_read_from_its_beginning() {
+fn a_stream_that_was_deleted_is_made_anew_and_read() {
     let vhost = Broker::shared().vhost();
     let mut host = with_options(&vhost, "host-1", STREAM, "");
     let client = OsloClient::start(&format!("{}?{STREAM}", vhost.url()));
@@ -84,9 +84,35 @@ fn a_stream_that_was_made_anew_is_read_from_its_beginning() {
     eventually("every fanout", || (count(&host, "<before ") == 20).then_some(()));
     vhost.delete_queue("conductor_fanout");
     host.wait_for_log("RabbitMQ has cancelled a consumer");
-    eventually("the stream", || vhost.queue("conductor_fanout"));
-    client.cast(fanout("<after>")).expect("the broker has it");
-    eventually("the fanout", || (count(&host, "<after>") == 1).then_some(()));
+    // Before the exchange is there again, oslo.messaging says so; before the queue is, a fanout has nowhere to go.
+    eventually("a fanout", || {
+        client.cast(fanout("<after>")).ok();
+        (count(&host, "<after>") > 0).then_some(())
+    });
+}
+
+#[test]
+fn a_stream_that_was_made_anew_while_we_were_away_is_read_from_its_beginning() {
+    let vhost = Broker::shared().vhost();
+    let host = with_options(&vhost, "host-1", STREAM, "");
+    let client = OsloClient::start(&format!("{}?{STREAM}", vhost.url()));
+    for n in 0..20 {
+        client.cast(fanout(&format!("<before {n}>"))).expect("the broker has it");
+    }
+    eventually("every fanout", || (count(&host, "<before ") == 20).then_some(()));
+    host.signal("STOP");
+    eventually("our connection", || Some(vhost.close_connections()).filter(|closed| *closed >= 1));
+    vhost.delete_queue("conductor_fanout");
+    vhost.declare_queue("conductor_fanout", &json!({"x-queue-type": "stream", "x-max-age": "1800s"}));
+    vhost.declare_auto_delete_exchange("conductor_fanout", "fanout");
+    vhost.bind("conductor_fanout", "conductor_fanout", "conductor");
+    for n in 0..5 {
+        eventually("the broker has it", || client.cast(fanout(&format!("<after {n}>"))).ok());
+    }
+    host.signal("CONT");
+    eventually("every fanout", || (count(&host, "<after ") == 5).then_some(()));
+    assert!(host.log().contains("it was made anew"), "{}", host.log());
+    assert_eq!(count(&host, "<before "), 20);
 }
 
 #[test]

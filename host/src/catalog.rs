@@ -1,48 +1,29 @@
 //! Which handler answers: (namespace, method, version) → generation.
 //!
-//! Before it: [`load`] makes generations of files. After it: [`crate::dispatch`] looks up. A catalog is replaced as a
+//! Before it: [`load`] makes generations of files, [`keeper`] exchanges them. After it: [`crate::dispatch`] looks up. A catalog is replaced as a
 //! whole and never changed: whoever holds one sees one consistent service.
 
+pub mod describe;
+mod directory;
+mod generation;
+pub mod keeper;
 pub mod load;
-mod manifest;
+pub(crate) mod manifest;
+pub mod shelf;
+mod traffic;
+pub mod watch;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
-use tokio::sync::Semaphore;
+use crate::version::{Malformed, Version};
 
-use crate::{
-    sandbox::{EndpointOffer, Program},
-    version::{Malformed, Version},
-};
-
-/// One load of one handler.
-#[derive(Debug)]
-pub struct Generation {
-    /// The handler's name: its file without the ending.
-    pub name: String,
-    /// Counts the loads of this process, from 1.
-    pub number: u64,
-    /// The code.
-    pub program: Program,
-    /// What it offers; the position is what `handle` is told.
-    pub endpoints: Vec<Endpoint>,
-    /// Requests at once, where the handler has a limit of its own.
-    pub concurrency: Option<Arc<Semaphore>>,
-}
-
-/// Methods under one namespace and version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// `None` is the null namespace.
-    pub namespace: Option<String>,
-    /// What it implements.
-    pub version: Version,
-    /// Method names.
-    pub methods: HashSet<String>,
-}
+pub use generation::{Endpoint, Generation, Source, Working};
+pub use manifest::delivery::{Policies, Policy};
+use traffic::{Called, Traffic};
 
 /// All that is served.
 #[derive(Debug, Default)]
@@ -54,11 +35,16 @@ pub struct Catalog {
 
 /// Who answers a request.
 #[derive(Clone, Debug)]
-pub struct Found {
-    /// The handler.
-    pub generation: Arc<Generation>,
-    /// The endpoint's position in the generation.
-    pub endpoint: u32,
+pub enum Found {
+    /// A handler.
+    Handler {
+        /// Its load that is in force.
+        generation: Arc<Generation>,
+        /// The endpoint's position in the generation.
+        endpoint: u32,
+    },
+    /// The host itself, with [`Catalog::describe`].
+    Describe,
 }
 
 /// Why nobody answers.
@@ -72,42 +58,51 @@ pub enum Miss {
     Malformed(Malformed),
 }
 
-/// Two handlers that offer the same.
+/// Why a generation cannot be served beside the others.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("offers {method} {version}{}, which {serving} serves already", in_namespace(.namespace))]
-pub struct Conflict {
-    namespace: Option<String>,
-    version: Version,
-    method: String,
-    serving: String,
+pub enum Conflict {
+    /// Two handlers that offer the same.
+    #[error("offers {method} {version}{}, which {serving} serves already", in_namespace(.namespace))]
+    Taken {
+        /// The namespace.
+        namespace: Option<String>,
+        /// The version.
+        version: Version,
+        /// The method.
+        method: String,
+        /// The name of the other handler.
+        serving: String,
+    },
+    /// A handler that poses as the host.
+    #[error("offers namespace {}, which is the host's own: rename it in the manifest", describe::NAMESPACE)]
+    Reserved,
 }
 
 fn in_namespace(namespace: &Option<String>) -> String {
     namespace.as_ref().map_or_else(String::new, |namespace| format!(" in namespace {namespace}"))
 }
 
-impl Endpoint {
-    /// Takes what a guest offers.
-    ///
-    /// # Errors
-    ///
-    /// The version's, where it is not one.
-    pub fn new(offer: EndpointOffer) -> Result<Self, crate::version::ParseError> {
-        let EndpointOffer { namespace, version, methods } = offer;
-        Ok(Self { namespace, version: version.parse()?, methods: methods.into_iter().collect() })
-    }
-}
-
 impl Catalog {
-    /// This catalog with one generation more.
+    /// This catalog with one generation more, in place of the one of the same name.
     ///
     /// # Errors
     ///
     /// [`Conflict`] where another handler, or another endpoint of the same one, offers the same.
     pub fn with(&self, generation: Arc<Generation>) -> Result<Self, Conflict> {
         let mut generations = self.generations.clone();
+        // The newcomer comes last, so that it is the one that is refused; and instead of what had its name.
+        generations.retain(|other| other.name != generation.name);
         generations.push(generation);
         Self::of(generations)
+    }
+
+    /// This catalog without the handler of this name.
+    ///
+    /// # Errors
+    ///
+    /// None in truth: what fits together still does without one of them.
+    pub fn without(&self, name: &str) -> Result<Self, Conflict> {
+        Self::of(self.generations.iter().filter(|other| other.name != name).cloned().collect())
     }
 
     fn of(generations: Vec<Arc<Generation>>) -> Result<Self, Conflict> {
@@ -115,11 +110,15 @@ impl Catalog {
         let mut offered = HashMap::new();
         for (at, generation) in generations.iter().enumerate() {
             for (position, endpoint) in generation.endpoints.iter().enumerate() {
+                if endpoint.namespace.as_deref() == Some(describe::NAMESPACE) {
+                    return Err(Conflict::Reserved);
+                }
                 for method in &endpoint.methods {
                     let key = (&endpoint.namespace, endpoint.version, method);
                     if let Some(serving) = offered.insert(key, &generation.name) {
                         let Endpoint { namespace, version, .. } = endpoint.clone();
-                        return Err(Conflict { namespace, version, method: method.clone(), serving: serving.clone() });
+                        let (method, serving) = (method.clone(), serving.clone());
+                        return Err(Conflict::Taken { namespace, version, method, serving });
                     }
                 }
                 by_namespace.entry(endpoint.namespace.clone()).or_default().push((at, position));
@@ -141,6 +140,13 @@ impl Catalog {
     ///
     /// [`Miss`].
     pub fn find(&self, namespace: Option<&str>, version: &str, method: Option<&str>) -> Result<Found, Miss> {
+        if namespace == Some(describe::NAMESPACE) {
+            return match describe::VERSION.serves(version).map_err(Miss::Malformed)? {
+                true if method == Some(describe::METHOD) => Ok(Found::Describe),
+                true => Err(Miss::NoSuchMethod),
+                false => Err(Miss::UnsupportedVersion),
+            };
+        }
         let mut miss = Miss::UnsupportedVersion;
         let candidates = self.by_namespace.get(&namespace.map(str::to_owned)).map(Vec::as_slice).unwrap_or_default();
         for at in candidates {
@@ -148,11 +154,10 @@ impl Catalog {
             if !endpoint.version.serves(version).map_err(Miss::Malformed)? {
                 continue;
             }
-            // As by the reference's default access policy, `_names` are private.
-            match method.filter(|method| !method.starts_with('_') && endpoint.methods.contains(*method)) {
+            match method.filter(|method| endpoint.serves(method)) {
                 Some(_) => {
                     let endpoint = u32::try_from(at.1).unwrap_or(u32::MAX);
-                    return Ok(Found { generation: Arc::clone(generation), endpoint });
+                    return Ok(Found::Handler { generation: Arc::clone(generation), endpoint });
                 }
                 None => miss = Miss::NoSuchMethod,
             }
@@ -163,7 +168,7 @@ impl Catalog {
     /// Whether any endpoint has this namespace.
     #[must_use]
     pub fn has_namespace(&self, namespace: Option<&str>) -> bool {
-        self.by_namespace.contains_key(&namespace.map(str::to_owned))
+        namespace == Some(describe::NAMESPACE) || self.by_namespace.contains_key(&namespace.map(str::to_owned))
     }
 
     /// All handlers, in the order of their loading.
@@ -178,20 +183,51 @@ impl Catalog {
     }
 }
 
-/// The catalog that is in force. Clones are the same.
-#[derive(Clone, Debug, Default)]
-pub struct Current(Arc<RwLock<Arc<Catalog>>>);
+/// The catalog that is in force, and what it is asked for. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Current {
+    catalog: Arc<RwLock<Arc<Catalog>>>,
+    traffic: Arc<Traffic>,
+}
 
 impl Current {
+    /// Starts with a catalog; remembers what was called for `recent`.
+    #[must_use]
+    pub fn new(catalog: Catalog, recent: Duration) -> Self {
+        Self { catalog: Arc::new(RwLock::new(Arc::new(catalog))), traffic: Arc::new(Traffic::new(recent)) }
+    }
+
     /// The catalog of this moment; it stays as it is for whoever holds it.
     #[must_use]
     pub fn get(&self) -> Arc<Catalog> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Replaces the catalog for all requests to come.
     pub fn replace(&self, catalog: Catalog) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
+        let catalog = Arc::new(catalog);
+        let mut current = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *current, catalog);
+        drop(current);
+        // Whatever it frees is freed without the lock.
+        drop(old);
+    }
+
+    /// What was called recently.
+    fn recent(&self) -> Vec<Called> {
+        self.traffic.recent()
+    }
+
+    /// How long that is.
+    fn remembered(&self) -> Duration {
+        self.traffic.within()
+    }
+
+    /// Notes that a generation has accepted a request for a method, and holds the generation until it has ended.
+    #[must_use]
+    pub fn accept(&self, generation: Arc<Generation>, namespace: Option<&str>, version: &str, method: &str) -> Working {
+        self.traffic.note(namespace, method, Version::of_request(version));
+        Working::begin(generation)
     }
 }
 

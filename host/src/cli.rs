@@ -7,9 +7,12 @@ mod check;
 mod compile;
 mod contract;
 mod exit;
+mod handlers;
 mod inspect;
+mod metrics;
 mod schema;
 mod serve;
+mod show;
 mod telemetry;
 
 use std::{io::Write, path::PathBuf};
@@ -66,9 +69,13 @@ enum Command {
     Cast(call::Cast),
     /// Read the configuration, load every handler, print what would be served
     Check(check::Check),
+    /// List, add, remove and roll back handlers of a running host
+    Handlers(handlers::Handlers),
     /// Compile a component; the host runs this itself
     #[command(hide = true)]
     Compile(compile::Compile),
+    /// Print what a running host counts, as Prometheus reads it
+    Metrics,
     /// Say what a component offers and imports
     Inspect(inspect::Inspect),
     /// Print what a typed handler's methods take and return, as JSON Schema or as a Python module
@@ -88,7 +95,9 @@ impl Cli {
             Command::Call(call) => call.run(&options).await,
             Command::Cast(cast) => cast.run(&options).await,
             Command::Check(check) => check.run(&options).await,
+            Command::Handlers(handlers) => handlers.run(&options).await,
             Command::Compile(compile) => compile.run(),
+            Command::Metrics => metrics::run(&options).await,
             Command::Inspect(inspect) => inspect.run(&options).await,
             Command::Schema(schema) => schema.run(&options).await,
         }

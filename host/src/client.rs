@@ -150,7 +150,11 @@ impl Client {
         let answered = tokio::select! {
             biased;
             // An answer may overtake the broker's confirmation, as when the connection is lost in between.
-            answered = call.answer(deadline, None) => answered,
+            answered = call.answer(deadline, None) => match answered {
+                // The request is still on its way.
+                Err(NoAnswer::TimedOut) => return Err(Error::NotSent { method, timeout: options.timeout }),
+                answered => answered,
+            },
             sent = sending => match sent {
                 Ok(Ok(())) => call.answer(deadline, options.monitor).await,
                 Ok(Err(error)) => {

@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     catalog::load,
+    control,
     metrics::http,
     sandbox::Limits,
     serve,
@@ -51,6 +52,8 @@ pub struct Config {
     pub rabbit: rabbit::Config,
     /// The section `handlers`.
     pub handlers: load::Config,
+    /// The section `control`.
+    pub control: control::socket::Config,
     /// The section `limits`.
     pub limits: Limits,
     /// The section `metrics`.
@@ -140,9 +143,14 @@ impl Config {
             serve: serve::Config::read(all),
             rabbit: rabbit::Config::read(all),
             handlers: load::Config::read(all),
-            limits: Limits::default().read(all),
+            control: control::socket::Config::read(all),
+            limits: Limits::read_service(all),
             metrics: http::Config::read(all),
         };
+        if config.serve.dead_letters.as_ref().is_some_and(|to| to.exchange == config.control_exchange) {
+            let key = "delivery.dead_letter_exchange";
+            all.problem(key, "must not be the control exchange, which would bring dead letters back");
+        }
         for (key, name) in config.topics.iter().map(|topic| ("topic", topic)).chain([("server", &config.server)]) {
             if name.len() > MAX_NAME {
                 all.problem(key, &format!("must not have more than {MAX_NAME} bytes"));
@@ -252,6 +260,21 @@ mod tests {
         assert!(read(file).unwrap().rabbit.declare.rabbit_quorum_queue);
         let problems = read("transport_url = \"rabbit://h/?rabbit_quorum_queues=true\"").unwrap_err();
         assert!(problems.0[0].contains("rabbit_quorum_queues"), "{problems}");
+    }
+
+    #[test]
+    fn dead_letters_need_an_exchange_and_not_the_one_they_came_from() {
+        let file = "[delivery]\ndead_letter_exchange = \"dead\"\ndead_letter_routing_key = \"all\"";
+        let dead_letters = read(file).unwrap().serve.dead_letters.unwrap();
+        assert_eq!((dead_letters.exchange.as_str(), dead_letters.routing_key.as_deref()), ("dead", Some("all")));
+        for (wrong, expected) in [
+            ("delivery.dead_letter_routing_key = \"all\"", "delivery.dead_letter_routing_key: has no meaning"),
+            ("delivery.dead_letter_exchange = \"nova\"", "delivery.dead_letter_exchange: must not be the control"),
+            ("delivery.policy = \"once\"", "delivery.policy: \"once\" is neither"),
+        ] {
+            let problems = read(wrong).unwrap_err();
+            assert!(problems.0.len() == 1 && problems.0[0].starts_with(expected), "{problems}");
+        }
     }
 
     #[test]

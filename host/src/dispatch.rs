@@ -1,13 +1,20 @@
 //! Request → [`Outcome`]: look up, admit, run within the deadline.
 //!
-//! Before it: [`crate::serve`] has decoded a request. After it: [`crate::sandbox`] runs the handler, and
+//! Before it: [`crate::serve`] has decoded a request; it goes from step to step, for the policy that the first finds
+//! says when the request is acknowledged. After it: [`crate::sandbox`] runs the handler, and
 //! [`crate::reply`] says what the caller gets. No bytes here, and nothing of where the request came from.
 
+mod ping;
+
+use std::{collections::BTreeMap, time::Instant};
+
+use serde::de::IgnoredAny;
+
 use crate::{
-    catalog::{Catalog, Found, Generation, Miss},
+    catalog::{Catalog, Current, Found, Generation, Miss, Policy, Working},
     envelope::{Answer, Arguments, Failure, Field, Request, Text},
-    metrics::{Ending, Limit, Metrics},
-    sandbox::{Fault, Invocation, RequestInfo},
+    metrics::{Ending, Limit},
+    sandbox::{Fault, Full, Invocation, Place, RequestInfo},
     settings::Bytes,
     version::{Malformed, Version},
 };
@@ -23,9 +30,14 @@ pub enum Outcome {
     Refused(Refusal),
     /// The handler did not answer.
     Faulted(Fault),
+    /// It was begun as often as is allowed and never came to an end.
+    Exhausted {
+        /// How often.
+        attempts: u32,
+    },
 }
 
-/// Why no handler was started. The first six are the reference's, with its texts.
+/// Why no handler was started. The first seven are the reference's, with its texts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// An endpoint serves this version, and does not have the method.
@@ -63,6 +75,12 @@ pub enum Refusal {
         /// What they are instead.
         python_type: &'static str,
     },
+    /// The host's own method takes none.
+    #[error("NovaHost.describe() got an unexpected keyword argument '{name}'")]
+    UnexpectedArgument {
+        /// The name of one that was given.
+        name: String,
+    },
     /// The arguments are too large for this handler.
     #[error("the arguments have {length} bytes, more than {limit} (limits.arguments)")]
     ArgumentsTooLarge {
@@ -89,9 +107,11 @@ impl Outcome {
                 Fault::TimedOut { .. } => Ending::TimedOut,
                 Fault::OutOfMemory { .. } => Ending::OutOfMemory,
                 Fault::OutOfStack { .. } => Ending::OutOfStack,
+                Fault::OutOfTables { .. } => Ending::OutOfTables,
                 Fault::InvalidResult { .. } | Fault::ResultTooLarge { .. } => Ending::InvalidResult,
-                Fault::Unavailable { .. } => Ending::Unavailable,
+                Fault::OutOfInstances { .. } | Fault::Unavailable { .. } => Ending::Unavailable,
             },
+            Self::Exhausted { .. } => Ending::Exhausted,
         }
     }
 
@@ -104,85 +124,225 @@ impl Outcome {
             Self::Faulted(Fault::TimedOut { .. }) => Some(Limit::Timeout),
             Self::Faulted(Fault::OutOfMemory { .. }) => Some(Limit::Memory),
             Self::Faulted(Fault::OutOfStack { .. }) => Some(Limit::Stack),
+            Self::Faulted(Fault::OutOfTables { .. }) => Some(Limit::Tables),
+            Self::Faulted(Fault::OutOfInstances { .. }) => Some(Limit::Instances),
             Self::Faulted(Fault::ResultTooLarge { .. }) => Some(Limit::Result),
-            Self::Replied(_) | Self::Failed(_) | Self::Refused(_) | Self::Faulted(_) => None,
+            Self::Replied(_) | Self::Failed(_) | Self::Refused(_) | Self::Faulted(_) | Self::Exhausted { .. } => None,
         }
     }
 }
 
-/// Runs a request to its outcome.
-///
-/// # Cancel safety
-///
-/// Dropped half-way, the handler ends where it is and the request has no outcome.
-pub async fn dispatch(catalog: &Catalog, metrics: &Metrics, request: Request) -> Outcome {
-    let (found, method, version) = match find(catalog, &request) {
-        Ok(found) => found,
-        Err(refusal) => {
-            metrics.nobody();
-            return Outcome::Refused(refusal);
-        }
-    };
-    tracing::Span::current().record("handler", found.generation.name.as_str());
-    let running = found.generation.program.metrics().start();
-    let outcome = run(&found, method, version, request).await;
-    running.end(outcome.ending(), outcome.limit());
-    outcome
+/// What does not depend on the handler.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The policy of methods whose handler's manifest says nothing.
+    pub policy: Policy,
+    /// Whether the host answers the reference's ping.
+    pub ping: bool,
 }
 
-async fn run(found: &Found, method: String, version: String, request: Request) -> Outcome {
-    let arguments = match arguments(request.arguments, &found.generation) {
-        Ok(arguments) => arguments,
-        Err(refusal) => return Outcome::Refused(refusal),
+/// A request of which it is known who answers.
+#[derive(Debug)]
+pub struct Resolved {
+    policy: Policy,
+    answerer: Answerer,
+}
+
+/// What is left to do.
+#[derive(Debug)]
+enum Work {
+    Invoke(Working, Box<Invocation>),
+    /// Nothing.
+    Done(Outcome),
+}
+
+/// Who answers.
+#[derive(Debug)]
+enum Answerer {
+    Handler(Box<Asked>),
+    /// The host itself, and what.
+    Host(Outcome),
+}
+
+/// A request and the handler that was found for it.
+#[derive(Debug)]
+struct Asked {
+    /// When its handler was found: its time runs from then.
+    since: Instant,
+    generation: Working,
+    endpoint: u32,
+    method: String,
+    version: String,
+    request: Request,
+}
+
+/// A request that may be run now.
+#[derive(Debug)]
+pub struct Admitted {
+    work: Work,
+    /// Its place among the handler's own requests.
+    _place: Option<Place>,
+}
+
+/// Finds who answers, and nothing more: no handler has seen the request yet.
+///
+/// # Errors
+///
+/// [`Refusal`], where nobody does.
+pub fn resolve(current: &Current, options: Options, request: Request) -> Result<Resolved, Refusal> {
+    let host = |outcome| Resolved { policy: options.policy, answerer: Answerer::Host(outcome) };
+    let catalog = current.get();
+    let (found, method, version) = match find(&catalog, &request) {
+        Ok(found) => found,
+        Err(refusal) if options.ping => return ping::answer(refusal, &request).map(host),
+        Err(refusal) => return Err(refusal),
     };
-    let Ok(_admitted) = admit(&found.generation).await else { return Outcome::Refused(Refusal::Busy) };
-    let invocation = Invocation {
-        endpoint: found.endpoint,
-        method,
-        namespace: request.namespace.text().map(str::to_owned),
-        version,
-        arguments,
-        info: RequestInfo {
-            client_timeout: request.reply_to.as_ref().map_or_else(Text::null, |to| to.client_timeout()),
-            context: request.context,
-            reply_wanted: request.reply_to.is_some(),
-        },
+    let (generation, endpoint) = match found {
+        Found::Handler { generation, endpoint } => (generation, endpoint),
+        Found::Describe => return Ok(host(describe(&catalog, request.arguments))),
     };
-    match found.generation.program.handle(invocation).await {
-        Ok(Answer::Result(result)) => Outcome::Replied(result),
-        Ok(Answer::Failure(failure)) => Outcome::Failed(failure),
-        Err(fault) => Outcome::Faulted(fault),
+    // From here on the request is this generation's alone: whatever else is exchanged meanwhile can go.
+    drop(catalog);
+    let generation = current.accept(generation, request.namespace.text(), &version, &method);
+    let span = tracing::Span::current();
+    span.record("handler", generation.name.as_str());
+    span.record("digest", generation.program.digest().short());
+    span.record("generation", generation.number);
+    let policy = generation.policy(&method).unwrap_or(options.policy);
+    Ok(Resolved {
+        policy,
+        answerer: Answerer::Handler(Box::new(Asked {
+            since: Instant::now(),
+            generation,
+            endpoint,
+            method,
+            version,
+            request,
+        })),
+    })
+}
+
+impl Resolved {
+    /// When the request is to be acknowledged.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// Who answers; `None` where it is the host itself.
+    #[must_use]
+    pub fn handler(&self) -> Option<&Generation> {
+        match &self.answerer {
+            Answerer::Handler(asked) => Some(&asked.generation),
+            Answerer::Host(_) => None,
+        }
+    }
+
+    /// Waits for a place among the handler's own requests, as long as one of them may take.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::ArgumentsType`], [`Refusal::ArgumentsTooLarge`] and [`Refusal::Busy`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, no place is taken.
+    pub async fn admit(self) -> Result<Admitted, Refusal> {
+        let asked = match self.answerer {
+            Answerer::Handler(asked) => asked,
+            Answerer::Host(outcome) => return Ok(Admitted { work: Work::Done(outcome), _place: None }),
+        };
+        let Asked { since, generation, endpoint, method, version, request } = *asked;
+        let arguments = arguments(request.arguments, &generation)?;
+        let place = generation.program.enter(since).await.map_err(|Full| Refusal::Busy)?;
+        let invocation = Invocation {
+            endpoint,
+            method,
+            namespace: request.namespace.text().map(str::to_owned),
+            version,
+            arguments,
+            info: RequestInfo {
+                client_timeout: request.reply_to.as_ref().map_or_else(Text::null, |to| to.client_timeout()),
+                context: request.context,
+                reply_wanted: request.reply_to.is_some(),
+            },
+            since,
+        };
+        Ok(Admitted { work: Work::Invoke(generation, Box::new(invocation)), _place: Some(place) })
+    }
+}
+
+impl Admitted {
+    /// Runs the request to its outcome. Only now the handler's code sees it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, the handler ends where it is and the request has no outcome.
+    pub async fn run(self) -> Outcome {
+        let (generation, invocation) = match self.work {
+            Work::Invoke(generation, invocation) => (generation, invocation),
+            Work::Done(outcome) => return outcome,
+        };
+        match generation.program.handle(*invocation).await {
+            Ok(Answer::Result(result)) => Outcome::Replied(result),
+            Ok(Answer::Failure(failure)) => Outcome::Failed(failure),
+            Err(fault) => Outcome::Faulted(fault),
+        }
+    }
+}
+
+/// The host's own method, which takes no arguments and says so as Python would.
+fn describe(catalog: &Catalog, arguments: Arguments) -> Outcome {
+    let unexpected = |text: &Text| {
+        let given: Option<BTreeMap<String, IgnoredAny>> = serde_json::from_str(text.get()).ok();
+        given?.into_keys().next()
+    };
+    match arguments {
+        Arguments::Other(other) => Outcome::Refused(Refusal::ArgumentsType { python_type: other.python_type() }),
+        Arguments::Object(text) if let Some(name) = unexpected(&text) => {
+            Outcome::Refused(Refusal::UnexpectedArgument { name })
+        }
+        Arguments::Absent | Arguments::Object(_) => Outcome::Replied(Text::of(&catalog.describe())),
     }
 }
 
 /// Finds who answers, in the reference's order of checks, so that the first thing wrong is the same.
 fn find(catalog: &Catalog, request: &Request) -> Result<(Found, String, String), Refusal> {
-    let unsupported = || Refusal::UnsupportedVersion {
+    let namespace = match &request.namespace {
+        Field::Absent | Field::Null => None,
+        Field::Text(text) => Some(text.as_str()),
+        // No endpoint has a number for a namespace.
+        Field::Other(_) => return Err(unsupported(request)),
+    };
+    let version = match &request.version {
+        Field::Absent => Version::DEFAULT.to_string(),
+        Field::Text(text) => text.clone(),
+        Field::Null => return Err(unsupported(request)),
+        Field::Other(_) if !catalog.has_namespace(namespace) => return Err(unsupported(request)),
+        Field::Other(other) => return Err(Refusal::VersionType { python_type: other.python_type() }),
+    };
+    match (catalog.find(namespace, &version, request.method.text()), request.method.text()) {
+        (Ok(found), method) => Ok((found, method.unwrap_or_default().to_owned(), version)),
+        (Err(Miss::NoSuchMethod), _) => Err(no_such_method(request)),
+        (Err(Miss::UnsupportedVersion), _) => Err(unsupported(request)),
+        (Err(Miss::Malformed(malformed)), _) => Err(Refusal::MalformedVersion(malformed)),
+    }
+}
+
+fn unsupported(request: &Request) -> Refusal {
+    Refusal::UnsupportedVersion {
         version: match request.version {
             Field::Absent => Version::DEFAULT.to_string(),
             ref given => given.to_string(),
         },
         method: request.method.to_string(),
-    };
-    let namespace = match &request.namespace {
-        Field::Absent | Field::Null => None,
-        Field::Text(text) => Some(text.as_str()),
-        // No endpoint has a number for a namespace.
-        Field::Other(_) => return Err(unsupported()),
-    };
-    let version = match &request.version {
-        Field::Absent => Version::DEFAULT.to_string(),
-        Field::Text(text) => text.clone(),
-        Field::Null => return Err(unsupported()),
-        Field::Other(_) if !catalog.has_namespace(namespace) => return Err(unsupported()),
-        Field::Other(other) => return Err(Refusal::VersionType { python_type: other.python_type() }),
-    };
-    match (catalog.find(namespace, &version, request.method.text()), request.method.text()) {
-        (Ok(found), method) => Ok((found, method.unwrap_or_default().to_owned(), version)),
-        (Err(Miss::NoSuchMethod), Some(method)) => Err(Refusal::NoSuchMethod { method: method.to_owned() }),
-        (Err(Miss::NoSuchMethod), None) => Err(Refusal::MethodType { python_type: request.method.python_type() }),
-        (Err(Miss::UnsupportedVersion), _) => Err(unsupported()),
-        (Err(Miss::Malformed(malformed)), _) => Err(Refusal::MalformedVersion(malformed)),
+    }
+}
+
+fn no_such_method(request: &Request) -> Refusal {
+    match request.method.text() {
+        Some(method) => Refusal::NoSuchMethod { method: method.to_owned() },
+        None => Refusal::MethodType { python_type: request.method.python_type() },
     }
 }
 
@@ -196,15 +356,6 @@ fn arguments(arguments: Arguments, generation: &Generation) -> Result<String, Re
     match text.get().len() {
         length if length > limit.0 => Err(Refusal::ArgumentsTooLarge { length, limit }),
         _ => Ok(text.get().to_owned()),
-    }
-}
-
-/// Waits for a place among the handler's own requests, as long as one of them may take.
-async fn admit(generation: &Generation) -> Result<Option<tokio::sync::SemaphorePermit<'_>>, Refusal> {
-    let Some(places) = &generation.concurrency else { return Ok(None) };
-    match tokio::time::timeout(generation.program.limits().timeout, places.acquire()).await {
-        Ok(Ok(place)) => Ok(Some(place)),
-        Ok(Err(_)) | Err(_) => Err(Refusal::Busy),
     }
 }
 

@@ -4,16 +4,21 @@
 
 use std::sync::Arc;
 
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 
 use crate::{
     catalog::{
-        Catalog, Current,
-        load::{self, Refused},
+        Current,
+        keeper::Keeper,
+        watch::{self, Watch},
     },
     config::Config,
+    control::{self, socket::Listener},
     metrics::Metrics,
-    sandbox::{Compiler, Sandbox, SetUpError},
+    sandbox::{self, Compiler, Sandbox, SetUpError},
     serve::{Shutdown, serve},
     transport::{self, Transport},
 };
@@ -37,20 +42,13 @@ pub enum Error {
     Transport(#[from] transport::Error),
 }
 
-/// Loaded handlers, ready to be served.
-#[derive(Debug)]
-pub struct Handlers {
-    /// What is served.
-    pub catalog: Catalog,
-    /// What is not, and why.
-    pub refused: Vec<Refused>,
-}
-
 /// A service that runs in this process.
 #[derive(Debug)]
 pub struct Host {
     shutdown: Shutdown,
     task: AbortOnDropHandle<()>,
+    /// What goes on beside serving and ends when it stops.
+    beside: TaskTracker,
 }
 
 /// Makes the sandbox that the configuration asks for.
@@ -61,34 +59,24 @@ pub struct Host {
 pub fn sandbox(config: &Config, metrics: &Metrics) -> Result<Arc<Sandbox>, SetUpError> {
     let compiler = Compiler::Child(config.handlers.compile.clone());
     let cache = config.handlers.cache.as_deref();
-    Sandbox::new(config.serve.max_in_flight, cache, compiler, metrics.clone()).map(Arc::new)
+    let (max_in_flight, stack) = (config.serve.max_in_flight, config.limits.stack);
+    Sandbox::new(sandbox::Config { max_in_flight, stack, cache, compiler }, metrics.clone()).map(Arc::new)
 }
 
-/// Loads every handler, and logs what was loaded and what was refused.
+/// Loads every handler, and logs what was loaded and what was refused. Gives along what there is to watch.
 ///
 /// # Errors
 ///
 /// [`Error`], where not even the directory is there. A broken handler is not an error.
-pub async fn handlers(config: &Config, metrics: &Metrics) -> Result<Handlers, Error> {
+pub async fn handlers(config: &Config, metrics: &Metrics) -> Result<(Keeper, Watch), Error> {
     let sandbox = sandbox(config, metrics)?;
     let directory = &config.handlers.directory;
-    let (catalog, refused) = load::directory(directory, &sandbox, &config.limits)
-        .await
-        .map_err(|source| Error::Handlers { path: directory.display().to_string(), source })?;
-    for generation in catalog.generations() {
-        let methods: usize = generation.endpoints.iter().map(|endpoint| endpoint.methods.len()).sum();
-        let digest = generation.program.digest().short();
-        tracing::info!(handler = generation.name, digest, generation = generation.number, methods, "handler loaded");
-        metrics.loaded(&generation.name, generation.number);
-    }
-    for Refused { path, reason } in &refused {
-        tracing::error!(path = %path.display(), "handler refused: {reason}");
-        metrics.load_refused();
-    }
-    if catalog.generations().is_empty() {
+    let opened = Keeper::open(&config.handlers, &config.limits, sandbox, metrics.clone()).await;
+    let (keeper, watch) = opened.map_err(|source| Error::Handlers { path: directory.display().to_string(), source })?;
+    if keeper.current().get().generations().is_empty() {
         tracing::warn!(directory = %directory.display(), "no handler is served: every call will be refused");
     }
-    Ok(Handlers { catalog, refused })
+    Ok((keeper, watch))
 }
 
 impl Host {
@@ -96,15 +84,19 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// [`transport::Error::Refused`] where the broker refuses; a broker that is down is waited for.
+    /// [`transport::Error::Refused`] where the broker refuses, or has no dead-letter exchange of the configured name; a
+    /// broker that is down is waited for.
     pub async fn start(
         config: &Config,
         metrics: &Metrics,
         transport: Transport,
-        catalog: Catalog,
+        current: Current,
     ) -> Result<Self, transport::Error> {
-        let current = Current::default();
-        current.replace(catalog);
+        if let Some(to) = &config.serve.dead_letters {
+            // A mistake in its name is better said now than when the first letter is lost.
+            transport.require_exchange(&to.exchange).await?;
+        }
+        warn_of_impatient_queues(config);
         let deliveries = transport.listen(config.subscription()).await?;
         let shutdown = Shutdown::default();
         let task = serve(config.serve.clone(), metrics.clone(), transport, current, deliveries, shutdown.clone());
@@ -115,7 +107,18 @@ impl Host {
             max_in_flight = config.serve.max_in_flight,
             "serving"
         );
-        Ok(Self { shutdown, task: AbortOnDropHandle::new(tokio::spawn(task)) })
+        Ok(Self { shutdown, task: AbortOnDropHandle::new(tokio::spawn(task)), beside: TaskTracker::new() })
+    }
+
+    /// Exchanges handlers as their files change, until the service stops.
+    pub fn watch(&self, keeper: Arc<Keeper>, watch: Watch) {
+        self.beside.spawn(watch::watch(keeper, watch, self.shutdown.stop.clone()));
+    }
+
+    /// Lets operators exchange handlers, until the service stops.
+    pub fn control(&self, listener: Listener, keeper: Arc<Keeper>, metrics: Metrics) {
+        tracing::info!(socket = %listener.path().display(), "listening for `nova-host handlers`");
+        self.beside.spawn(control::serve(listener, keeper, metrics, self.shutdown.stop.clone()));
     }
 
     /// Waits for the service to end by itself, which it does only by a fault of ours.
@@ -133,6 +136,8 @@ impl Host {
     pub async fn stop(self, now: impl Future<Output = ()>) {
         self.shutdown.stop.cancel();
         let hurry: CancellationToken = self.shutdown.now.clone();
+        self.beside.close();
+        self.beside.wait().await;
         let mut task = self.task;
         tokio::select! {
             _ = &mut task => return,
@@ -141,5 +146,18 @@ impl Host {
         if let Err(error) = task.await {
             tracing::error!(%error, "the service ended unexpectedly");
         }
+    }
+}
+
+/// Says so where the broker drops a message before we would answer its caller: after more deliveries than its limit.
+fn warn_of_impatient_queues(config: &Config) {
+    let (limit, attempts) = (config.rabbit.declare.rabbit_quorum_delivery_limit, config.serve.max_attempts);
+    if config.rabbit.declare.rabbit_quorum_queue && limit > 0 && (attempts == 0 || attempts > limit) {
+        tracing::warn!(
+            limit,
+            attempts,
+            "rabbit.rabbit_quorum_delivery_limit is less than delivery.max_attempts: the broker drops a request before \
+             its caller is told"
+        );
     }
 }

@@ -17,6 +17,7 @@ pub mod cli;
 pub mod config;
 pub mod settings;
 
+pub mod control;
 pub mod host;
 pub mod serve;
 

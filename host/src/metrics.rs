@@ -66,12 +66,14 @@ words! {
         OutOfMemory = "out_of_memory",
         /// It recursed too deep.
         OutOfStack = "out_of_stack",
-        /// It wanted more or larger tables, or more instances, than it may have.
+        /// It wanted larger tables than it may have.
         OutOfTables = "out_of_tables",
         /// It returned what is not an answer.
         InvalidResult = "invalid_result",
         /// It could not be started.
         Unavailable = "unavailable",
+        /// The request was begun as often as is allowed and never came to an end.
+        Exhausted = "exhausted",
     }
 }
 
@@ -86,6 +88,8 @@ words! {
         Stack = "stack",
         /// Elements of tables.
         Tables = "tables",
+        /// Core instances.
+        Instances = "instances",
         /// The size of the arguments.
         Arguments = "arguments",
         /// The size of the result.
@@ -124,6 +128,8 @@ struct Inner {
     redelivered: Counter,
     rejected: Counter,
     duplicates: Counter,
+    dead_letters: Counter,
+    dead_letters_refused: Counter,
     compilations: Family<CodeLabel, Counter>,
     compile_duration: Histogram,
     loaded: Family<HandlerLabel, Counter>,
@@ -186,6 +192,8 @@ impl Default for Metrics {
             redelivered: Counter::default(),
             rejected: Counter::default(),
             duplicates: Counter::default(),
+            dead_letters: Counter::default(),
+            dead_letters_refused: Counter::default(),
             compilations: Family::default(),
             compile_duration: Histogram::new(SECONDS),
             loaded: Family::default(),
@@ -213,6 +221,12 @@ impl Default for Metrics {
         );
         all.register("deliveries_rejected", "Deliveries that could not be decoded", inner.rejected.clone());
         all.register("deliveries_duplicate", "Deliveries of requests that had run already", inner.duplicates.clone());
+        all.register("dead_letters", "Messages sent to the dead-letter exchange", inner.dead_letters.clone());
+        all.register(
+            "dead_letters_refused",
+            "Messages that the dead-letter exchange did not take",
+            inner.dead_letters_refused.clone(),
+        );
         all.register(
             "compilations",
             "Components made ready to run, by where their code came from",
@@ -273,6 +287,16 @@ impl Metrics {
     /// A delivery was of a request that had run already.
     pub fn duplicate(&self) {
         self.0.duplicates.inc();
+    }
+
+    /// The dead-letter exchange has taken a message.
+    pub fn dead_letter(&self) {
+        self.0.dead_letters.inc();
+    }
+
+    /// The dead-letter exchange has not taken a message.
+    pub fn dead_letter_refused(&self) {
+        self.0.dead_letters_refused.inc();
     }
 
     /// A component was made ready to run, or not.

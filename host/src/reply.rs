@@ -1,4 +1,4 @@
-//! The one table: outcome → what the caller gets, what the broker is told, how loud the log is.
+//! The one table: outcome → what the caller gets, what becomes of the message, how loud the log is.
 //!
 //! Before it: [`crate::dispatch`]. After it: [`crate::serve`] carries the verdict out.
 
@@ -23,17 +23,76 @@ const DISPATCHER: &str = "oslo_messaging.rpc.dispatcher";
 pub struct Verdict {
     /// What a call is answered with.
     pub answer: Answer,
-    /// What the broker is told.
-    pub disposition: Disposition,
+    /// What becomes of the message.
+    pub fate: Fate,
     /// How loud the log is: `ERROR` needs somebody to act, `WARN` is unexpected, `DEBUG` is everyday.
     pub level: Level,
-    /// The outcome in a word, for log and metrics.
+    /// The outcome in a word, for log, metrics and dead letters.
     pub name: Ending,
 }
 
-/// Decides. Every outcome is final, so that every request is acknowledged: running it again would end the same.
+/// What a request is, as far as it matters for its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Somebody waits for the answer.
+    Call,
+    /// Nobody does.
+    Cast,
+}
+
+/// What becomes of a message. No fate is to be run again: that would end the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// All is well, or somebody was told: acknowledged.
+    Done,
+    /// Nobody was told: a dead letter where there is an exchange for them, else acknowledged.
+    Untold,
+    /// It must not come again: a dead letter where there is an exchange for them, else rejected, so that the queue's own
+    /// dead-letter exchange receives it if there is one.
+    Poison,
+}
+
+/// The outcome of a message that is no request, in a word.
+pub const UNDECODABLE: &str = "undecodable";
+
+/// What becomes of it: there is nobody to answer.
+pub const UNDECODABLE_FATE: Fate = Fate::Poison;
+
+impl Fate {
+    /// What the broker is told. `buried` says what became of the dead letter; `None` where there is no exchange for it.
+    #[must_use]
+    pub fn disposition(self, buried: Option<Buried>) -> Disposition {
+        match (self, buried) {
+            (Self::Done, _) | (Self::Untold, None) | (_, Some(Buried::Taken)) => Disposition::Ack,
+            // Not lost without a word: the queue's own dead-letter exchange is the last that may take it.
+            (Self::Poison, None) | (_, Some(Buried::Refused)) => Disposition::Reject,
+        }
+    }
+
+    /// Whether it is a dead letter where there is an exchange for them.
+    #[must_use]
+    pub fn is_dead(self) -> bool {
+        self != Self::Done
+    }
+}
+
+/// What became of a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Buried {
+    /// The exchange has it.
+    Taken,
+    /// The exchange does not exist, has no queue for it, or refuses it.
+    Refused,
+}
+
+/// Decides.
 #[must_use]
-pub fn verdict(outcome: Outcome) -> Verdict {
+pub fn verdict(outcome: Outcome, kind: Kind) -> Verdict {
+    let fate = match (&outcome, kind) {
+        (Outcome::Exhausted { .. }, _) => Fate::Poison,
+        (Outcome::Replied(_), _) | (_, Kind::Call) => Fate::Done,
+        (Outcome::Failed(_) | Outcome::Refused(_) | Outcome::Faulted(_), Kind::Cast) => Fate::Untold,
+    };
     let name = outcome.ending();
     let (level, answer) = match outcome {
         Outcome::Replied(result) => (Level::DEBUG, Answer::Result(result)),
@@ -45,15 +104,25 @@ pub fn verdict(outcome: Outcome) -> Verdict {
                 Fault::TimedOut { .. } => "HandlerTimedOut",
                 Fault::OutOfMemory { .. } => "HandlerOutOfMemory",
                 Fault::OutOfStack { .. } => "HandlerOutOfStack",
+                Fault::OutOfTables { .. } => "HandlerOutOfTables",
                 Fault::InvalidResult { .. } | Fault::ResultTooLarge { .. } => "InvalidResult",
-                Fault::Unavailable { .. } => "HandlerUnavailable",
+                Fault::OutOfInstances { .. } | Fault::Unavailable { .. } => "HandlerUnavailable",
             };
             let mut failure = Failure::new(MODULE, class, fault.to_string());
             failure.add_frames(fault.frames());
             (Level::ERROR, Answer::Failure(failure))
         }
+        Outcome::Exhausted { attempts } => {
+            let times = if attempts == 1 { "time" } else { "times" };
+            let message = format!(
+                "the request was delivered {attempts} {times} and never came to an end (delivery.max_attempts)"
+            );
+            (Level::ERROR, Answer::Failure(Failure::new(MODULE, "AttemptsExhausted", message)))
+        }
     };
-    Verdict { answer, disposition: Disposition::Ack, level, name }
+    // The failure of a cast is told nowhere else. (Levels are less, the more urgent they are.)
+    let level = if fate.is_dead() { level.min(Level::WARN) } else { level };
+    Verdict { answer, fate, level, name }
 }
 
 fn refused(refusal: &Refusal) -> Failure {
@@ -63,7 +132,7 @@ fn refused(refusal: &Refusal) -> Failure {
         Refusal::MalformedVersion(crate::version::Malformed::TooShort) => (BUILTINS, "IndexError"),
         Refusal::MalformedVersion(crate::version::Malformed::NotANumber(_)) => (BUILTINS, "ValueError"),
         Refusal::VersionType { .. } | Refusal::ArgumentsType { .. } => (BUILTINS, "AttributeError"),
-        Refusal::MethodType { .. } => (BUILTINS, "TypeError"),
+        Refusal::MethodType { .. } | Refusal::UnexpectedArgument { .. } => (BUILTINS, "TypeError"),
         Refusal::ArgumentsTooLarge { .. } => (MODULE, "ArgumentsTooLarge"),
         Refusal::Busy => (MODULE, "HandlerBusy"),
     };
@@ -78,7 +147,7 @@ mod tests {
     use crate::{envelope::Text, settings::Bytes, version::Malformed};
 
     fn failure(outcome: Outcome) -> Failure {
-        match verdict(outcome).answer {
+        match verdict(outcome, Kind::Call).answer {
             Answer::Failure(failure) => failure,
             Answer::Result(result) => panic!("{result:?}"),
         }
@@ -130,6 +199,43 @@ mod tests {
     fn a_handlers_own_answer_passes_unchanged() {
         let own = Failure::new("nova.exception", "InstanceNotFound", "gone");
         assert_eq!(failure(Outcome::Failed(own.clone())), own);
-        assert_eq!(verdict(Outcome::Replied(Text::of(&3))).answer, Answer::Result(Text::of(&3)));
+        assert_eq!(verdict(Outcome::Replied(Text::of(&3)), Kind::Call).answer, Answer::Result(Text::of(&3)));
+    }
+
+    #[test]
+    fn what_nobody_was_told_and_what_must_not_come_again_is_a_dead_letter() {
+        let fate = |outcome, kind| verdict(outcome, kind).fate;
+        let failed = || Outcome::Failed(Failure::new("m", "C", "no"));
+        let trapped = || Outcome::Faulted(Fault::Trapped { message: "boom".into(), frames: Vec::new() });
+        for outcome in [failed(), trapped(), Outcome::Refused(Refusal::Busy)] {
+            assert_eq!(fate(outcome.clone(), Kind::Call), Fate::Done);
+            assert_eq!(fate(outcome, Kind::Cast), Fate::Untold);
+        }
+        for kind in [Kind::Call, Kind::Cast] {
+            assert_eq!(fate(Outcome::Replied(Text::null()), kind), Fate::Done);
+            assert_eq!(fate(Outcome::Exhausted { attempts: 10 }, kind), Fate::Poison);
+        }
+    }
+
+    #[test]
+    fn the_broker_is_told_what_became_of_the_dead_letter() {
+        use Disposition::{Ack, Reject};
+        for (fate, nowhere, taken, refused) in
+            [(Fate::Done, Ack, Ack, Ack), (Fate::Untold, Ack, Ack, Reject), (Fate::Poison, Reject, Ack, Reject)]
+        {
+            assert_eq!(fate.disposition(None), nowhere);
+            assert_eq!(fate.disposition(Some(Buried::Taken)), taken);
+            assert_eq!(fate.disposition(Some(Buried::Refused)), refused);
+        }
+    }
+
+    #[test]
+    fn a_request_whose_attempts_ran_out_is_answered_with_their_number() {
+        let exhausted = failure(Outcome::Exhausted { attempts: 10 });
+        assert_eq!(
+            exhausted.to_string(),
+            "nova_host.errors.AttemptsExhausted: \
+             the request was delivered 10 times and never came to an end (delivery.max_attempts)"
+        );
     }
 }

@@ -46,10 +46,13 @@ impl Settings {
     ///
     /// TOML's own, with line and column, where the text is not TOML.
     pub fn add_file(&mut self, text: &str) -> Result<(), Problems> {
-        let table: toml::Table =
-            text.parse().map_err(|error: toml::de::Error| Problems(vec![error.to_string().trim_end().to_owned()]))?;
-        flatten("", table, &mut self.file);
+        self.add_table(table(text)?);
         Ok(())
+    }
+
+    /// Adds what was read from a TOML file.
+    pub fn add_table(&mut self, table: toml::Table) {
+        flatten("", table, &mut self.file);
     }
 
     /// Adds the variables that begin with [`ENVIRONMENT_PREFIX`].
@@ -103,6 +106,14 @@ impl Settings {
         }
     }
 
+    /// Takes all settings of the file whose names begin with `prefix`, for names that others choose. The rest of the
+    /// name comes with the value.
+    pub fn take_each<T: Setting>(&mut self, prefix: &str) -> Vec<(String, T)> {
+        let keys: Vec<String> = self.file.keys().filter(|key| key.starts_with(prefix)).cloned().collect();
+        let mut take = |key: String| Some((key.strip_prefix(prefix)?.to_owned(), self.take_optional(&key)?));
+        keys.into_iter().filter_map(&mut take).collect()
+    }
+
     /// Reports a setting that exists elsewhere and not here, where it is given.
     pub fn refuse(&mut self, key: &str, reason: &str) {
         if self.overrides.remove(key).is_some()
@@ -144,6 +155,15 @@ impl Settings {
         self.problems.extend(unknown);
         if self.problems.is_empty() { Ok(self.known) } else { Err(Problems(self.problems)) }
     }
+}
+
+/// Reads TOML.
+///
+/// # Errors
+///
+/// TOML's own, with line and column.
+pub fn table(text: &str) -> Result<toml::Table, Problems> {
+    text.parse().map_err(|error: toml::de::Error| Problems(vec![error.to_string().trim_end().to_owned()]))
 }
 
 /// `limits.timeout` → `LIMITS_TIMEOUT`.

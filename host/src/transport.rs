@@ -4,6 +4,7 @@
 //! [`crate::reply`] and [`crate::client`] publish. Bytes and destinations pass here; what is in the bytes is the
 //! envelope's business, and no type of an AMQP library appears in a signature.
 
+pub mod copy;
 pub mod memory;
 pub mod rabbit;
 pub mod topology;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+pub use copy::{Attempts, Copy, Header, Headers, Lifetime, Origin};
 pub use url::Url;
 
 /// A connection to the message carrier that the URL names. Cheap to clone; all clones are the same connection.
@@ -63,6 +65,13 @@ pub enum Destination {
     },
     /// A queue by its name: a caller's reply queue.
     Queue(String),
+    /// An exchange that others have declared: a dead-letter exchange.
+    Exchange {
+        /// Its name.
+        exchange: String,
+        /// The routing key.
+        routing_key: String,
+    },
 }
 
 /// One message to send.
@@ -124,8 +133,18 @@ pub struct Message {
     pub content_type: Option<String>,
     /// The header `compression`.
     pub compression: Option<String>,
+    /// How long it may wait in a queue, from when it was sent.
+    pub expiration: Option<Duration>,
     /// Whether the broker has delivered it before.
     pub redelivered: bool,
+    /// How often it was delivered before, as far as anybody counts.
+    pub attempts: Attempts,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Its headers that are strings or integers.
+    pub headers: Headers,
+    /// Everything it carries beside its body, for copies; `None` in memory, where there is nothing else.
+    pub properties: Option<rabbit::Properties>,
 }
 
 /// What the broker is told about a delivery.
@@ -135,7 +154,8 @@ pub enum Disposition {
     Ack,
     /// It cannot be processed: not again, and to the dead-letter exchange if there is one.
     Reject,
-    /// Given back, for this server or another.
+    /// Given back, for this server or another. Where the queue counts and can tell (quorum queues since RabbitMQ 4.3),
+    /// this delivery was no attempt.
     Requeue,
 }
 
@@ -292,6 +312,37 @@ impl Transport {
         match self {
             Self::Memory(broker) => Ok(broker.publish(publication)),
             Self::Rabbit(client) => client.publish(publication, retry).await,
+        }
+    }
+
+    /// Sends a copy of a message and waits for the broker's confirmation, as [`Transport::publish`] does for a message
+    /// that must reach a queue.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] where the broker refuses; also where the exchange does not exist.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, the copy may have been sent or not.
+    pub async fn publish_copy(&self, copy: &Copy<'_>) -> Result<Published, Error> {
+        match self {
+            Self::Memory(broker) => Ok(broker.publish_copy(copy)),
+            Self::Rabbit(client) => client.publish_copy(copy).await,
+        }
+    }
+
+    /// Looks whether an exchange exists that others declare. In memory, exchanges need not exist.
+    ///
+    /// Waits, retries and logs while the broker cannot be reached.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] where it does not.
+    pub async fn require_exchange(&self, exchange: &str) -> Result<(), Error> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Rabbit(client) => client.require_exchange(exchange).await,
         }
     }
 

@@ -39,6 +39,23 @@ impl Version {
         Self { major, minor, revision }
     }
 
+    /// The part that must be the same.
+    #[must_use]
+    pub const fn major(&self) -> u32 {
+        self.major
+    }
+
+    /// What a caller asks for, as far as it decides: parts that cannot be read, or are below zero, count as zero.
+    #[must_use]
+    pub fn of_request(requested: &str) -> Self {
+        let mut parts = requested.split('.').map(|part| {
+            let number = int(part).unwrap_or_default();
+            u32::try_from(number.max(0)).unwrap_or(u32::MAX)
+        });
+        let mut part = || parts.next().unwrap_or_default();
+        Self { major: part(), minor: part(), revision: part() }
+    }
+
     /// Whether an endpoint of this version serves a request for `requested`.
     ///
     /// # Errors
@@ -149,6 +166,15 @@ mod tests {
         }
         assert_eq!(Version::new(1, 5, 2).serves("1.5.2"), Ok(true));
         assert_eq!(Version::new(1, 5, 2).serves("1.5.3"), Ok(false));
+    }
+
+    #[test]
+    fn a_requests_version_is_read_as_far_as_it_decides() {
+        for (text, version) in
+            [("1.5", (1, 5, 0)), (" 1 .+5.2.9", (1, 5, 2)), ("1.-3", (1, 0, 0)), ("1.4.x", (1, 4, 0))]
+        {
+            assert_eq!(Version::of_request(text), Version::new(version.0, version.1, version.2), "{text}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::eventually;
+use super::load::LIMIT;
 
 /// What the handler `record` writes, before the number.
 pub(super) const RECORDED: &str = ": recorded ";
@@ -89,8 +89,11 @@ impl Ledger {
     /// Waits until so many more calls have been answered.
     pub(crate) fn wait_for_answers(&self, more: usize) {
         let answered = || self.lock().iter().filter(|entry| entry.fate == Fate::Answered).count();
-        let enough = answered() + more;
-        eventually(&format!("{more} more answers"), || (answered() >= enough).then_some(()));
+        let (enough, give_up) = (answered() + more, Instant::now() + LIMIT);
+        while answered() < enough {
+            assert!(Instant::now() < give_up, "waited {LIMIT:?} in vain for {more} more answers");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Compares with what has run, waiting for casts that are still in a queue. `logs` reads the logs of all hosts.

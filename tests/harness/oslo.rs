@@ -181,7 +181,7 @@ impl Outstanding {
     ///
     /// With the client's log, where it ended or took longer than any timeout.
     pub(crate) fn wait(&self) -> Answer {
-        self.answer.recv_timeout(2 * PATIENCE).unwrap_or_else(|error| {
+        self.answer.recv_timeout(5 * PATIENCE).unwrap_or_else(|error| {
             panic!("no answer from client.py: {error}\n{}", fs::read_to_string(&self.log).unwrap_or_default())
         })
     }

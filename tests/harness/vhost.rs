@@ -127,6 +127,12 @@ impl Vhost {
         self.act("PUT", &path, &json!({"type": kind, "durable": false}));
     }
 
+    /// Declares a durable exchange that goes with its last binding.
+    pub(crate) fn declare_auto_delete_exchange(&self, name: &str, kind: &str) {
+        let path = format!("exchanges/{}/{}", self.path(), http::segment(name));
+        self.act("PUT", &path, &json!({"type": kind, "durable": true, "auto_delete": true}));
+    }
+
     /// Whether an exchange or a queue (`exchanges`, `queues`) survives a restart of the broker.
     pub(crate) fn is_durable(&self, what: &str, name: &str) -> bool {
         self.get_json(&format!("{what}/{}/{}", self.path(), http::segment(name)))["durable"] == true
@@ -156,6 +162,11 @@ impl Vhost {
     /// Deletes a queue, whoever uses it.
     pub(crate) fn delete_queue(&self, name: &str) {
         self.act("DELETE", &format!("queues/{}/{}", self.path(), http::segment(name)), &Value::Null);
+    }
+
+    /// Deletes an exchange, whoever uses it.
+    pub(crate) fn delete_exchange(&self, name: &str) {
+        self.act("DELETE", &format!("exchanges/{}/{}", self.name, http::segment(name)), &Value::Null);
     }
 
     /// Sets a policy, such as a dead-letter exchange, for all queues whose name matches a pattern.

@@ -5,23 +5,32 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
+    time::Duration,
 };
 
-use tokio::sync::Semaphore;
-
-use super::{Catalog, Conflict, Endpoint, Generation, manifest::Manifest};
+use super::{
+    Catalog, Conflict, Endpoint, Generation, Source,
+    manifest::{Manifest, endpoints},
+};
 use crate::{
-    sandbox::{CompileLimits, Digest, EndpointOffer, Limits, LoadError, MAX_COMPONENT, Program, Sandbox},
+    sandbox::{CompileLimits, Limits, LoadError, MAX_COMPONENT, Sandbox},
     settings::{Problems, Settings},
     version,
 };
 
 /// Where handlers are, unless configured.
 const DEFAULT_DIRECTORY: &str = "handlers";
+
+/// How long a method counts as used: longer than the pauses of periodic tasks, which nova runs every minute.
+const DEFAULT_RECENT: Duration = Duration::from_secs(600);
+
+/// Bytes of a manifest: far above any that a person writes.
+const MAX_MANIFEST: usize = 1 << 20;
+
+/// Bytes of a handler's name: a file name has at most 255, and needs its ending and what stands around it while it is
+/// being written.
+const MAX_NAME: usize = 200;
 
 /// The section `handlers`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,17 +41,10 @@ pub struct Config {
     pub cache: Option<PathBuf>,
     /// What compiling one component may take.
     pub compile: CompileLimits,
-    /// Whether changed files are to be loaded while the service runs. Not yet: they are loaded at the start.
+    /// Whether changed files are loaded while the service runs.
     pub watch: bool,
-}
-
-/// A file that is not served.
-#[derive(Debug)]
-pub struct Refused {
-    /// The file.
-    pub path: PathBuf,
-    /// Why.
-    pub reason: Error,
+    /// How long after its last call a method cannot be taken away by accident; zero lets any method go.
+    pub recent: Duration,
 }
 
 /// Why a file is not served.
@@ -51,6 +53,9 @@ pub enum Error {
     /// It cannot be read.
     #[error("cannot be read: {0}")]
     Read(std::io::Error),
+    /// Its name.
+    #[error("{0:?} cannot be a handler's name: it takes text without slashes that does not begin with a dot")]
+    Name(String),
     /// The component.
     #[error(transparent)]
     Component(#[from] LoadError),
@@ -60,6 +65,15 @@ pub enum Error {
     /// The manifest.
     #[error("its manifest is wrong: {}", .0.0.join("; "))]
     Manifest(#[from] Problems),
+    /// Nothing that could be called.
+    #[error("offers no method{}", if *.hidden { ": its manifest hides them all" } else { "" })]
+    Nothing {
+        /// Whether the manifest is why.
+        hidden: bool,
+    },
+    /// A request of the manifest's did not end as it should.
+    #[error("{0}")]
+    SelfTest(String),
     /// Another handler offers the same.
     #[error(transparent)]
     Conflict(#[from] Conflict),
@@ -68,24 +82,17 @@ pub enum Error {
     Internal(String),
 }
 
-/// What a component is and offers, without serving it.
-#[derive(Debug)]
-pub struct Inspection {
-    /// The code.
-    pub program: Program,
-    /// What it describes.
-    pub endpoints: Vec<EndpointOffer>,
-}
-
 impl Config {
     /// Takes the section.
     #[must_use]
     pub fn read(settings: &mut Settings) -> Self {
+        let day = Duration::from_secs(86_400);
         Self {
             directory: settings.take("handlers.directory", PathBuf::from(DEFAULT_DIRECTORY)),
             cache: settings.take_optional("handlers.cache").or_else(default_cache),
             compile: CompileLimits::read(settings),
-            watch: settings.take("handlers.watch", false),
+            watch: settings.take("handlers.watch", true),
+            recent: settings.take_within("handlers.recent", DEFAULT_RECENT, Duration::ZERO..=day),
         }
     }
 }
@@ -99,88 +106,104 @@ fn default_cache() -> Option<PathBuf> {
     Some(directory.join("nova-host"))
 }
 
-/// Loads every handler of a directory, in the order of their names.
+/// The name of the handler that a file is.
 ///
 /// # Errors
 ///
-/// Where the directory cannot be listed.
-pub async fn directory(
-    directory: &Path,
-    sandbox: &Arc<Sandbox>,
-    limits: &Limits,
-) -> Result<(Catalog, Vec<Refused>), std::io::Error> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|ending| ending == "wasm") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    let (mut catalog, mut refused) = (Catalog::default(), Vec::new());
-    for path in paths {
-        let added = generation(&path, sandbox, limits).await.and_then(|new| Ok(catalog.with(Arc::new(new))?));
-        match added {
-            Ok(larger) => catalog = larger,
-            Err(reason) => refused.push(Refused { path, reason }),
-        }
-    }
-    Ok((catalog, refused))
+/// [`Error::Name`].
+pub fn name_of(path: &Path) -> Result<String, Error> {
+    let name = path.file_stem().unwrap_or_default();
+    name.to_str().map_or_else(|| Err(Error::Name(name.to_string_lossy().into_owned())), checked_name)
 }
 
-/// Loads one handler.
-async fn generation(path: &Path, sandbox: &Arc<Sandbox>, limits: &Limits) -> Result<Generation, Error> {
-    static NUMBER: AtomicU64 = AtomicU64::new(1);
-    let Inspection { program, endpoints } = inspect(path, sandbox, limits).await?;
-    let endpoints = endpoints.into_iter().map(Endpoint::new).collect::<Result<Vec<_>, _>>()?;
-    let concurrency = program.limits().concurrency.map(|limit| Arc::new(Semaphore::new(usize::from(limit))));
-    Ok(Generation { name: name(path), number: NUMBER.fetch_add(1, Ordering::Relaxed), program, endpoints, concurrency })
-}
-
-/// Compiles and describes one component, with its manifest.
+/// A handler's name, which is a part of file names.
 ///
 /// # Errors
 ///
-/// [`Error`].
-pub async fn inspect(path: &Path, sandbox: &Arc<Sandbox>, limits: &Limits) -> Result<Inspection, Error> {
-    let (name, path, limits) = (name(path), path.to_owned(), limits.clone());
-    // Files may be large and disks slow; other tasks go on meanwhile.
-    let files = tokio::task::spawn_blocking(move || -> Result<(Vec<u8>, Manifest), Error> {
-        let manifest = match read(&path.with_extension("toml"))? {
-            Some(bytes) => Manifest::parse(&String::from_utf8_lossy(&bytes), &limits)?,
-            None => Manifest { limits, errors_module: None },
-        };
-        let missing = || Error::Read(std::io::ErrorKind::NotFound.into());
-        Ok((read(&path)?.ok_or_else(missing)?, manifest))
-    });
-    let (wasm, manifest) = files.await.map_err(|error| Error::Internal(error.to_string()))??;
-    let program = sandbox.load(&name, wasm, manifest.limits).await?.raising_in(manifest.errors_module);
-    let endpoints = program.describe().await?;
-    Ok(Inspection { program, endpoints })
+/// [`Error::Name`].
+pub fn checked_name(name: &str) -> Result<String, Error> {
+    let fine = |c: char| !c.is_control() && c != '/';
+    let is_name = !name.is_empty() && name.len() <= MAX_NAME && !name.starts_with('.') && name.chars().all(fine);
+    if is_name { Ok(name.to_owned()) } else { Err(Error::Name(name.chars().take(MAX_NAME).collect())) }
 }
 
-/// A handler's name: its file without the ending.
-fn name(path: &Path) -> String {
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+/// Reads a component and the manifest beside it.
+///
+/// # Errors
+///
+/// [`Error::Read`] and [`LoadError::TooLarge`].
+pub fn read(path: &Path) -> Result<Source, Error> {
+    let missing = || Error::Read(std::io::ErrorKind::NotFound.into());
+    let wasm = read_file(path, MAX_COMPONENT)?.ok_or_else(missing)?;
+    Ok(Source::new(wasm, read_manifest(path)?))
+}
+
+/// Reads the manifest beside a component; `None` where there is none.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_manifest(path: &Path) -> Result<Option<String>, Error> {
+    let bytes = read_file(&path.with_extension("toml"), MAX_MANIFEST)?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// Reads a file that is not too large; `None` where there is none.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+fn read_file(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Error> {
     let length = match fs::metadata(path) {
         Ok(metadata) => usize::try_from(metadata.len()).unwrap_or(usize::MAX),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::Read(error)),
     };
-    if length > MAX_COMPONENT {
+    if length > limit {
         return Err(LoadError::TooLarge(length).into());
     }
     fs::read(path).map(Some).map_err(Error::Read)
 }
 
-impl Inspection {
-    /// The digest of the component.
-    #[must_use]
-    pub fn digest(&self) -> &Digest {
-        self.program.digest()
+/// Makes a generation: compiles, describes, applies the manifest, and runs its self-tests.
+///
+/// # Errors
+///
+/// [`Error`].
+///
+/// # Cancel safety
+///
+/// Dropped half-way, nothing is left but compiled code in the cache.
+pub async fn generation(
+    name: &str,
+    source: Source,
+    sandbox: &Arc<Sandbox>,
+    limits: &Limits,
+) -> Result<Arc<Generation>, Error> {
+    let manifest = match &source.manifest {
+        Some(text) => Manifest::parse(text, limits)?,
+        None => Manifest::none(limits),
+    };
+    let program = sandbox.load(name, source.wasm.to_vec(), manifest.limits.clone()).await?;
+    let program = program.raising_in(manifest.errors_module.clone());
+    let endpoints = endpoints::apply(&manifest.endpoints, program.describe().await?)?;
+    manifest.policies.check(endpoints.iter().flat_map(|endpoint| &endpoint.methods).map(String::as_str))?;
+    if !endpoints.iter().any(serves_something) {
+        return Err(Error::Nothing { hidden: endpoints.iter().any(|endpoint| !endpoint.hidden.is_empty()) });
+    }
+    let generation = Arc::new(Generation::new(name.to_owned(), program, endpoints, source, manifest));
+    let alone = Catalog::default().with(Arc::clone(&generation))?;
+    for test in &generation.manifest.selftests {
+        test.run(&alone, &generation).await.map_err(Error::SelfTest)?;
+    }
+    Ok(generation)
+}
+
+fn serves_something(endpoint: &Endpoint) -> bool {
+    endpoint.methods.iter().any(|method| endpoint.serves(method))
+}
+
+impl From<endpoints::Error> for Error {
+    fn from(error: endpoints::Error) -> Self {
+        match error {
+            endpoints::Error::Version(error) => error.into(),
+            endpoints::Error::Rules(problems) => problems.into(),
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! Tests of the resolution rule and of conflicts.
 
 use super::*;
-use crate::testing::{ECHO, generation, program, tight};
+use crate::testing::{ECHO, current, generation, program, tight};
 
 fn found(catalog: &Catalog, version: &str, method: &str) -> Result<String, Miss> {
-    catalog.find(None, version, Some(method)).map(|found| found.generation.name.clone())
+    match catalog.find(None, version, Some(method))? {
+        Found::Handler { generation, .. } => Ok(generation.name.clone()),
+        Found::Describe => panic!("the host's own"),
+    }
 }
 
 #[test]
@@ -50,7 +53,7 @@ fn a_handler_that_offers_what_is_served_already_is_refused_with_both_names() {
 
 #[test]
 fn who_holds_a_catalog_keeps_it() {
-    let current = Current::default();
+    let current = current(Catalog::default());
     let before = current.get();
     current.replace(Catalog::default().with(generation("g", "1.0", &["a"], program(ECHO, tight()))).unwrap());
     assert!(before.generations().is_empty());

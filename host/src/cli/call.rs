@@ -193,8 +193,9 @@ impl Session {
         let host = match config.transport_url {
             Url::Memory => {
                 let metrics = Metrics::default();
-                let catalog = host::handlers(config, &metrics).await.map_err(Failed::from)?.catalog;
-                Some(Host::start(config, &metrics, transport.clone(), catalog).await.map_err(Failed::from)?)
+                let (keeper, _) = host::handlers(config, &metrics).await.map_err(Failed::from)?;
+                let current = keeper.current().clone();
+                Some(Host::start(config, &metrics, transport.clone(), current).await.map_err(Failed::from)?)
             }
             Url::Rabbit(_) => None,
         };

@@ -4,12 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Exit, Failed, Options, contract::Contract, say, telemetry};
-use crate::{
-    catalog::{Endpoint, Generation},
-    host,
-    metrics::Metrics,
-};
+use super::{Exit, Failed, Options, contract::Contract, say, show, telemetry};
+use crate::{host, metrics::Metrics};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -54,49 +50,32 @@ async fn compare(old: &Path, new: &Path, options: &Options) -> anyhow::Result<()
 async fn directory(options: &Options) -> anyhow::Result<()> {
     let config = options.load(&[("log", "off")])?;
     telemetry::start(&config.log, options.json)?;
-    let handlers = host::handlers(&config, &Metrics::default()).await.map_err(Failed::from)?;
-    let generations = handlers.catalog.generations();
+    let (keeper, _) = host::handlers(&config, &Metrics::default()).await.map_err(Failed::from)?;
+    let catalog = keeper.current().get();
+    let refused: Vec<_> = (keeper.list().into_iter())
+        .filter_map(|handler| {
+            Some((config.handlers.directory.join(format!("{}.wasm", handler.name)), handler.refused?.reason))
+        })
+        .collect();
     if options.json {
-        let refused: Vec<_> = (handlers.refused.iter())
-            .map(|refused| json!({"path": refused.path, "reason": refused.reason.to_string()}))
-            .collect();
-        let served: Vec<_> = generations.iter().map(|generation| describe(generation)).collect();
+        let refused: Vec<_> = refused.iter().map(|(path, reason)| json!({"path": path, "reason": reason})).collect();
+        let served: Vec<_> = catalog.generations().iter().map(|generation| show::json(generation)).collect();
         say(json!({"handlers": served, "refused": refused}));
     } else {
-        for generation in generations {
+        for generation in catalog.generations() {
             say(format_args!("{}  sha256:{}", generation.name, generation.program.digest().short()));
-            for endpoint in &generation.endpoints {
-                let namespace = endpoint.namespace.as_deref().unwrap_or("(no namespace)");
-                say(format_args!("  {namespace} {}: {}", endpoint.version, sorted(endpoint).join(", ")));
-            }
+            show::lines(generation).iter().for_each(|(what, line)| say(format_args!("  {what:<8} {line}")));
         }
-        for refused in &handlers.refused {
-            say(format_args!("refused: {}: {}", refused.path.display(), refused.reason));
+        for (path, reason) in &refused {
+            say(format_args!("refused: {}: {reason}", path.display()));
         }
     }
-    match handlers.refused.len() {
-        0 if generations.is_empty() => {
+    match refused.len() {
+        0 if catalog.generations().is_empty() => {
             let directory = config.handlers.directory.display();
             Err(Failed::new(Exit::Handlers, format!("no handler in {directory}: put NAME.wasm files there")).into())
         }
         0 => Ok(()),
         count => Err(Failed::new(Exit::Handlers, format!("{count} handler(s) refused")).into()),
     }
-}
-
-fn describe(generation: &Generation) -> serde_json::Value {
-    let endpoints: Vec<_> = (generation.endpoints.iter())
-        .map(|endpoint| {
-            json!({
-                "namespace": endpoint.namespace, "version": endpoint.version.to_string(), "methods": sorted(endpoint),
-            })
-        })
-        .collect();
-    json!({"name": generation.name, "digest": generation.program.digest().as_str(), "endpoints": endpoints})
-}
-
-fn sorted(endpoint: &Endpoint) -> Vec<&str> {
-    let mut methods: Vec<&str> = endpoint.methods.iter().map(String::as_str).collect();
-    methods.sort_unstable();
-    methods
 }

@@ -1,12 +1,12 @@
 //! What a component on disk promises to callers: `schema`, `inspect` and `check --against` look at it.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use serde_json::{Value, json};
 
 use super::{Exit, Failed};
 use crate::{
-    catalog::{Endpoint, load},
+    catalog::{Endpoint, Generation, load},
     config::Config,
     contract::{Served, changes},
     host,
@@ -15,27 +15,24 @@ use crate::{
 };
 
 /// A component that was loaded.
-pub(super) struct Contract {
-    program: Program,
-    endpoints: Vec<Endpoint>,
-}
+pub(super) struct Contract(Arc<Generation>);
 
 impl Contract {
     /// Loads a component and the manifest beside it.
     pub(super) async fn of(file: &Path, config: &Config) -> Result<Self, Failed> {
         let sandbox = host::sandbox(config, &Metrics::default()).map_err(Failed::from)?;
-        let refused = |error: load::Error| Failed::new(Exit::Handlers, format!("{}: {error}", file.display()));
-        let load::Inspection { program, endpoints } =
-            load::inspect(file, &sandbox, &config.limits).await.map_err(refused)?;
-        let endpoints = endpoints.into_iter().map(Endpoint::new).collect::<Result<_, _>>();
-        Ok(Self { program, endpoints: endpoints.map_err(|error| refused(error.into()))? })
+        let refused = |error| Failed::new(Exit::Handlers, format!("{}: {error}", file.display()));
+        let name = load::name_of(file).map_err(refused)?;
+        let source = load::read(file).map_err(refused)?;
+        load::generation(&name, source, &sandbox, &config.limits).await.map(Self).map_err(refused)
     }
 
     /// Its endpoints as they are served.
     pub(super) fn served(&self) -> Vec<Served<'_>> {
-        let types = self.program.interface().map(typed::Interface::endpoints).unwrap_or_default();
+        let types = self.0.program.interface().map(typed::Interface::endpoints).unwrap_or_default();
         let served = |(position, endpoint): (usize, &Endpoint)| {
-            let mut methods: Vec<String> = endpoint.methods.iter().cloned().collect();
+            let mut methods: Vec<String> =
+                endpoint.methods.iter().filter(|method| endpoint.serves(method)).cloned().collect();
             methods.sort_unstable();
             Served {
                 namespace: endpoint.namespace.clone(),
@@ -44,7 +41,7 @@ impl Contract {
                 types: types.get(position),
             }
         };
-        self.endpoints.iter().enumerate().map(served).collect()
+        self.0.endpoints.iter().enumerate().map(served).collect()
     }
 
     /// What breaks callers of another one.

@@ -18,6 +18,8 @@ pub enum Exit {
     Transport = 4,
     /// Nobody answered in time.
     TimedOut = 5,
+    /// No running host answers on the control socket.
+    Control = 6,
 }
 
 /// For everything that is no [`Failed`]: a fault of ours. `EX_SOFTWARE` of BSD's `sysexits.h`.
@@ -26,7 +28,8 @@ pub const INTERNAL: u8 = 70;
 /// For `--help`.
 pub(super) const HELP: &str = "\
 Exit codes: 0 done; 1 the remote side failed; 2 wrong command line or configuration; 3 a handler was refused; \
-4 the broker cannot be reached or refuses, or nobody serves the topic; 5 no reply in time; 70 internal error.";
+4 the broker cannot be reached or refuses, or nobody serves the topic; 5 no reply in time; 6 no running \
+host on the control socket; 70 internal error.";
 
 /// Why the program ends without having done what was asked.
 #[derive(Debug, thiserror::Error)]

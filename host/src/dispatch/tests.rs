@@ -1,19 +1,30 @@
 //! What is refused, in the reference's order of checks, and what is admitted.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
     sandbox::Limits,
-    testing::{ECHO, LOOP, catalog, tight},
+    testing::{ECHO, LOOP, catalog, current, generation, program, tight, wide},
 };
 
 fn request(message: &str) -> Request {
     Request::decode(message.as_bytes(), Some("application/json"), None).unwrap()
 }
 
-async fn refused(catalog: &Catalog, message: &str) -> String {
-    match dispatch(catalog, &Metrics::default(), request(message)).await {
+async fn dispatch(catalog: &Current, request: Request) -> Outcome {
+    let admitted = match resolve(catalog, Options::default(), request) {
+        Ok(resolved) => resolved.admit().await,
+        Err(refusal) => Err(refusal),
+    };
+    match admitted {
+        Ok(admitted) => admitted.run().await,
+        Err(refusal) => Outcome::Refused(refusal),
+    }
+}
+
+async fn refused(catalog: &Current, message: &str) -> String {
+    match dispatch(catalog, request(message)).await {
         Outcome::Refused(refusal) => refusal.to_string(),
         other => panic!("{message}: {other:?}"),
     }
@@ -21,7 +32,7 @@ async fn refused(catalog: &Catalog, message: &str) -> String {
 
 #[tokio::test]
 async fn the_first_thing_wrong_is_what_the_reference_says() {
-    let catalog = catalog(ECHO, tight());
+    let catalog = current(catalog(ECHO, tight()));
     let unsupported = "Endpoint does not support RPC version";
     for (message, expected) in [
         (r#"{"method": "nope"}"#, "Endpoint does not support RPC method nope".to_owned()),
@@ -47,19 +58,16 @@ async fn the_first_thing_wrong_is_what_the_reference_says() {
 
 #[tokio::test]
 async fn null_and_absent_mean_the_same_where_they_do_in_python() {
-    let catalog = catalog(ECHO, tight());
+    let catalog = current(catalog(ECHO, tight()));
     for message in [r#"{"method": "m"}"#, r#"{"method": "m", "namespace": null, "args": {}}"#] {
-        assert_eq!(
-            dispatch(&catalog, &Metrics::default(), request(message)).await,
-            Outcome::Replied(Text::parse("{}".into()).unwrap())
-        );
+        assert_eq!(dispatch(&catalog, request(message)).await, Outcome::Replied(Text::parse("{}".into()).unwrap()));
     }
 }
 
 #[tokio::test]
 async fn arguments_beyond_the_limit_do_not_reach_the_handler() {
-    let catalog = catalog(ECHO, Limits { arguments: Bytes(10), ..tight() });
-    let fits = dispatch(&catalog, &Metrics::default(), request(r#"{"method": "m", "args": {"a": 123}}"#)).await;
+    let catalog = current(catalog(ECHO, Limits { arguments: Bytes(10), ..tight() }));
+    let fits = dispatch(&catalog, request(r#"{"method": "m", "args": {"a": 123}}"#)).await;
     assert!(matches!(fits, Outcome::Replied(_)), "{fits:?}");
     let text = refused(&catalog, r#"{"method": "m", "args": {"a": 1234}}"#).await;
     assert_eq!(text, "the arguments have 11 bytes, more than 10 B (limits.arguments)");
@@ -68,13 +76,72 @@ async fn arguments_beyond_the_limit_do_not_reach_the_handler() {
 #[tokio::test]
 async fn a_handler_of_limited_concurrency_waits_and_then_refuses() {
     let limits = Limits { concurrency: Some(1), timeout: Duration::from_millis(200), ..tight() };
-    let busy = catalog(LOOP, limits);
-    let metrics = Metrics::default();
-    let one = || dispatch(&busy, &metrics, request(r#"{"method": "m"}"#));
+    let busy = current(catalog(LOOP, limits));
+    let one = || dispatch(&busy, request(r#"{"method": "m"}"#));
     let (first, second, third) = tokio::join!(one(), one(), one());
     let outcomes = [first, second, third];
     let refused = outcomes.iter().filter(|outcome| **outcome == Outcome::Refused(Refusal::Busy)).count();
     let ran = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Faulted(Fault::TimedOut { .. }))).count();
     // The second may or may not find the place that the first leaves at the very end of its wait.
     assert!(ran >= 1 && refused >= 1 && ran + refused == 3, "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn the_host_says_what_it_serves() {
+    let serving = current(catalog(ECHO, tight()));
+    let ask = r#"{"method": "describe", "namespace": "nova_host"}"#;
+    let Outcome::Replied(text) = dispatch(&serving, request(ask)).await else { panic!("refused") };
+    let said: serde_json::Value = serde_json::from_str(text.get()).unwrap();
+    let [handler] = said["handlers"].as_array().unwrap().as_slice() else { panic!("{said}") };
+    let catalog = serving.get();
+    let generation = catalog.generations().first().unwrap();
+    assert_eq!(handler["name"], "guest");
+    assert_eq!(handler["digest"], generation.program.digest().as_str());
+    assert_eq!(handler["generation"], generation.number);
+    let own = serde_json::json!([{"namespace": null, "version": "1.0", "methods": ["m"]}]);
+    assert_eq!(handler["endpoints"], own);
+    assert_eq!(said["host"]["endpoints"][0]["namespace"], "nova_host");
+    // Asking the host is no traffic of a handler's, and nothing that would keep a generation.
+    assert_eq!((generation.accepted(), generation.in_flight()), (0, 0));
+}
+
+#[tokio::test]
+async fn the_host_itself_is_asked_by_the_same_rules() {
+    let serving = current(catalog(ECHO, tight()));
+    let unsupported = "Endpoint does not support RPC version 1.1. Attempted method: describe";
+    for (rest, expected) in [
+        (r#""method": "nope""#, "Endpoint does not support RPC method nope"),
+        (r#""method": "describe", "version": "1.1""#, unsupported),
+        (r#""method": "describe", "version": 1"#, "'int' object has no attribute 'split'"),
+        (r#""method": "describe", "args": []"#, "'list' object has no attribute 'items'"),
+        (r#""method": "describe", "args": {"a": 1}"#, "NovaHost.describe() got an unexpected keyword argument 'a'"),
+    ] {
+        let message = format!(r#"{{"namespace": "nova_host", {rest}}}"#);
+        assert_eq!(refused(&serving, &message).await, expected, "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_ends_on_the_generation_that_accepted_it_and_keeps_no_other() {
+    let looping = generation("one", "1.0", &["m"], program(LOOP, wide()));
+    let other = generation("two", "2.0", &["m"], program(ECHO, tight()));
+    let weak = (Arc::downgrade(&looping), Arc::downgrade(&other));
+    let both = Catalog::default().with(looping).and_then(|catalog| catalog.with(other)).unwrap();
+    let serving = current(both);
+    let running = {
+        let serving = serving.clone();
+        tokio::spawn(async move { dispatch(&serving, request(r#"{"method": "m"}"#)).await })
+    };
+    while weak.0.upgrade().is_none_or(|generation| generation.in_flight() == 0) {
+        tokio::task::yield_now().await;
+    }
+    serving.replace(catalog(ECHO, tight()));
+    // Nobody runs on the second: it is gone at once. The first goes with its last request.
+    assert!(weak.1.upgrade().is_none());
+    assert_eq!(weak.0.upgrade().map(|generation| (generation.in_flight(), generation.accepted())), Some((1, 1)));
+    let new = dispatch(&serving, request(r#"{"method": "m"}"#)).await;
+    assert_eq!(new, Outcome::Replied(Text::parse("{}".into()).unwrap()));
+    running.abort();
+    assert!(running.await.is_err());
+    assert!(weak.0.upgrade().is_none());
 }

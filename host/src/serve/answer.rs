@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{sleep, timeout};
 
 use crate::{
     envelope::{Answer, ReplyTo},
@@ -21,8 +21,6 @@ pub(super) enum Answered {
     QueueMissing(Unanswered),
     /// The broker does not take it: too large, no permission.
     Refused,
-    /// The broker was not to be had.
-    Unreachable,
 }
 
 /// Messages that have not reached their queue.
@@ -31,10 +29,10 @@ pub(super) struct Unanswered {
     left: VecDeque<Publication>,
     queue: String,
     patience: Duration,
-    until: Instant,
 }
 
-/// Sends the reply, across a lost connection if need be.
+/// Sends the reply, across a lost connection if need be: for as long as that takes, since nothing new arrives
+/// meanwhile either, and a request whose reply was given up would run again for nothing.
 pub(super) async fn answer(transport: &Transport, reply_to: &ReplyTo, answer: &Answer) -> Answered {
     let bodies = reply_to.encode(answer, super::fresh_id);
     let publication = |body| Publication {
@@ -43,12 +41,10 @@ pub(super) async fn answer(transport: &Transport, reply_to: &ReplyTo, answer: &A
         expiration: None,
         body,
     };
-    let patience = transport.missing_queue_patience();
     let unanswered = Unanswered {
         left: bodies.into_iter().map(publication).collect(),
         queue: reply_to.queue.clone(),
-        patience,
-        until: Instant::now() + patience,
+        patience: transport.missing_queue_patience(),
     };
     unanswered.attempt(transport).await
 }
@@ -61,31 +57,30 @@ impl Unanswered {
 
     /// Tries until the queue is back, for as long as a caller waits.
     pub(super) async fn send(mut self, transport: &Transport) {
-        let (queue, until) = (self.queue.clone(), self.until);
-        tracing::info!(queue, "reply queue is missing, trying for {:?}", self.patience);
-        while Instant::now() < until {
-            sleep(PAUSE).await;
-            match self.attempt(transport).await {
-                Answered::Yes => return,
-                Answered::QueueMissing(rest) => self = rest,
-                Answered::Refused | Answered::Unreachable => break,
+        let (queue, patience) = (self.queue.clone(), self.patience);
+        tracing::info!(queue, "reply queue is missing, trying for {patience:?}");
+        let trying = async {
+            loop {
+                sleep(PAUSE).await;
+                match self.attempt(transport).await {
+                    Answered::QueueMissing(rest) => self = rest,
+                    Answered::Yes | Answered::Refused => return,
+                }
             }
+        };
+        if timeout(patience, trying).await.is_err() {
+            tracing::error!(queue, "reply queue is missing, the reply is dropped");
         }
-        tracing::error!(queue, "reply queue is missing, the reply is dropped");
     }
 
     async fn attempt(mut self, transport: &Transport) -> Answered {
         while let Some(publication) = self.left.front() {
-            match timeout_at(self.until, transport.publish(publication)).await {
-                Ok(Ok(Published::Confirmed)) => drop(self.left.pop_front()),
-                Ok(Ok(Published::Unroutable)) => return Answered::QueueMissing(self),
-                Ok(Err(error)) => {
+            match transport.publish(publication).await {
+                Ok(Published::Confirmed) => drop(self.left.pop_front()),
+                Ok(Published::Unroutable) => return Answered::QueueMissing(self),
+                Err(error) => {
                     tracing::error!(%error, queue = self.queue, "reply not sent");
                     return Answered::Refused;
-                }
-                Err(_) => {
-                    tracing::error!(queue = self.queue, "reply not sent: no connection for {:?}", self.patience);
-                    return Answered::Unreachable;
                 }
             }
         }
@@ -95,6 +90,8 @@ impl Unanswered {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
     use crate::{
         envelope::{Style, Text},

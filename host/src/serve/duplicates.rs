@@ -99,6 +99,10 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+    use proptest::prelude::*;
+
     use super::*;
 
     async fn first(duplicates: &Duplicates, id: &str) -> Running {
@@ -135,6 +139,43 @@ mod tests {
         let duplicates = Duplicates::default();
         drop(first(&duplicates, "a").await);
         first(&duplicates, "a").await.done();
+    }
+
+    /// One delivery of a request, which is handled or not; `running` counts those that run, `done` is set by the first
+    /// that was handled.
+    async fn delivery(duplicates: Arc<Duplicates>, is_handled: bool, running: Arc<AtomicUsize>, done: Arc<AtomicBool>) {
+        match duplicates.claim("same").await {
+            Claim::First(claim) => {
+                assert!(!done.load(SeqCst), "handled already");
+                assert_eq!(running.fetch_add(1, SeqCst), 0, "two at once");
+                tokio::task::yield_now().await;
+                running.fetch_sub(1, SeqCst);
+                if is_handled {
+                    done.store(true, SeqCst);
+                    claim.done();
+                }
+            }
+            Claim::Done => assert!(done.load(SeqCst), "dropped, and never handled"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn however_often_a_request_comes_it_runs_until_it_is_handled_once(all in prop::collection::vec(any::<bool>(), 1..30)) {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+            let (duplicates, running, done) = (Arc::default(), Arc::default(), Arc::default());
+            let tasks: Vec<_> = all
+                .iter()
+                .map(|is_handled| {
+                    let delivery = delivery(Arc::clone(&duplicates), *is_handled, Arc::clone(&running), Arc::clone(&done));
+                    runtime.spawn(delivery)
+                })
+                .collect();
+            for task in tasks {
+                runtime.block_on(task).unwrap();
+            }
+            prop_assert_eq!(done.load(SeqCst), all.contains(&true));
+        }
     }
 
     #[tokio::test]

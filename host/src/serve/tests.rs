@@ -1,5 +1,12 @@
 //! Stories of the corridor, over the broker in memory.
 
+#[path = "tests/dead_letters.rs"]
+mod dead_letters;
+#[path = "tests/policies.rs"]
+mod policies;
+
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::*;
@@ -8,7 +15,7 @@ use crate::{
     client::{Client, Error, Invocation, Target},
     envelope::{Context, Text},
     testing::{ECHO, LOOP, catalog, tight, wide},
-    transport::{Destination, Message, Subscription, memory::Broker},
+    transport::{Destination, Disposition, Message, Subscription, memory::Broker},
 };
 
 struct Service {
@@ -33,11 +40,33 @@ fn invocation(method: &str) -> Invocation {
 
 impl Service {
     async fn start(catalog: Catalog, max_in_flight: u16, grace_period: Duration) -> Self {
-        let broker = Broker::default();
+        Self::with(catalog, Config { max_in_flight, grace_period, ..Config::default() }).await
+    }
+
+    async fn with(catalog: Catalog, config: Config) -> Self {
+        Self::on(Broker::default(), catalog, config).await
+    }
+
+    async fn on(broker: Broker, catalog: Catalog, config: Config) -> Self {
         let transport = Transport::Memory(broker.clone());
         let shutdown = Shutdown::default();
-        let task = Self::serve(&transport, catalog, Config { max_in_flight, grace_period }, &shutdown).await;
+        let task = Self::serve(&transport, catalog, config, &shutdown).await;
         Self { broker, client: Client::new(transport), shutdown, task }
+    }
+
+    /// Ends the service without waiting for what runs.
+    async fn crash(self) -> Broker {
+        self.shutdown.stop.cancel();
+        self.shutdown.now.cancel();
+        self.task.await.unwrap();
+        self.broker
+    }
+
+    /// Waits until nothing waits and nothing runs.
+    async fn idle(&self) {
+        while (self.broker.waiting("t"), self.broker.unsettled("t")) != (Some(0), Some(0)) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     async fn serve(
@@ -53,8 +82,7 @@ impl Service {
             prefetch: config.max_in_flight,
         };
         let deliveries = transport.listen(subscription).await.unwrap();
-        let current = Current::default();
-        current.replace(catalog);
+        let current = Current::new(catalog, Duration::ZERO);
         tokio::spawn(serve(config, Metrics::default(), transport.clone(), current, deliveries, shutdown.clone()))
     }
 
@@ -142,7 +170,7 @@ async fn what_is_not_finished_in_time_goes_back_and_another_server_runs_it() {
         while service.broker.waiting("t") != Some(1) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        let config = Config { max_in_flight: 1, grace_period: LONG };
+        let config = Config { max_in_flight: 1, grace_period: LONG, ..Config::default() };
         let _runs_on = Service::serve(&transport, other, config, &Shutdown::default()).await;
     };
     let (answer, ()) = tokio::join!(call, swap);
@@ -196,6 +224,12 @@ async fn a_missing_reply_queue_holds_nobody_up_and_is_answered_when_it_is_back()
     let transport = Transport::Memory(service.broker.clone());
     let mut replies = transport.listen_for_replies("reply_gone").await.unwrap();
     assert!(replies.next().await.is_some());
+}
+
+/// A message as other clients put it.
+fn message(inner: serde_json::Value) -> Message {
+    let content_type = Some("application/json".to_owned());
+    Message { body: inner.to_string().into(), content_type, ..Message::default() }
 }
 
 /// A call as another client might put it, with this call monitor timeout.

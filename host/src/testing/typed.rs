@@ -88,6 +88,7 @@ pub(crate) fn invocation(method: &str, arguments: &str) -> Invocation {
         version: "1.0".into(),
         arguments: arguments.into(),
         info: RequestInfo { context: Context::default(), client_timeout: Text::null(), reply_wanted: true },
+        since: std::time::Instant::now(),
     }
 }
 

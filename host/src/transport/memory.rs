@@ -19,7 +19,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Delivery, Destination, Disposition, Message, Publication, Published, Routing, Subscription};
+use super::{
+    Copy, Delivery, Destination, Disposition, Headers, Lifetime, Message, Origin, Publication, Published, Routing,
+    Subscription, copy::NOT_COPIED, topology,
+};
 
 /// What every message carries here: [`Publication::body`] is JSON.
 const CONTENT_TYPE: &str = "application/json";
@@ -96,21 +99,65 @@ impl Broker {
 
     /// Puts a message into every queue that the destination leads to.
     pub(super) fn publish(&self, publication: &Publication) -> Published {
-        let routes = self.routes();
-        let queues = routes.get(&publication.destination).map(Vec::as_slice).unwrap_or_default();
-        for queue in queues {
-            let message = Message {
-                body: publication.body.clone(),
-                content_type: Some(CONTENT_TYPE.to_owned()),
-                compression: None,
-                redelivered: false,
-            };
-            queue.push(Waiting { message, expires: publication.expiration.and_then(deadline) });
+        let message = Message {
+            body: publication.body.clone(),
+            content_type: Some(CONTENT_TYPE.to_owned()),
+            expiration: publication.expiration,
+            ..Message::default()
+        };
+        self.send(&publication.destination, publication.routing, message)
+    }
+
+    /// Puts a copy of a message into every queue that its destination leads to.
+    pub(super) fn publish_copy(&self, copy: &Copy<'_>) -> Published {
+        let original = copy.message;
+        let mut headers: Headers = original.headers.clone();
+        headers.retain(|name, _| !NOT_COPIED.contains(&name.as_str()));
+        headers.extend(copy.headers.clone());
+        let message = Message {
+            body: original.body.clone(),
+            content_type: original.content_type.clone(),
+            compression: original.compression.clone(),
+            expiration: original.expiration.filter(|_| copy.lifetime == Lifetime::Same),
+            headers,
+            ..Message::default()
+        };
+        self.send(&copy.destination, Routing::Mandatory, message)
+    }
+
+    fn send(&self, destination: &Destination, routing: Routing, message: Message) -> Published {
+        let queues = self.reached(destination);
+        let route = topology::route(destination, &topology::Options::default());
+        for queue in &queues {
+            let mut message = message.clone();
+            let expires = message.expiration.and_then(deadline);
+            message.origin.exchange = route.exchange_name().to_owned();
+            message.origin.routing_key.clone_from(&route.key);
+            queue.push(Waiting { message, expires });
         }
-        match publication.routing {
+        match routing {
             Routing::Mandatory if queues.is_empty() => Published::Unroutable,
             Routing::Mandatory | Routing::BestEffort => Published::Confirmed,
         }
+    }
+
+    /// The queues that a destination leads to. Every queue can be reached by its name.
+    fn reached(&self, destination: &Destination) -> Vec<Arc<Queue>> {
+        match destination {
+            Destination::Queue(name) => self.queue(name).into_iter().collect(),
+            other => self.routes().get(other).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Makes a queue that a destination leads to and that nobody consumes yet, such as one for dead letters.
+    pub fn declare(&self, destination: Destination, queue: &str) {
+        self.bind(destination, queue);
+    }
+
+    /// Takes the first message of a queue that waits; it is gone from there.
+    #[must_use]
+    pub fn take(&self, queue: &str) -> Option<Message> {
+        lock(&self.queue(queue)?.ready).pop_front().map(|waiting| waiting.message)
     }
 
     /// Waits until no queue holds a message, ready or unsettled.
@@ -146,9 +193,7 @@ impl Broker {
 
     /// Puts a message as it is into a topic's queue, as another kind of client might.
     pub fn inject(&self, destination: &Destination, message: &Message) {
-        for queue in self.routes().get(destination).into_iter().flatten() {
-            queue.push(Waiting { message: message.clone(), expires: None });
-        }
+        self.send(destination, Routing::BestEffort, message.clone());
     }
 
     fn bind(&self, destination: Destination, name: &str) -> Arc<Queue> {
@@ -229,7 +274,10 @@ impl Consumer {
             // Aborted at any await, no message is lost: a settlement that is dropped puts it back.
             while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
                 let waiting = queue.pop().await;
-                let message = waiting.message.clone();
+                let mut message = waiting.message.clone();
+                let origin = Origin { queue: queue.name.clone(), ..message.origin.clone() };
+                // As a classic queue, it knows that it has delivered a message before, and not how often.
+                message.note_arrival(origin, None);
                 let settlement = Settlement { queue: Arc::clone(&queue), unsettled: Some(waiting), _prefetch: permit };
                 let settlement = super::Settlement::Memory(settlement);
                 if sender.send(Delivery { message, settlement }).await.is_err() {
@@ -292,98 +340,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::transport::{Deliveries, Transport};
-
-    fn subscription(server: &str, prefetch: u16) -> Subscription {
-        Subscription { exchange: "nova".into(), topics: vec!["t".into()], server: server.into(), prefetch }
-    }
-
-    fn to(destination: Destination, body: &str) -> Publication {
-        Publication { destination, routing: Routing::Mandatory, expiration: None, body: body.into() }
-    }
-
-    fn topic() -> Destination {
-        Destination::Topic { exchange: "nova".into(), topic: "t".into() }
-    }
-
-    async fn body(deliveries: &mut Deliveries) -> String {
-        let delivery = deliveries.next().await.unwrap();
-        delivery.settlement.settle(Disposition::Ack).await.unwrap();
-        String::from_utf8(delivery.message.body).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_fanout_reaches_every_server_and_a_directed_message_one() {
-        let transport = Transport::Memory(Broker::default());
-        let mut one = transport.listen(subscription("one", 8)).await.unwrap();
-        let mut two = transport.listen(subscription("two", 8)).await.unwrap();
-        transport.publish(&to(Destination::Fanout { topic: "t".into() }, "all")).await.unwrap();
-        assert_eq!((body(&mut one).await, body(&mut two).await), ("all".into(), "all".into()));
-        let server = Destination::Server { exchange: "nova".into(), topic: "t".into(), server: "two".into() };
-        transport.publish(&to(server, "two")).await.unwrap();
-        assert_eq!(body(&mut two).await, "two");
-    }
-
-    #[tokio::test]
-    async fn what_no_queue_takes_is_unroutable() {
-        let transport = Transport::Memory(Broker::default());
-        assert_eq!(transport.publish(&to(topic(), "x")).await.unwrap(), Published::Unroutable);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn prefetch_bounds_what_is_unsettled() {
-        let transport = Transport::Memory(Broker::default());
-        let mut deliveries = transport.listen(subscription("one", 2)).await.unwrap();
-        for body in ["1", "2", "3"] {
-            transport.publish(&to(topic(), body)).await.unwrap();
-        }
-        let first = deliveries.next().await.unwrap();
-        let _second = deliveries.next().await.unwrap();
-        assert!(tokio::time::timeout(Duration::from_secs(1), deliveries.next()).await.is_err());
-        first.settlement.settle(Disposition::Ack).await.unwrap();
-        assert_eq!(deliveries.next().await.unwrap().message.body, b"3");
-    }
-
-    #[tokio::test]
-    async fn what_is_not_settled_is_delivered_again() {
-        let broker = Broker::default();
-        let transport = Transport::Memory(broker.clone());
-        let mut deliveries = transport.listen(subscription("one", 8)).await.unwrap();
-        transport.publish(&to(topic(), "x")).await.unwrap();
-        drop(deliveries.next().await.unwrap());
-        let again = deliveries.next().await.unwrap();
-        assert!(again.message.redelivered);
-        again.settlement.settle(Disposition::Reject).await.unwrap();
-        transport.publish(&to(topic(), "y")).await.unwrap();
-        deliveries.cancel().await;
-        assert_eq!(broker.waiting("t"), Some(1));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_expired_message_is_not_delivered() {
-        let broker = Broker::default();
-        let transport = Transport::Memory(broker);
-        let mut deliveries = transport.listen(subscription("one", 1)).await.unwrap();
-        transport.publish(&to(topic(), "blocks")).await.unwrap();
-        let held = deliveries.next().await.unwrap();
-        let mut late = to(topic(), "late");
-        late.expiration = Some(Duration::from_secs(1));
-        transport.publish(&late).await.unwrap();
-        transport.publish(&to(topic(), "lasts")).await.unwrap();
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        held.settlement.settle(Disposition::Ack).await.unwrap();
-        assert_eq!(body(&mut deliveries).await, "lasts");
-    }
-
-    #[tokio::test]
-    async fn a_closed_subscription_takes_its_own_queues_along() {
-        let broker = Broker::default();
-        let transport = Transport::Memory(broker.clone());
-        transport.listen(subscription("one", 1)).await.unwrap().close().await;
-        assert_eq!(broker.waiting("t"), Some(0));
-        let fanout = to(Destination::Fanout { topic: "t".into() }, "x");
-        assert_eq!(transport.publish(&fanout).await.unwrap(), Published::Unroutable);
-    }
-}
+#[path = "memory/tests.rs"]
+mod tests;

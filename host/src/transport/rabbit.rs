@@ -17,10 +17,12 @@ mod declare;
 mod failure;
 mod frames;
 mod link;
+mod look;
 mod message;
 mod names;
 mod offsets;
 mod outbox;
+mod properties;
 mod publish;
 mod returned;
 mod session;
@@ -34,6 +36,7 @@ use std::{
     time::Duration,
 };
 
+use lapin::BasicProperties;
 use tokio::sync::mpsc;
 
 pub use config::{
@@ -43,15 +46,17 @@ pub use config::{
 };
 pub use consume::Consumer;
 pub use names::Config as QueueNames;
+pub use properties::Properties;
 pub use settle::Settlement;
 pub use tls::{Tls, Version as TlsVersion};
 
 use super::{
-    Delivery, Destination, Error, Publication, Published, Retry, Routing, Subscription, topology, url::Address,
+    Copy, Delivery, Destination, Error, Publication, Published, Retry, Routing, Subscription, topology, url::Address,
 };
 use attempts::Attempts;
 use backoff::Backoff;
-use connect::Connector;
+use connect::{Connector, Patience};
+use look::Look;
 use publish::{Answer, Publisher};
 
 /// How many replies may be unsettled at once. A caller settles each as it arrives, so this bounds memory, not work.
@@ -155,6 +160,50 @@ impl Client {
     ///
     /// Dropped half-way, the message may have been sent or not.
     pub async fn publish(&self, publication: &Publication, retry: Retry) -> Result<Published, Error> {
+        let (mut publication, compression) = message::pack(publication, self.connector.config.kombu_compression).await;
+        if matches!(publication.destination, Destination::Queue(_)) && !self.connector.config.direct_mandatory_flag {
+            publication.routing = Routing::BestEffort;
+        }
+        let properties = message::properties(&publication, compression);
+        self.send(publication, properties, retry).await
+    }
+
+    /// Publishes a copy of a message, until the broker confirms it; it must reach a queue.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::publish`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::publish`].
+    pub async fn publish_copy(&self, copy: &Copy<'_>) -> Result<Published, Error> {
+        let publication = Publication {
+            destination: copy.destination.clone(),
+            routing: Routing::Mandatory,
+            // Among the properties, where there is one.
+            expiration: None,
+            body: copy.message.body.clone(),
+        };
+        self.send(publication, properties::of_copy(copy), Retry::Forever).await
+    }
+
+    /// Looks whether an exchange exists that others declare.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] where it does not, or where the broker refuses altogether.
+    pub async fn require_exchange(&self, exchange: &str) -> Result<(), Error> {
+        self.connector.connect(&Look(topology::others_exchange(exchange)), Patience::UntilRefused(Retry::Forever)).await
+    }
+
+    async fn send(
+        &self,
+        publication: Publication,
+        properties: BasicProperties,
+        retry: Retry,
+    ) -> Result<Published, Error> {
+        let properties = Arc::new(properties);
         let route = topology::route(&publication.destination, &self.connector.config.declare);
         if route.key.len().max(route.exchange_name().len()) > MAX_NAME_LENGTH {
             // Callers name their reply queues. No broker has a queue with such a name.
@@ -162,10 +211,6 @@ impl Client {
                 Routing::Mandatory => Published::Unroutable,
                 Routing::BestEffort => Published::Confirmed,
             });
-        }
-        let (mut publication, compression) = message::pack(publication, self.connector.config.kombu_compression).await;
-        if matches!(publication.destination, Destination::Queue(_)) && !self.connector.config.direct_mandatory_flag {
-            publication.routing = Routing::BestEffort;
         }
         let (publication, route) = (Arc::new(publication), Arc::new(route));
         let mut backoff = Backoff::new(&self.connector.config);
@@ -178,7 +223,7 @@ impl Client {
                 reason = attempts.exhausted() => {
                     return Err(Error::Unreachable { broker: self.connector.to_string(), reason });
                 }
-                answer = publisher.publish(Arc::clone(&publication), compression, Arc::clone(&route)) => answer,
+                answer = publisher.publish(Arc::clone(&publication), Arc::clone(&properties), Arc::clone(&route)) => answer,
             };
             match answer {
                 Answer::Published(published) => return Ok(published),

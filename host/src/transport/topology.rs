@@ -109,6 +109,8 @@ pub enum ExchangeKind {
     Fanout,
     /// To the queues that are bound with the routing key itself.
     Direct,
+    /// However it likes: it is others' to declare, and only looked for.
+    Others,
 }
 
 /// A queue; never exclusive.
@@ -168,6 +170,25 @@ pub struct Topology {
     pub consumer_arguments: Vec<(&'static str, Argument)>,
 }
 
+impl Queue {
+    /// Whether the broker counts how often it delivers a message of this queue: quorum queues do.
+    #[must_use]
+    pub fn counts_deliveries(&self) -> bool {
+        self.arguments.contains(&("x-queue-type", Argument::Text("quorum".into())))
+    }
+}
+
+impl Topology {
+    /// Whether the broker counts the deliveries of the queue at this position.
+    #[must_use]
+    pub fn counts_deliveries(&self, index: usize) -> bool {
+        let Some(name) = self.queues.get(index) else { return false };
+        self.declarations.iter().any(
+            |declared| matches!(declared, Declaration::Queue(queue) if queue.name == *name && queue.counts_deliveries()),
+        )
+    }
+}
+
 /// Where a message is published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -221,15 +242,15 @@ pub fn replies(queue: &str, options: &Options) -> Topology {
     let exchange = Exchange { name: name.clone(), kind: ExchangeKind::Direct, durable: false, auto_delete: true };
     let binding = Binding { queue: name.clone(), exchange: name.clone(), key: name.clone() };
     let mut topology = Topology::new(options);
-    topology.declarations = vec![
+    topology.declarations.extend([
         Declaration::Queue(transient_queue(name.clone(), options)),
         Declaration::Exchange(exchange),
         Declaration::Binding(binding),
-    ];
-    topology.queues.push(name.clone());
+    ]);
     if !options.use_queue_manager {
-        topology.own_queues.push(name);
+        topology.own_queues.push(name.clone());
     }
+    topology.queues.push(name);
     topology
 }
 
@@ -246,6 +267,9 @@ pub fn route(destination: &Destination, options: &Options) -> Route {
         // The queue is bound with the topic as key, the message has none.
         Destination::Fanout { topic } => Route { exchange: Some(fanout_exchange(topic, options)), key: String::new() },
         Destination::Queue(queue) => Route { exchange: None, key: queue.clone() },
+        Destination::Exchange { exchange, routing_key } => {
+            Route { exchange: Some(others_exchange(exchange)), key: routing_key.clone() }
+        }
     }
 }
 
@@ -317,6 +341,12 @@ fn fanout_exchange(topic: &str, options: &Options) -> Exchange {
         durable: options.rabbit_transient_quorum_queue,
         auto_delete: true,
     }
+}
+
+/// An exchange that others have declared; only its name matters.
+#[must_use]
+pub fn others_exchange(name: &str) -> Exchange {
+    Exchange { name: name.to_owned(), kind: ExchangeKind::Others, durable: false, auto_delete: false }
 }
 
 fn topic_queue(name: String, options: &Options) -> Queue {

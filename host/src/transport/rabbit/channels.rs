@@ -69,10 +69,12 @@ impl Channels {
         }
         .map_err(|error| match &error {
             declare::Error::Name(_) => Obstacle::Refused(error.to_string()),
-            declare::Error::Lapin(lapin) | declare::Error::TransientQueue(lapin) => match failure::refusal(lapin) {
-                Some(reason) => Obstacle::Refused(reason),
-                None => Obstacle::Lost(lapin.clone()),
-            },
+            declare::Error::Lapin(lapin) | declare::Error::TransientQueue(lapin) => {
+                match failure::missing(exchange, lapin).or_else(|| failure::refusal(lapin)) {
+                    Some(reason) => Obstacle::Refused(reason),
+                    None => Obstacle::Lost(lapin.clone()),
+                }
+            }
         })?;
         if self.declared.len() >= MAX_DECLARED {
             self.declared.clear();

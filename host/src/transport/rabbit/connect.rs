@@ -55,6 +55,8 @@ pub(super) enum Role {
     Consuming,
     /// Publishes.
     Publishing,
+    /// Looks for something, and ends.
+    Looking,
 }
 
 /// What a connection is made ready for.

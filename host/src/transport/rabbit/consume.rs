@@ -193,10 +193,10 @@ impl Worker {
     /// Hands deliveries over for as long as the session lives and nothing else is asked.
     async fn pump(&mut self, session: &mut Session) -> End {
         loop {
-            let (delivery, place) = tokio::select! {
+            let (index, delivery, place) = tokio::select! {
                 command = self.commands.recv() => return End::Told(command),
                 event = session.next() => match event {
-                    Event::Delivery(delivery, place) => (delivery, place),
+                    Event::Delivery(index, delivery, place) => (index, delivery, place),
                     Event::Lost(reason) => return End::Lost(reason),
                 },
             };
@@ -210,7 +210,7 @@ impl Worker {
                 permit = self.sender.reserve() => permit,
             };
             match permit {
-                Ok(permit) => permit.send(session.hand_over(*delivery, place)),
+                Ok(permit) => permit.send(session.hand_over(index, *delivery, place)),
                 Err(_) => {
                     session.give_back(&delivery).await;
                     return End::Told(self.commands.recv().await);

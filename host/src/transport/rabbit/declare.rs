@@ -68,15 +68,18 @@ pub(super) async fn all(channel: &Channel, declarations: &[Declaration]) -> Resu
     Ok(())
 }
 
-/// Declares an exchange.
+/// Declares an exchange, or looks for one that is others' to declare.
 pub(super) async fn exchange(channel: &Channel, exchange: &Exchange) -> Result<(), Error> {
     let Exchange { name, kind, durable, auto_delete } = exchange;
+    let passive = *kind == ExchangeKind::Others;
     let kind = match kind {
-        ExchangeKind::Topic => lapin::ExchangeKind::Topic,
+        // What is only looked for may be of any kind.
+        ExchangeKind::Topic | ExchangeKind::Others => lapin::ExchangeKind::Topic,
         ExchangeKind::Fanout => lapin::ExchangeKind::Fanout,
         ExchangeKind::Direct => lapin::ExchangeKind::Direct,
     };
-    let options = ExchangeDeclareOptions { durable: *durable, auto_delete: *auto_delete, ..Default::default() };
+    let options =
+        ExchangeDeclareOptions { passive, durable: *durable, auto_delete: *auto_delete, ..Default::default() };
     Ok(channel.exchange_declare(short(name)?, kind, options, FieldTable::default()).await?)
 }
 

@@ -6,7 +6,10 @@
 use lapin::{ErrorKind, protocol::AMQPError};
 
 use super::{Config, tls};
-use crate::transport::Error;
+use crate::transport::{
+    Error,
+    topology::{Exchange, ExchangeKind},
+};
 
 /// The longest piece of a broker's text that is passed on, in characters.
 const MAX_TEXT_LENGTH: usize = 300;
@@ -19,6 +22,7 @@ pub(super) const TRANSIENT_QUEUES: &str = "RabbitMQ 4.3 and later deny queues th
 /// AMQP's reply codes, as far as they decide anything here.
 mod code {
     pub(super) const ACCESS_REFUSED: u16 = 403;
+    pub(super) const NOT_FOUND: u16 = 404;
     pub(super) const RESOURCE_LOCKED: u16 = 405;
     pub(super) const PRECONDITION_FAILED: u16 = 406;
     pub(super) const COMMAND_INVALID: u16 = 503;
@@ -116,6 +120,12 @@ pub(super) fn exchange_without_durability(error: &lapin::Error) -> Option<String
     let text = amqp(error)?.get_message().to_string();
     let rest = text.strip_prefix("PRECONDITION_FAILED - inequivalent arg 'durable' for exchange '")?;
     rest.rsplit_once("' in vhost '").map(|(exchange, _)| exchange.to_owned())
+}
+
+/// Why an exchange that others declare cannot be published to, and what to do, where it does not exist.
+pub(super) fn missing(exchange: &Exchange, error: &lapin::Error) -> Option<String> {
+    let is_missing = exchange.kind == ExchangeKind::Others && amqp(error)?.get_id() == code::NOT_FOUND;
+    is_missing.then(|| format!("{}; declare it, or name another one", text(error)))
 }
 
 /// Whether the error ended a channel only, and the connection lives.

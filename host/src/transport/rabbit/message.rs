@@ -58,7 +58,7 @@ pub(super) async fn send(channel: Channel, job: Job) -> (Job, lapin::Result<Conf
         (Err(_), _) | (_, Err(_)) => return (job, Ok(Confirmation::Ack(None))),
     };
     let body = &job.publication.body;
-    let properties = properties(&job.publication, job.compression);
+    let properties = (*job.properties).clone();
     let confirmation = match channel.basic_publish(exchange, key, options, body, properties).await {
         Ok(confirmation) => confirmation.await,
         Err(error) => Err(error),
@@ -66,8 +66,8 @@ pub(super) async fn send(channel: Channel, job: Job) -> (Job, lapin::Result<Conf
     (job, confirmation)
 }
 
-/// The properties of every message, exactly the reference's.
-fn properties(publication: &Publication, compression: Option<Compression>) -> BasicProperties {
+/// The properties of every message of our own, exactly the reference's.
+pub(super) fn properties(publication: &Publication, compression: Option<Compression>) -> BasicProperties {
     let mut headers = FieldTable::default();
     if let Some(compression) = compression {
         headers.insert(COMPRESSION.into(), AMQPValue::LongString(compression.header().into()));

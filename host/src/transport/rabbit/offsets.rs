@@ -15,7 +15,30 @@ use super::lock;
 
 /// How far one stream has been read. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Offsets(Arc<Mutex<Option<State>>>);
+pub(super) struct Offsets(Arc<Mutex<Reading>>);
+
+/// What is known of a stream.
+#[derive(Debug, Default)]
+enum Reading {
+    /// Nothing was read yet.
+    #[default]
+    Unread,
+    /// It was made while we were away: all of it is new.
+    Anew,
+    /// Some of it was read.
+    Begun(State),
+}
+
+/// Where reading begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// At an offset that there must be.
+    At(u64),
+    /// At the beginning.
+    First,
+    /// At the newest piece of the stream, as the reference.
+    Last,
+}
 
 /// A place in a stream, whose message is to be settled.
 #[derive(Debug)]
@@ -49,18 +72,27 @@ struct State {
 
 impl Offsets {
     /// Where a new connection reads on: one before the first that is not done with, so that a stream that is still the
-    /// same has something to deliver. `None` where nothing was ever read.
-    pub(super) fn resume(&self) -> Option<u64> {
-        let mut state = lock(&self.0);
-        let state = state.as_mut()?;
-        state.open.clear();
-        state.next = state.first_open;
-        Some(state.first_open.saturating_sub(1))
+    /// same has something to deliver.
+    pub(super) fn begin(&self) -> Begin {
+        match &mut *lock(&self.0) {
+            Reading::Unread => Begin::Last,
+            Reading::Anew => Begin::First,
+            Reading::Begun(state) => {
+                state.open.clear();
+                state.next = state.first_open;
+                Begin::At(state.first_open.saturating_sub(1))
+            }
+        }
     }
 
-    /// Forgets everything: this is another stream.
+    /// Forgets everything: this may be another stream.
     pub(super) fn forget(&self) {
-        *lock(&self.0) = None;
+        *lock(&self.0) = Reading::Unread;
+    }
+
+    /// Forgets everything: this is another stream, and nothing of it was ever read.
+    pub(super) fn renew(&self) {
+        *lock(&self.0) = Reading::Anew;
     }
 
     /// Notes what arrives. One without an offset is not from a stream, and wanted.
@@ -74,14 +106,13 @@ impl Offsets {
     }
 
     fn note(&self, offset: u64) -> Arrived {
-        let mut state = lock(&self.0);
-        let state = state.get_or_insert_with(|| State {
-            first_open: offset,
-            next: offset,
-            next_ever: offset,
-            open: BTreeSet::new(),
-            done: BTreeSet::new(),
-        });
+        let mut reading = lock(&self.0);
+        if let Reading::Unread | Reading::Anew = *reading {
+            let (open, done) = (BTreeSet::new(), BTreeSet::new());
+            *reading = Reading::Begun(State { first_open: offset, next: offset, next_ever: offset, open, done });
+        }
+        // As it was just made.
+        let Reading::Begun(state) = &mut *reading else { return Arrived::Done };
         if offset < state.first_open {
             return Arrived::Done;
         }
@@ -110,7 +141,7 @@ impl Place {
     /// Notes that the message is done with, and that the broker knows.
     pub(super) fn settled(self) {
         // Of another connection, or another stream, where it is not there.
-        if let Some(state) = lock(&self.offsets.0).as_mut()
+        if let Reading::Begun(state) = &mut *lock(&self.offsets.0)
             && state.open.remove(&self.offset)
         {
             state.done.insert(self.offset);
@@ -133,13 +164,13 @@ mod tests {
     #[test]
     fn reading_goes_on_after_what_is_done_with() {
         let offsets = Offsets::default();
-        assert_eq!(offsets.resume(), None);
+        assert_eq!(offsets.begin(), Begin::Last);
         for offset in 7..10 {
             let (place, again) = wanted(&offsets, offset);
             assert!(!again);
             place.settled();
         }
-        assert_eq!(offsets.resume(), Some(9));
+        assert_eq!(offsets.begin(), Begin::At(9));
         assert!(matches!(offsets.note(9), Arrived::Done));
         assert!(!wanted(&offsets, 10).1);
     }
@@ -152,7 +183,7 @@ mod tests {
         for index in [5, 3, 0] {
             places.remove(index).settled();
         }
-        assert_eq!(offsets.resume(), Some(0));
+        assert_eq!(offsets.begin(), Begin::At(0));
         // What was settled for another connection counts for nothing.
         places.remove(0);
         let again: Vec<u64> = (0..8)
@@ -167,20 +198,22 @@ mod tests {
             })
             .collect();
         assert_eq!(again, [1, 2, 4, 6, 7]);
-        assert_eq!(offsets.resume(), Some(7));
+        assert_eq!(offsets.begin(), Begin::At(7));
     }
 
     #[test]
     fn a_connection_that_is_lost_again_at_once_loses_nothing() {
         let offsets = Offsets::default();
         let _open: Vec<Place> = (0..4).map(|offset| wanted(&offsets, offset).0).collect();
-        offsets.resume();
+        offsets.begin();
         wanted(&offsets, 0).0.settled();
-        assert_eq!(offsets.resume(), Some(0));
+        assert_eq!(offsets.begin(), Begin::At(0));
         assert!(wanted(&offsets, 1).1);
-        assert_eq!(offsets.resume(), Some(0));
+        assert_eq!(offsets.begin(), Begin::At(0));
         offsets.forget();
-        assert_eq!(offsets.resume(), None);
+        assert_eq!(offsets.begin(), Begin::Last);
+        offsets.renew();
+        assert_eq!(offsets.begin(), Begin::First);
         assert!(!wanted(&offsets, 0).1);
     }
 
@@ -189,8 +222,8 @@ mod tests {
         let offsets = Offsets::default();
         wanted(&offsets, 3).0.settled();
         let _open = wanted(&offsets, 4);
-        offsets.resume();
+        offsets.begin();
         wanted(&offsets, 100).0.settled();
-        assert_eq!(offsets.resume(), Some(100));
+        assert_eq!(offsets.begin(), Begin::At(100));
     }
 }

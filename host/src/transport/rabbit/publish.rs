@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use lapin::BasicProperties;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
@@ -14,10 +15,7 @@ use super::{
     outbox::Outbox,
     task::Task,
 };
-use crate::{
-    compression::Compression,
-    transport::{Error, Publication, Published, topology::Route},
-};
+use crate::transport::{Error, Publication, Published, topology::Route};
 
 /// How many messages may wait for the task. Each has a caller who waits too, so it need not be many.
 const QUEUE_LENGTH: usize = 64;
@@ -42,8 +40,8 @@ pub(super) struct Handle(mpsc::Sender<Job>);
 pub(super) struct Job {
     /// The message.
     pub(super) publication: Arc<Publication>,
-    /// How its body is compressed.
-    pub(super) compression: Option<Compression>,
+    /// What it carries beside its body.
+    pub(super) properties: Arc<BasicProperties>,
     /// Where it goes.
     pub(super) route: Arc<Route>,
     answer: oneshot::Sender<Answer>,
@@ -107,11 +105,11 @@ impl Handle {
     pub(super) async fn publish(
         self,
         publication: Arc<Publication>,
-        compression: Option<Compression>,
+        properties: Arc<BasicProperties>,
         route: Arc<Route>,
     ) -> Answer {
         let (answer, is_answered) = oneshot::channel();
-        if self.0.send(Job { publication, compression, route, answer }).await.is_err() {
+        if self.0.send(Job { publication, properties, route, answer }).await.is_err() {
             return Answer::Again;
         }
         is_answered.await.unwrap_or(Answer::Again)

@@ -13,11 +13,10 @@ use futures_util::{
     stream::{self, BoxStream, SelectAll},
 };
 use lapin::{
-    Channel, Connection,
+    Channel,
     message::Delivery,
     options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions,
-        QueueDeleteOptions,
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, QueueDeleteOptions,
     },
     types::{AMQPValue, ShortString},
 };
@@ -27,7 +26,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     declare, failure,
     link::Link,
-    offsets::{Arrived, Offsets, Place},
+    offsets::{Arrived, Begin, Offsets, Place},
     settle,
 };
 use crate::transport::{self, topology::Topology};
@@ -44,12 +43,12 @@ const STREAM_PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Session {
     link: Link,
     channel: Channel,
-    /// Cancelled with the session: nothing can be settled any more.
-    over: DropGuard,
     topology: Topology,
     streams: HashMap<String, Offsets>,
     /// The streams that have yet to deliver something that we know, and until when.
     resumed: HashMap<usize, Moment>,
+    /// Cancelled with the session: nothing can be settled any more.
+    over: DropGuard,
     arrivals: SelectAll<BoxStream<'static, Arrival>>,
     /// When each queue's consumer began.
     begun: Vec<Instant>,
@@ -65,8 +64,8 @@ enum Arrival {
 
 /// What a session has for its owner.
 pub(super) enum Event {
-    /// A message; where it is from a stream, its place there.
-    Delivery(Box<Delivery>, Option<Place>),
+    /// A message from the queue with this index; where it is from a stream, its place there.
+    Delivery(usize, Box<Delivery>, Option<Place>),
     /// The session is over; why.
     Lost(String),
 }
@@ -74,31 +73,38 @@ pub(super) enum Event {
 impl Session {
     /// Declares everything and starts to consume: the reference's order, with the prefetch first.
     pub(super) async fn open(
-        link: Link,
-        topology: Topology,
+        mut link: Link,
+        mut topology: Topology,
         streams: HashMap<String, Offsets>,
         prefetch: u16,
     ) -> Result<Self, declare::Error> {
-        let (mut link, mut topology) = (link, topology);
-        let channel = loop {
-            let preparing = prepare(&link.connection, &topology, prefetch);
-            let error = match link.events.answer(preparing).await? {
-                Ok(channel) => break channel,
-                Err(error) => error,
-            };
-            match error.exchange_without_durability() {
-                // At most once for each exchange. The channel has gone with the refusal.
-                Some(exchange) if topology.give_up_durability(&exchange) => {
-                    let broker = link.broker();
-                    tracing::warn!(broker, exchange, "the exchange exists and is not durable; going on without");
+        let opening = async {
+            loop {
+                let channel = link.connection.create_channel().await?;
+                // Not global: the limit is each consumer's own, so that a full topic queue does not hold up a fanout.
+                channel.basic_qos(prefetch, BasicQosOptions { global: false }).await?;
+                let Err(error) = declare::all(&channel, &topology.declarations).await else { return Ok(channel) };
+                match error.exchange_without_durability() {
+                    // At most once for each exchange. The channel has gone with the refusal.
+                    Some(exchange) if topology.give_up_durability(&exchange) => {
+                        tracing::warn!(exchange, "the exchange exists and is not durable; going on without");
+                    }
+                    _ => return Err::<Channel, _>(error),
                 }
-                _ => return Err(error),
             }
         };
+        let channel = link.events.answer(opening).await??;
         let queues = topology.queues.len();
-        let (arrivals, begun, resumed) = (SelectAll::new(), vec![Instant::now(); queues], HashMap::new());
-        let over = CancellationToken::new().drop_guard();
-        let mut session = Self { link, channel, over, topology, streams, resumed, arrivals, begun };
+        let mut session = Self {
+            link,
+            channel,
+            topology,
+            streams,
+            resumed: HashMap::new(),
+            over: CancellationToken::new().drop_guard(),
+            arrivals: SelectAll::new(),
+            begun: vec![Instant::now(); queues],
+        };
         for index in 0..queues {
             session.consume(index).await?;
         }
@@ -106,8 +112,10 @@ impl Session {
     }
 
     /// A delivery, to be taken and settled.
-    pub(super) fn hand_over(&self, delivery: Delivery, place: Option<Place>) -> transport::Delivery {
-        settle::delivery(delivery, place, self.over.token().clone())
+    pub(super) fn hand_over(&self, index: usize, delivery: Delivery, place: Option<Place>) -> transport::Delivery {
+        let queue = self.topology.queues.get(index).map_or("", String::as_str);
+        let from = settle::From { queue, counts: self.topology.counts_deliveries(index), place };
+        settle::delivery(delivery, from, self.over.token().clone())
     }
 
     /// Gives a delivery back that nobody has taken.
@@ -132,7 +140,7 @@ impl Session {
             let arrival = tokio::select! {
                 error = self.link.events.trouble() => return Event::Lost(failure::text(&error)),
                 arrival = self.arrivals.next() => arrival,
-                index = silent(&self.resumed) => return Event::Lost(self.forget(index)),
+                index = silent(&self.resumed) => return Event::Lost(self.renew(index)),
             };
             match arrival {
                 Some(Arrival::Delivery(index, delivery)) => {
@@ -158,22 +166,22 @@ impl Session {
         match offsets.and_then(|offsets| offsets.arrive(&delivery)) {
             Some(Arrived::Wanted(place, again)) => {
                 delivery.redelivered |= again;
-                Some(Event::Delivery(delivery, Some(place)))
+                Some(Event::Delivery(index, delivery, Some(place)))
             }
             Some(Arrived::Done) => {
                 // For the broker's count of what may be on its way. Lost is as good.
                 self.link.events.answer(delivery.acker.ack(BasicAckOptions::default())).await.ok();
                 None
             }
-            None => Some(Event::Delivery(delivery, None)),
+            None => Some(Event::Delivery(index, delivery, None)),
         }
     }
 
     /// Takes a stream for another one of the same name.
-    fn forget(&self, index: usize) -> String {
+    fn renew(&self, index: usize) -> String {
         let queue = self.topology.queues.get(index).map_or("", String::as_str);
         if let Some(offsets) = self.streams.get(queue) {
-            offsets.forget();
+            offsets.renew();
         }
         format!("the stream `{queue}` has nothing where it was read before: it was made anew")
     }
@@ -234,47 +242,35 @@ impl Session {
         if let Some(begun) = self.begun.get_mut(index) {
             *begun = Instant::now();
         }
-        self.declare_and_consume(index).await.map_err(|error| error.to_string())
-    }
-
-    async fn declare_and_consume(&mut self, index: usize) -> Result<(), declare::Error> {
         let declaring = declare::all(&self.channel, &self.topology.declarations);
-        self.link.events.answer(declaring).await??;
-        self.consume(index).await
+        self.link.events.answer(declaring).await.map_err(|error| failure::text(&error))?.map_err(|e| e.to_string())?;
+        self.consume(index).await.map_err(|error| error.to_string())
     }
 
+    /// Consumes a queue; what arrives ends with [`Arrival::Ended`].
     async fn consume(&mut self, index: usize) -> Result<(), declare::Error> {
         let Some(queue) = self.topology.queues.get(index) else { return Ok(()) };
         let mut arguments = declare::table(&self.topology.consumer_arguments)?;
         if let Some(offsets) = self.streams.get(queue) {
-            let offset = match offsets.resume().and_then(|offset| i64::try_from(offset).ok()) {
-                Some(offset) => {
+            let offset = match offsets.begin() {
+                Begin::At(offset) => {
                     self.resumed.insert(index, Moment::now() + STREAM_PATIENCE);
-                    AMQPValue::LongLongInt(offset)
+                    AMQPValue::LongLongInt(i64::try_from(offset).unwrap_or(i64::MAX))
                 }
-                None => AMQPValue::LongString("last".into()),
+                Begin::First => AMQPValue::LongString("first".into()),
+                Begin::Last => AMQPValue::LongString("last".into()),
             };
             arguments.insert("x-stream-offset".into(), offset);
         }
         let (queue, tag) = (declare::short(queue)?, tag(index));
         let consuming = self.channel.basic_consume(queue, tag, BasicConsumeOptions::default(), arguments);
-        let consumer = self.link.events.answer(consuming).await??;
-        let arrivals = consumer.map(move |delivery| match delivery {
+        let arrivals = self.link.events.answer(consuming).await??.map(move |delivery| match delivery {
             Ok(delivery) => Arrival::Delivery(index, Box::new(delivery)),
             Err(error) => Arrival::Failed(error),
         });
         self.arrivals.push(arrivals.chain(stream::once(async move { Arrival::Ended(index) })).boxed());
         Ok(())
     }
-}
-
-/// Opens a channel and declares everything on it.
-async fn prepare(connection: &Connection, topology: &Topology, prefetch: u16) -> Result<Channel, declare::Error> {
-    let channel = connection.create_channel().await?;
-    // Not global: the limit is each consumer's own, so that a full topic queue does not hold up a fanout.
-    channel.basic_qos(prefetch, BasicQosOptions { global: false }).await?;
-    declare::all(&channel, &topology.declarations).await?;
-    Ok(channel)
 }
 
 /// Waits until one of the streams has said nothing for too long.
@@ -297,8 +293,8 @@ async fn delete(channel: &Channel, queues: &[String]) -> Result<(), declare::Err
 
 /// Gives a delivery back that nobody has taken.
 async fn give_back(delivery: &Delivery) {
-    // Lost is as good: the broker has it back.
-    delivery.acker.reject(BasicRejectOptions { requeue: true }).await.ok();
+    // Lost is as good: the broker has it back. Not rejected, which would count as an attempt.
+    delivery.acker.nack(BasicNackOptions { multiple: false, requeue: true }).await.ok();
 }
 
 /// The tag of a queue's consumer: the reference counts from 1.

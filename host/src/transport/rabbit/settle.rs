@@ -4,14 +4,30 @@
 
 use lapin::{
     Acker,
-    options::{BasicAckOptions, BasicRejectOptions},
-    types::AMQPValue,
+    options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions},
 };
-
 use tokio_util::sync::CancellationToken;
 
-use super::{message::COMPRESSION, offsets::Place};
-use crate::transport::{self, Delivery, Disposition, Error, Message};
+use super::{
+    message::COMPRESSION,
+    offsets::Place,
+    properties::{self, Properties},
+};
+use crate::transport::{self, Delivery, Disposition, Error, Header, Message, Origin};
+
+/// The header in which a quorum queue counts the deliveries that failed.
+const DELIVERY_COUNT: &str = "x-delivery-count";
+
+/// The queue that delivers.
+#[derive(Debug)]
+pub(super) struct From<'a> {
+    /// Its name.
+    pub(super) queue: &'a str,
+    /// Whether it counts deliveries: only then is a count believed.
+    pub(super) counts: bool,
+    /// The place of the message, where the queue is a stream.
+    pub(super) place: Option<Place>,
+}
 
 /// The duty to settle a delivery. Dropped, the broker delivers the message again when the channel closes.
 #[derive(Debug)]
@@ -35,7 +51,8 @@ impl Settlement {
             match disposition {
                 Disposition::Ack => self.acker.ack(BasicAckOptions::default()).await,
                 Disposition::Reject => self.acker.reject(BasicRejectOptions { requeue: false }).await,
-                Disposition::Requeue => self.acker.reject(BasicRejectOptions { requeue: true }).await,
+                // Since RabbitMQ 4.3, rejected is failed and counts as an attempt; this is not, and does not.
+                Disposition::Requeue => self.acker.nack(BasicNackOptions { multiple: false, requeue: true }).await,
             }
         };
         // lapin leaves a settlement that meets the end of its connection unanswered: whoever waited only for that would
@@ -59,32 +76,50 @@ impl Settlement {
 }
 
 /// A delivery as it is handed on, by a connection that says when it is given up.
-pub(super) fn delivery(delivery: lapin::message::Delivery, place: Option<Place>, over: CancellationToken) -> Delivery {
-    let headers = delivery.properties.headers().as_ref();
-    let compression = headers.and_then(|table| table.inner().get(COMPRESSION)).and_then(|value| match value {
-        AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
-        AMQPValue::ShortString(text) => Some(text.to_string()),
+pub(super) fn delivery(delivery: lapin::message::Delivery, from: From<'_>, over: CancellationToken) -> Delivery {
+    let lapin::message::Delivery { exchange, routing_key, redelivered, properties, data, acker, .. } = delivery;
+    let headers = properties::headers(&properties);
+    let counted = match headers.get(DELIVERY_COUNT) {
+        Some(Header::Number(number)) if from.counts => Some(u32::try_from((*number).max(0)).unwrap_or(u32::MAX)),
+        // Left out before the second delivery.
+        _ if from.counts => Some(0),
+        // A copy in a stream would reach every reader: its messages are not counted at all.
+        _ if from.place.is_some() => Some(0),
         _ => None,
-    });
-    let message = Message {
-        content_type: delivery.properties.content_type().as_ref().map(ToString::to_string),
-        compression,
-        redelivered: delivery.redelivered,
-        body: delivery.data,
     };
-    Delivery { message, settlement: transport::Settlement::Rabbit(Settlement { acker: delivery.acker, over, place }) }
+    let mut message = Message {
+        content_type: properties.content_type().as_ref().map(ToString::to_string),
+        compression: match headers.get(COMPRESSION) {
+            Some(Header::Text(text)) => Some(text.clone()),
+            Some(Header::Number(_)) | None => None,
+        },
+        expiration: properties::expiration(&properties),
+        redelivered,
+        headers,
+        properties: Some(Properties::new(properties)),
+        body: data,
+        ..Message::default()
+    };
+    let (exchange, routing_key) = (exchange.to_string(), routing_key.to_string());
+    message.note_arrival(Origin { exchange, routing_key, queue: from.queue.to_owned() }, counted);
+    Delivery { message, settlement: transport::Settlement::Rabbit(Settlement { acker, over, place: from.place }) }
 }
 
 #[cfg(test)]
 mod tests {
-    use lapin::{BasicProperties, types::FieldTable};
+    use lapin::{
+        BasicProperties,
+        types::{AMQPValue, FieldTable},
+    };
 
     use super::*;
+
+    const CLASSIC: From<'_> = From { queue: "t", counts: false, place: None };
 
     fn arrived(properties: BasicProperties) -> Delivery {
         let mut mock = lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
         mock.properties = properties;
-        delivery(mock, None, CancellationToken::new())
+        delivery(mock, CLASSIC, CancellationToken::new())
     }
 
     #[test]
@@ -108,12 +143,29 @@ mod tests {
         assert_eq!(arrived(BasicProperties::default()).message.compression, None);
     }
 
+    #[test]
+    fn the_count_of_a_queue_is_believed_where_the_queue_counts() {
+        let count = |from| {
+            let mut headers = FieldTable::default();
+            headers.insert(DELIVERY_COUNT.into(), AMQPValue::LongLongInt(4));
+            let mut mock = lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
+            mock.properties = BasicProperties::default().with_headers(headers);
+            delivery(mock, from, CancellationToken::new()).message
+        };
+        let quorum = count(From { queue: "t", counts: true, place: None });
+        assert_eq!((quorum.attempts.earlier, quorum.attempts.forgettable), (4, false));
+        // Anybody may have sent it with that header.
+        let classic = count(CLASSIC);
+        assert_eq!((classic.attempts.earlier, classic.attempts.forgettable), (1, true));
+        assert_eq!(classic.origin, Origin { exchange: "nova".into(), routing_key: "t".into(), queue: "t".into() });
+    }
+
     #[tokio::test]
     async fn nothing_is_settled_on_a_connection_that_was_given_up() {
         let over = CancellationToken::new();
         let mock = || lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
         let (kept, lost) =
-            (delivery(mock(), None, over.clone()).settlement, delivery(mock(), None, over.clone()).settlement);
+            (delivery(mock(), CLASSIC, over.clone()).settlement, delivery(mock(), CLASSIC, over.clone()).settlement);
         assert!(!lost.is_lost());
         assert!(kept.settle(Disposition::Ack).await.is_ok());
         over.cancel();

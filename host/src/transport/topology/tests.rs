@@ -122,6 +122,7 @@ fn exchange_frame(Exchange { name, kind, durable, auto_delete }: &Exchange) -> (
         ExchangeKind::Topic => "topic",
         ExchangeKind::Fanout => "fanout",
         ExchangeKind::Direct => "direct",
+        ExchangeKind::Others => unreachable!("nobody declares it"),
     };
     frame(
         "Exchange.Declare",

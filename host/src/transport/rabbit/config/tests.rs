@@ -28,6 +28,7 @@ fn every_option_reaches_its_field() {
         ("rabbit_retry_backoff", "7"),
         ("rabbit_interval_max", "8"),
         ("kombu_reconnect_delay", "0.5"),
+        ("kombu_compression", "bz2"),
         ("connect_timeout", "9"),
         ("enable_cancel_on_failover", "true"),
         ("use_queue_manager", "true"),
@@ -35,7 +36,6 @@ fn every_option_reaches_its_field() {
         ("rabbit_login_method", "external"),
         ("kombu_failover_strategy", "shuffle"),
         ("kombu_reconnect_splay", "11"),
-        ("kombu_compression", "bz2"),
         ("kombu_missing_consumer_retry_timeout", "12"),
         ("direct_mandatory_flag", "false"),
     ];

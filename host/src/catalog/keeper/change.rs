@@ -1,0 +1,115 @@
+//! What can become of a version that somebody brings, and why it may not.
+//!
+//! Made by [`super::Keeper`]; told by the log, the list and the command line.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use crate::catalog::load;
+
+/// Who brings a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It lies in the directory.
+    Watched,
+    /// An operator; it is put into the directory once it is accepted.
+    Given {
+        /// Whether it may drop methods that were called recently.
+        force: bool,
+    },
+}
+
+/// What has become of a version that is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is a new handler.
+    Added {
+        /// Its number.
+        generation: u64,
+    },
+    /// It has taken another's place.
+    Replaced {
+        /// Its number.
+        generation: u64,
+        /// The number of the one before.
+        instead_of: u64,
+    },
+    /// It serves already.
+    Unchanged {
+        /// Its number.
+        generation: u64,
+    },
+}
+
+/// What a rollback has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RolledBack {
+    /// Who serves now.
+    pub generation: u64,
+    /// Who served before.
+    pub instead_of: u64,
+    /// Why the directory still has another version, which a restart would serve.
+    pub directory: Option<String>,
+}
+
+/// Why nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The version cannot be served.
+    #[error(transparent)]
+    Refused(#[from] load::Error),
+    /// It lacks methods that are in use.
+    #[error(
+        "drops {}, called within the last {within:?}: list what may go as `dropped` in its manifest, or use \
+         `nova-host handlers add --force`", list(.methods)
+    )]
+    Drops {
+        /// What it lacks.
+        methods: Vec<String>,
+        /// What counts as in use.
+        within: Duration,
+    },
+    /// The operator has rolled back or removed the handler meanwhile, or its files have changed again.
+    #[error("was overtaken by a rollback, a removal or a newer version while it was being tried")]
+    Overtaken,
+    /// The operator has rolled back from this very version.
+    #[error("was rolled back; `nova-host handlers add` serves it again")]
+    Unwanted,
+    /// No such handler.
+    #[error("no handler {name}; there are: {}", list(.known))]
+    Unknown {
+        /// The name.
+        name: String,
+        /// Those that exist.
+        known: Vec<String>,
+    },
+    /// There was no other version since the start of the service.
+    #[error("no earlier version of {name} is kept: there were none since the service started, or too many rollbacks")]
+    NothingEarlier {
+        /// The handler.
+        name: String,
+    },
+    /// The directory cannot be written.
+    #[error("cannot write to {path}: {source}")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn list(items: &[String]) -> String {
+    if items.is_empty() { "none".to_owned() } else { items.join(", ") }
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Added { generation } => write!(f, "loaded, generation {generation}"),
+            Self::Replaced { generation, instead_of } => {
+                write!(f, "replaced, generation {generation} instead of {instead_of}")
+            }
+            Self::Unchanged { generation } => write!(f, "unchanged, generation {generation}"),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Notices what changes in the directory of handlers, by looking at it a few times a second.
+//!
+//! Before it: [`super::directory`] says what is there. After it: [`super::keeper`] tries what has changed. Looking covers
+//! what is hard to tell apart by events (a rename over the file, a copy that takes its time, a symbolic link that leads
+//! elsewhere, Kubernetes' volumes, network file systems) by one rule: a file is taken once it has stayed as it is.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    directory::{self, Files, Scan},
+    keeper::{Error, Keeper, Origin},
+    load,
+};
+
+/// How often the directory is looked at: as good as at once for a person, and some microseconds of work.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// A file that was the same in so many looks is whole. One that is not, because its copying paused, does not load, and is
+/// tried again when it goes on.
+const SETTLED: u32 = 2;
+
+/// A file that was absent in so many looks, two seconds, is gone: until then, somebody is about to put another there.
+const GONE: u32 = 8;
+
+/// What has happened to a handler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// Its files are new, or others than before.
+    Changed(String),
+    /// Its component is there no more.
+    Gone(String),
+}
+
+/// What was seen of the directory so far.
+#[derive(Debug, Default)]
+pub struct Watch {
+    handlers: BTreeMap<String, Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// In the last look; `None` where it was not there.
+    files: Option<Files>,
+    /// How many looks have shown the same.
+    looks: u32,
+    /// What was tried last.
+    taken: Option<Files>,
+}
+
+impl Watch {
+    /// Starts with what has been tried already.
+    #[must_use]
+    pub(super) fn after(scan: Scan) -> Self {
+        let seen = |files: Option<Files>| Seen { taken: files.clone(), files, looks: SETTLED };
+        Self { handlers: scan.handlers.into_iter().map(|(name, files)| (name, seen(files))).collect() }
+    }
+
+    /// Takes one look's findings.
+    pub(super) fn observe(&mut self, scan: &Scan) -> Vec<Event> {
+        for name in scan.handlers.keys() {
+            self.handlers.entry(name.clone()).or_default();
+        }
+        let mut events = Vec::new();
+        self.handlers.retain(|name, seen| {
+            let now = match scan.handlers.get(name) {
+                // It cannot be looked at: it stays what it was.
+                Some(None) => return true,
+                Some(files) => files.clone(),
+                None => None,
+            };
+            seen.looks = if seen.files == now { seen.looks.saturating_add(1) } else { 1 };
+            seen.files = now;
+            match &seen.files {
+                Some(_) if seen.files != seen.taken && seen.looks >= SETTLED => {
+                    seen.taken.clone_from(&seen.files);
+                    events.push(Event::Changed(name.clone()));
+                }
+                None if seen.looks >= GONE => {
+                    events.extend(seen.taken.is_some().then(|| Event::Gone(name.clone())));
+                    return false;
+                }
+                _ => {}
+            }
+            true
+        });
+        events
+    }
+
+    /// Has a handler tried again, as if it had just changed.
+    pub(super) fn again(&mut self, name: &str) {
+        if let Some(seen) = self.handlers.get_mut(name) {
+            seen.taken = None;
+            seen.looks = 0;
+        }
+    }
+
+    /// What of a handler was tried last.
+    fn taken(&self, name: &str) -> Option<&Files> {
+        self.handlers.get(name)?.taken.as_ref()
+    }
+}
+
+/// Watches until told to stop.
+///
+/// # Cancel safety
+///
+/// Dropped half-way, a handler that was being tried is not put into force.
+pub async fn watch(keeper: Arc<Keeper>, mut watch: Watch, stop: CancellationToken) {
+    let mut looks = tokio::time::interval(EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut readable, mut changes) = (true, keeper.changes());
+    while stop.run_until_cancelled(looks.tick()).await.is_some() {
+        let directory = keeper.directory().to_owned();
+        // A directory on another machine may take its time.
+        let scanned = tokio::task::spawn_blocking(move || directory::scan(&directory)).await;
+        match scanned.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+            Ok(scan) => {
+                readable = true;
+                for event in watch.observe(&scan) {
+                    if stop.run_until_cancelled(act(&keeper, &mut watch, event)).await.is_none() {
+                        return;
+                    }
+                }
+            }
+            Err(error) if readable => {
+                readable = false;
+                let directory = keeper.directory().display();
+                tracing::warn!(%directory, %error, "cannot list the handlers: what is served stays as it is");
+            }
+            Err(_) => {}
+        }
+        // What stood in somebody's way may have gone.
+        if keeper.changes() != changes {
+            changes = keeper.changes();
+            keeper.in_conflict().iter().for_each(|name| watch.again(name));
+        }
+    }
+}
+
+async fn act(keeper: &Keeper, watch: &mut Watch, event: Event) {
+    let name = match event {
+        Event::Gone(name) => return keeper.gone(&name),
+        Event::Changed(name) => name,
+    };
+    let path = directory::path_of(keeper.directory(), &name);
+    let settled = watch.taken(&name).cloned();
+    let read = move || {
+        let source = load::read(&path)?;
+        // It has changed while it was read, or since it was looked at: the next looks see it settle.
+        if Files::look(&path).ok().flatten() == settled { Ok(source) } else { Err(Error::Overtaken) }
+    };
+    // Any other outcome is in the log and in the list.
+    if let Err(Error::Overtaken) = keeper.offer(&name, read, Origin::Watched).await {
+        watch.again(&name);
+    }
+}
+
+#[cfg(test)]
+#[path = "watch/tests.rs"]
+mod tests;

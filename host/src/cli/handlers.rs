@@ -1,0 +1,182 @@
+//! `nova-host handlers`: asks a running host about its handlers, and exchanges them.
+//!
+//! After it: [`crate::control`], over the socket of a host on this machine.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
+
+use clap::Subcommand;
+
+use super::{Exit, Failed, Options, say};
+use crate::{
+    catalog::shelf::{GenerationState, HandlerState},
+    config::Config,
+    control::{
+        client,
+        protocol::{Answer, Request},
+    },
+    printable::printable,
+    settings::Setting,
+};
+
+/// Bytes of one line of the list.
+const MAX_LINE: usize = 16 << 10;
+
+/// Arguments of `handlers`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Handlers {
+    #[command(subcommand)]
+    what: What,
+    /// How long to wait for the host
+    #[arg(long, global = true, default_value = "5m", value_parser = Duration::parse)]
+    timeout: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// What is served, what a rollback would go back to, and what was refused and why
+    List,
+    /// Try a component; if it is good, serve it and put it into the directory of handlers
+    Add {
+        /// NAME.wasm, with an optional manifest NAME.toml beside it
+        file: PathBuf,
+        /// The handler's name instead of the file's
+        #[arg(long)]
+        name: Option<String>,
+        /// Let methods go that were called recently
+        #[arg(long)]
+        force: bool,
+    },
+    /// Stop serving a handler and take it out of the directory of handlers
+    Remove {
+        /// The handler's name
+        name: String,
+    },
+    /// Serve the version before, at once
+    Rollback {
+        /// The handler's name
+        name: String,
+    },
+}
+
+impl Handlers {
+    pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
+        let config = options.load(&[("log", "off")])?;
+        let (request, name) = self.what.request()?;
+        let answer = ask(&config, &request, self.timeout).await?;
+        if options.json {
+            say(serde_json::to_string(&answer)?);
+        } else {
+            lines(&answer, &name).iter().for_each(say);
+        }
+        match answer {
+            Answer::Failed { message, .. } => {
+                let message = if options.json { String::new() } else { printable(&message, MAX_LINE) };
+                Err(Failed::new(Exit::Handlers, message).into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Asks the host that the configuration means.
+pub(super) async fn ask(config: &Config, request: &Request, timeout: Duration) -> Result<Answer, Failed> {
+    let Some(socket) = &config.control.socket else {
+        return Err(Failed::new(Exit::Usage, "control.socket is none: there is no host to ask"));
+    };
+    client::ask(socket, request, timeout).await.map_err(|error| Failed::new(Exit::Control, error))
+}
+
+impl What {
+    /// What to ask, and which handler it is about.
+    fn request(self) -> Result<(Request, String), Failed> {
+        Ok(match self {
+            Self::List => (Request::List {}, String::new()),
+            Self::Remove { name } => (Request::Remove { name: name.clone() }, name),
+            Self::Rollback { name } => (Request::Rollback { name: name.clone() }, name),
+            Self::Add { file, name, force } => {
+                // The host has another working directory.
+                let absolute = std::path::absolute(&file);
+                let file =
+                    absolute.map_err(|error| Failed::new(Exit::Usage, format!("{}: {error}", file.display())))?;
+                let own = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                let shown = name.clone().unwrap_or(own);
+                (Request::Add { file, name, force }, shown)
+            }
+        })
+    }
+}
+
+/// The answer for a person.
+fn lines(answer: &Answer, name: &str) -> Vec<String> {
+    let lines = match answer {
+        Answer::Handlers { directory, handlers } if handlers.is_empty() => {
+            vec![format!("no handler in {}", directory.display())]
+        }
+        Answer::Handlers { handlers, .. } => handlers.iter().flat_map(handler).collect(),
+        Answer::Metrics { text } => text.lines().map(str::to_owned).collect(),
+        Answer::Added { generation } => vec![format!("{name} is served: generation {generation}")],
+        Answer::Replaced { generation, instead_of } => {
+            vec![format!("{name} is replaced: generation {generation} instead of {instead_of}")]
+        }
+        Answer::Unchanged { generation } => vec![format!("{name} is served already: generation {generation}")],
+        Answer::Removed => vec![format!("{name} is removed")],
+        Answer::RolledBack { generation, instead_of, directory } => {
+            let mut lines = vec![format!("{name} is rolled back: generation {generation} instead of {instead_of}")];
+            lines.extend(directory.iter().map(|reason| format!("but a restart would serve another version: {reason}")));
+            lines
+        }
+        Answer::Failed { .. } => Vec::new(),
+    };
+    lines.iter().map(|line| printable(line, MAX_LINE)).collect()
+}
+
+fn handler(handler: &HandlerState) -> Vec<String> {
+    let mut lines = vec![handler.name.clone()];
+    let mut say = |what: &str, text: String| lines.push(format!("  {what:<9} {text}"));
+    match &handler.serving {
+        Some(serving) => {
+            say("serving", generation(serving));
+            for endpoint in &serving.endpoints {
+                let namespace = endpoint.namespace.as_deref().unwrap_or("(no namespace)");
+                say("", format!("{namespace} {}: {}", endpoint.version, endpoint.methods.join(", ")));
+            }
+        }
+        None => say("serving", "nothing: no version was accepted".to_owned()),
+    }
+    handler.previous.iter().for_each(|previous| say("previous", generation(previous)));
+    handler.ending.iter().for_each(|ending| say("ending", generation(ending)));
+    if let Some(refused) = &handler.refused {
+        let digest = refused.digest.as_deref().map_or_else(|| "unreadable".to_owned(), digest);
+        say("refused", format!("{digest}, {}: {}", ago(refused.at), refused.reason));
+    }
+    lines
+}
+
+fn generation(state: &GenerationState) -> String {
+    format!(
+        "generation {}, {}, loaded {}, {} in flight, {} accepted",
+        state.generation,
+        digest(&state.digest),
+        ago(state.loaded),
+        state.in_flight,
+        state.accepted
+    )
+}
+
+fn digest(digest: &str) -> String {
+    format!("sha256:{}", digest.get(..12).unwrap_or(digest))
+}
+
+/// How long ago, in the largest unit that fits.
+fn ago(seconds: u64) -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    match now.saturating_sub(seconds) {
+        age @ 0..60 => format!("{age}s ago"),
+        age @ 60..3_600 => format!("{}m ago", age / 60),
+        age @ 3_600..86_400 => format!("{}h ago", age / 3_600),
+        age => format!("{}d ago", age / 86_400),
+    }
+}

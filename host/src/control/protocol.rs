@@ -1,0 +1,153 @@
+//! What is said over the control socket: each a JSON object in one line.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{
+    keeper::{Change, Error, Keeper, RolledBack},
+    shelf::HandlerState,
+};
+
+/// What an operator asks for: `{"command": "rollback", "name": "calculator"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// What is served, what was, and what was refused.
+    List {},
+    /// What is counted.
+    Metrics {},
+    /// Try a file, put it into force and into the directory.
+    Add {
+        /// Its absolute path, as the host sees it.
+        file: PathBuf,
+        /// The handler's name; without it, the file's.
+        #[serde(default)]
+        name: Option<String>,
+        /// Whether methods that were called recently may go.
+        #[serde(default)]
+        force: bool,
+    },
+    /// Stop serving a handler and take it out of the directory.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+    /// Go back to the version before.
+    Rollback {
+        /// The handler's name.
+        name: String,
+    },
+}
+
+/// What the host answers: `{"answer": "removed"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Answer {
+    /// To [`Request::List`].
+    Handlers {
+        /// Where they are.
+        directory: PathBuf,
+        /// By name.
+        handlers: Vec<HandlerState>,
+    },
+    /// To [`Request::Metrics`].
+    Metrics {
+        /// As Prometheus reads it.
+        text: String,
+    },
+    /// It is in force, for the first time.
+    Added {
+        /// Its number.
+        generation: u64,
+    },
+    /// It is in force, in another's place.
+    Replaced {
+        /// Its number.
+        generation: u64,
+        /// The number of the one before.
+        instead_of: u64,
+    },
+    /// It was in force already.
+    Unchanged {
+        /// Its number.
+        generation: u64,
+    },
+    /// It is not served any more.
+    Removed,
+    /// The version before is in force.
+    RolledBack {
+        /// Its number.
+        generation: u64,
+        /// The number of the one that was rolled back.
+        instead_of: u64,
+        /// Why a restart would not serve the same; `null` where it would.
+        directory: Option<String>,
+    },
+    /// Nothing has changed.
+    Failed {
+        /// What kind of reason it is.
+        kind: Kind,
+        /// Why.
+        message: String,
+    },
+}
+
+/// Why nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The version cannot be served.
+    Refused,
+    /// No such handler, or no earlier version of it.
+    Unknown,
+    /// The directory cannot be written.
+    Directory,
+    /// The request makes no sense.
+    Request,
+    /// A fault of the host's.
+    Internal,
+}
+
+impl Answer {
+    pub(super) fn failed(kind: Kind, message: String) -> Self {
+        Self::Failed { kind, message }
+    }
+
+    pub(super) fn list(keeper: &Keeper) -> Self {
+        Self::Handlers { directory: keeper.directory().to_owned(), handlers: keeper.list() }
+    }
+
+    pub(super) fn added(added: Result<Change, Error>) -> Self {
+        match added {
+            Ok(Change::Added { generation }) => Self::Added { generation },
+            Ok(Change::Replaced { generation, instead_of }) => Self::Replaced { generation, instead_of },
+            Ok(Change::Unchanged { generation }) => Self::Unchanged { generation },
+            Err(error) => error.into(),
+        }
+    }
+
+    pub(super) fn remove(keeper: &Keeper, name: &str) -> Self {
+        keeper.remove(name).map_or_else(Self::from, |()| Self::Removed)
+    }
+
+    pub(super) fn rollback(keeper: &Keeper, name: &str) -> Self {
+        match keeper.rollback(name) {
+            Ok(RolledBack { generation, instead_of, directory }) => {
+                Self::RolledBack { generation, instead_of, directory }
+            }
+            Err(error) => error.into(),
+        }
+    }
+}
+
+impl From<Error> for Answer {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Refused(_) | Error::Drops { .. } | Error::Overtaken | Error::Unwanted => Kind::Refused,
+            Error::Unknown { .. } | Error::NothingEarlier { .. } => Kind::Unknown,
+            Error::Directory { .. } => Kind::Directory,
+        };
+        Self::failed(kind, error.to_string())
+    }
+}

@@ -1,0 +1,75 @@
+//! Components of a few lines of WebAssembly text: what a test wants of a handler, made in milliseconds.
+//!
+//! Used by the unit tests of `host/` and by stories that need many versions of a handler.
+
+#![allow(dead_code, reason = "every part is for any test, and not every part is in use on both sides")]
+
+use std::path::Path;
+
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// `describe` of a guest that offers method `m`, version 1.0, null namespace.
+pub(crate) const DESCRIBE: &str = "(i32.const 100)";
+
+/// `handle` that returns the arguments.
+pub(crate) const ECHO: &str =
+    "(i32.store (i32.const 404) (local.get 8)) (i32.store (i32.const 408) (local.get 9)) (i32.const 400)";
+
+/// `handle` that never ends.
+pub(crate) const LOOP: &str = "(loop $again (br $again)) (unreachable)";
+
+/// A component of which `handle` has this body. Its parameters are, flattened: 0 the endpoint, 1 and 2 the method, 3 to
+/// 5 the namespace, 6 and 7 the version, 8 and 9 the arguments. A result lies at 400: a byte that is 0 for ok, then
+/// from 404 the string.
+pub(crate) fn guest(handle: &str) -> Vec<u8> {
+    guest_with(DESCRIBE, handle, "")
+}
+
+/// The same with a body of `describe`, and other fields of the module.
+pub(crate) fn guest_with(describe: &str, handle: &str, fields: &str) -> Vec<u8> {
+    // The list of endpoints is at 100, the endpoint at 200, its list of methods at 300.
+    let module = format!(
+        r#"(module
+            (import "nova:rpc/log@0.1.0" "panicking" (func $panicking (param i32 i32)))
+            (import "nova:rpc/log@0.1.0" "write" (func $write (param i32 i32 i32)))
+            (memory $memory (export "memory") 1)
+            (global $free (mut i32) (i32.const 4096))
+            (data (i32.const 100) "\c8\00\00\00\01\00\00\00")
+            (data (i32.const 200) "\00\00\00\00\00\00\00\00\00\00\00\00\e8\03\00\00\03\00\00\00\2c\01\00\00\01\00\00\00")
+            (data (i32.const 300) "\f2\03\00\00\01\00\00\00")
+            (data (i32.const 1000) "1.0")
+            (data (i32.const 1010) "m")
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+                (local.set $at (global.get $free))
+                (global.set $free
+                    (i32.and (i32.add (i32.add (local.get $at) (local.get 3)) (i32.const 7)) (i32.const -8)))
+                (local.get $at))
+            (func $describe (export "nova:rpc/handler@0.1.0#describe") (result i32) {describe})
+            (func $handle (export "nova:rpc/handler@0.1.0#handle")
+                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {handle})
+            {fields})"#
+    );
+    let mut resolve = Resolve::default();
+    let (package, _) =
+        resolve.push_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit")).expect("the text is a component");
+    let world = resolve.select_world(&[package], Some("dynamic")).expect("the text is a component");
+    let mut bytes = wat::parse_str(module).expect("the text is a component");
+    embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8).expect("the text is a component");
+    ComponentEncoder::default().module(&bytes).expect("the text is a component").validate(true).encode().unwrap()
+}
+
+/// A component of which method `m`, version 1.0, answers this JSON.
+pub(crate) fn answering(answer: &str) -> Vec<u8> {
+    answering_with(answer, "")
+}
+
+/// The same with other fields of the module. What lies at 1000 is the version, three letters; at 1010 the method, one.
+pub(crate) fn answering_with(answer: &str, fields: &str) -> Vec<u8> {
+    let length = answer.len();
+    let handle = format!(
+        "(i32.store (i32.const 404) (i32.const 2000)) (i32.store (i32.const 408) (i32.const {length})) (i32.const 400)"
+    );
+    let data: String = answer.bytes().map(|byte| format!("\\{byte:02x}")).collect();
+    guest_with(DESCRIBE, &handle, &format!(r#"(data (i32.const 2000) "{data}") {fields}"#))
+}

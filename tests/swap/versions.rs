@@ -1,0 +1,105 @@
+//! Versions side by side, manifests that rename and restrict, and the catalog over the wire.
+
+use serde_json::json;
+
+use super::Story;
+use crate::harness::guest::{answering, answering_with};
+
+/// A call by oslo.messaging of method `m`.
+fn call(namespace: Option<&str>, version: &str) -> serde_json::Value {
+    let mut call = json!({"topic": "conductor", "method": "m", "version": version, "timeout": 60});
+    if let Some(namespace) = namespace {
+        call["namespace"] = json!(namespace);
+    }
+    call
+}
+
+/// One component under four names.
+fn four_versions() -> Story {
+    let text = |manifest: &'static str| manifest.as_bytes();
+    Story::begin(&[
+        ("a.wasm", &answering("1")),
+        ("b.wasm", &answering("2")),
+        ("b.toml", text("[[endpoint]]\nversion = \"1.5\"")),
+        ("c.wasm", &answering("3")),
+        ("c.toml", text("[[endpoint]]\nversion = \"2.0\"\n[limits]\ntimeout = \"9s\"")),
+        ("d.wasm", &answering("4")),
+        (
+            "d.toml",
+            text(
+                "[[endpoint]]\nnamespace = \"task\"\nversion = \"1.10\"\n[[selftest]]\nmethod = \"m\"\nnamespace = \"task\"",
+            ),
+        ),
+    ])
+}
+
+#[test]
+fn the_highest_version_that_fits_answers() {
+    let story = four_versions();
+    for (namespace, version, answer) in
+        [(None, "1.0", 2), (None, "1.5", 2), (None, "2.0", 3), (Some("task"), "1.9", 4), (Some("task"), "1.10", 4)]
+    {
+        assert_eq!(story.client.call(call(namespace, version)).expect("a result"), answer, "{namespace:?} {version}");
+    }
+    for (namespace, version) in [(None, "1.6"), (None, "3.0"), (Some("task"), "2.0"), (Some("tusk"), "1.0")] {
+        let refused = story.client.call(call(namespace, version)).expect_err("nobody answers");
+        assert_eq!(refused.remote.expect("a RemoteError").exc_type, "UnsupportedVersion");
+    }
+    // The older one takes over where the newer one goes.
+    story.handlers(&["remove", "b"]).succeeds();
+    assert_eq!(story.client.call(call(None, "1.0")).expect("a result"), 1);
+}
+
+#[test]
+fn check_and_inspect_tell_what_the_manifest_makes_of_a_component() {
+    let story = four_versions();
+    let check = story.command(&["check"]);
+    let check = check.succeeds();
+    assert!(check.contains("serves   (no namespace) 1.5 (offered as (no namespace) 1.0): m"), "{check}");
+    assert!(check.contains("serves   task 1.10 (offered as (no namespace) 1.0): m"), "{check}");
+    assert!(check.contains("limits   timeout 9s, memory 64 MiB"), "{check}");
+    assert!(check.contains("selftest 1 passed"), "{check}");
+    let json = story.command(&["check", "--json"]).json();
+    assert_eq!(json["handlers"][3]["endpoints"][0]["offered_as"], json!({"namespace": null, "version": "1.0"}));
+    let inspected = story.command(&["inspect", &story.file("d.wasm").display().to_string()]);
+    assert!(inspected.succeeds().contains("serves   task 1.10 (offered as"), "{inspected:?}");
+
+    story.scratch.write("handlers/e.wasm", answering("5"));
+    for (manifest, expected) in [
+        ("[[endpoint]]\nmethods = [\"x\"]", "(no namespace) 1.0 has no method x; it has: m"),
+        ("[[endpoint]]\noffered.version = \"3.0\"", "there are: (no namespace) 1.0"),
+        ("[[endpoint]]\nhide = [\"m\"]", "offers no method: its manifest hides them all"),
+        ("[[endpoint]]\nnamespace = \"nova_host\"", "offers namespace nova_host, which is the host's own"),
+        ("[[endpoint]]\nversion = \"2.0\"", "offers m 2.0, which c serves already"),
+        ("[[endpont]]\nversion = \"2.0\"", "endpont: no such setting"),
+    ] {
+        story.scratch.write("handlers/e.toml", manifest);
+        let check = story.command(&["check"]);
+        check.fails(3);
+        assert!(check.stdout.contains("e.wasm: ") && check.stdout.contains(expected), "{manifest}: {check:?}");
+    }
+}
+
+#[test]
+fn a_client_can_ask_what_the_service_answers() {
+    let story = Story::begin(&[("a.wasm", &answering("1"))]);
+    let ask = |args: serde_json::Value| {
+        let ask = json!({"topic": "conductor", "namespace": "nova_host", "method": "describe", "args": args});
+        story.client.call(ask)
+    };
+    let said = ask(json!({})).expect("a result");
+    assert_eq!(said["host"]["version"], env!("CARGO_PKG_VERSION"));
+    let [handler] = said["handlers"].as_array().expect("a list").as_slice() else { panic!("{said}") };
+    assert_eq!((&handler["name"], &handler["generation"]), (&json!("a"), &json!(1)));
+    assert_eq!(handler["endpoints"], json!([{"namespace": null, "version": "1.0", "methods": ["m"]}]));
+    let digest = handler["digest"].as_str().expect("text").to_owned();
+    assert_eq!(story.listed("a")["serving"]["digest"], digest);
+    // After an exchange it is the new one that is told.
+    let other = answering_with("2", r#"(data (i32.const 1000) "1.7")"#);
+    story.add("a", &other, &[]).succeeds();
+    let said = ask(json!({})).expect("a result");
+    assert_eq!(said["handlers"][0]["endpoints"][0]["version"], "1.7");
+    assert_ne!(said["handlers"][0]["digest"], digest);
+    let mistaken = ask(json!({"verbose": true})).expect_err("it takes no arguments");
+    assert_eq!(mistaken.class, "TypeError");
+}
