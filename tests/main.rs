@@ -18,6 +18,7 @@ mod cli;
 mod client;
 mod compile;
 mod connection;
+mod contract;
 mod delivery;
 mod diagnostics;
 mod faults;
