@@ -56,7 +56,12 @@ pub(crate) fn guest_with(describe: &str, handle: &str, fields: &str) -> Vec<u8> 
     let world = resolve.select_world(&[package], Some("dynamic")).expect("the text is a component");
     let mut bytes = wat::parse_str(module).expect("the text is a component");
     embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8).expect("the text is a component");
-    ComponentEncoder::default().module(&bytes).expect("the text is a component").validate(true).encode().unwrap()
+    ComponentEncoder::default()
+        .module(&bytes)
+        .expect("the text is a component")
+        .validate(true)
+        .encode()
+        .expect("it is one")
 }
 
 /// A component of which method `m`, version 1.0, answers this JSON.

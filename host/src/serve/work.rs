@@ -32,15 +32,6 @@ const MAX_FIELD: usize = 64;
 /// Bytes of a failure in the log.
 const MAX_FAILURE: usize = 1024;
 
-/// What the broker still has to be told.
-#[derive(Debug)]
-enum Duty {
-    /// To settle the delivery.
-    Settle(Settlement),
-    /// Nothing: it was acknowledged when its handler started.
-    Nothing,
-}
-
 /// What is kept of a delivery while its request runs.
 #[derive(Debug)]
 struct Work {
@@ -48,7 +39,8 @@ struct Work {
     particulars: Particulars,
     /// Attempts so far, with this one if it is one.
     attempts: u32,
-    duty: Duty,
+    /// `None` where it was acknowledged when its handler started.
+    settlement: Option<Settlement>,
 }
 
 impl Corridor {
@@ -65,7 +57,7 @@ impl Corridor {
             attempts: message.attempts.earlier.saturating_add(1),
             message,
             particulars: Particulars::default(),
-            duty: Duty::Settle(settlement),
+            settlement: Some(settlement),
         };
         match decoded {
             Ok(request) => {
@@ -89,7 +81,7 @@ impl Corridor {
                 Claim::Done => {
                     self.metrics.duplicate();
                     tracing::info!("a request that was handled already was delivered again, dropped");
-                    return self.settle(work.duty, Disposition::Ack).await;
+                    return settle(work.settlement, Disposition::Ack).await;
                 }
             },
             None => None,
@@ -169,7 +161,7 @@ impl Corridor {
             return None;
         }
         if policy == Policy::AtMostOnce
-            && let Duty::Settle(settlement) = std::mem::replace(&mut work.duty, Duty::Nothing)
+            && let Some(settlement) = work.settlement.take()
             && let Err(error) = settlement.settle(Disposition::Ack).await
         {
             tracing::warn!(%error, "not acknowledged and therefore not started");
@@ -184,7 +176,7 @@ impl Corridor {
         match self.transport.publish_copy(&copy::again(&work.message)).await {
             Ok(Published::Confirmed) => {
                 tracing::info!(attempts, "delivered again; put back into its queue with its attempts counted");
-                self.settle(std::mem::replace(&mut work.duty, Duty::Nothing), Disposition::Ack).await;
+                settle(work.settlement.take(), Disposition::Ack).await;
                 true
             }
             // The queue has gone, and will not deliver it once more.
@@ -210,15 +202,7 @@ impl Corridor {
             }
             Some(_) | None => None,
         };
-        self.settle(work.duty, fate.disposition(buried)).await;
-    }
-
-    async fn settle(&self, duty: Duty, disposition: Disposition) {
-        if let Duty::Settle(settlement) = duty
-            && let Err(error) = settlement.settle(disposition).await
-        {
-            tracing::warn!(%error, "not settled");
-        }
+        settle(work.settlement, fate.disposition(buried)).await;
     }
 
     /// Goes on trying to answer a caller whose queue is missing (it may be reconnecting), and then settles: a host that
@@ -240,6 +224,14 @@ impl Corridor {
             }
         };
         self.tasks.spawn(self.abandon.clone().run_until_cancelled_owned(wait.in_current_span()));
+    }
+}
+
+async fn settle(settlement: Option<Settlement>, disposition: Disposition) {
+    if let Some(settlement) = settlement
+        && let Err(error) = settlement.settle(disposition).await
+    {
+        tracing::warn!(%error, "not settled");
     }
 }
 
