@@ -179,7 +179,11 @@ fn closing_port() -> (String, Arc<AtomicUsize>) {
     let url = format!("rabbit://nova:secret@{}/", listener.local_addr().expect("bound"));
     let connections = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&connections);
-    std::thread::spawn(move || listener.incoming().for_each(|_| drop(count.fetch_add(1, Ordering::SeqCst))));
+    std::thread::spawn(move || {
+        listener.incoming().for_each(|_| {
+            count.fetch_add(1, Ordering::SeqCst);
+        })
+    });
     (url, connections)
 }
 

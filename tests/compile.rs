@@ -39,10 +39,10 @@ fn directory(bad: &[u8]) -> Scratch {
 fn a_component_that_takes_too_long_to_compile_is_refused_and_the_others_are_served() {
     let directory = directory(&HUGE.component());
     // The good one must pass on a slow machine too, with a compiler that is not optimised.
-    let output = check(directory.path(), &["handlers.compile_timeout=20s"]).output().expect("it runs");
+    let output = check(directory.path(), &["handlers.compile_timeout=15s"]).output().expect("it runs");
     let text = text(&output);
     assert_eq!(output.status.code(), Some(3), "{text}");
-    assert!(text.contains("bad.wasm: compiling it takes longer than 20s (handlers.compile_timeout)"), "{text}");
+    assert!(text.contains("bad.wasm: compiling it takes longer than 15s (handlers.compile_timeout)"), "{text}");
     assert!(text.contains("calculator  sha256:"), "{text}");
 }
 

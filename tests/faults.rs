@@ -72,11 +72,6 @@ impl Scene {
         self.loads.drain(..).for_each(Load::finish);
         self.oslo_loads.drain(..).for_each(OsloLoad::finish);
         let tally = self.ledger.tally(|| self.hosts.iter().map(Serve::log).collect());
-        if let Some(d) = std::env::var_os("KEEP_LOGS") {
-            for (i, h) in self.hosts.iter().enumerate() {
-                std::fs::write(std::path::Path::new(&d).join(format!("{i}.log")), h.log()).unwrap();
-            }
-        }
         report(&format!("{name}: {tally}"));
         if !tally.is_complete() {
             self.keep_logs(name);

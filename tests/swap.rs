@@ -88,6 +88,7 @@ impl Story {
     fn command(&self, arguments: &[&str]) -> Ran {
         let mut command = Command::new(nova_host());
         command.args(arguments).arg("--config").arg(self.scratch.path().join("nova-host.toml"));
+        command.env_remove("NOVA_HOST_SOAK");
         Ran::of(command.output().expect("nova-host runs"))
     }
 

@@ -53,7 +53,7 @@ fn one_stream_brings_every_fanout_to_every_server_once_also_across_lost_connecti
 #[test]
 fn what_was_read_from_a_stream_and_not_handled_is_read_again_after_a_lost_connection() {
     let vhost = Broker::shared().vhost();
-    let more = "max_in_flight = 2\nlimits.timeout = \"8s\"";
+    let more = "max_in_flight = 2\nlimits.timeout = \"25s\"";
     let host = with_options(&vhost, "host-1", STREAM, more);
     let client = OsloClient::start(&format!("{}?{STREAM}", vhost.url()));
     // Two that take their time hold every permit; the others were delivered and wait.

@@ -5,10 +5,12 @@
 mod call;
 mod check;
 mod compile;
+mod contract;
 mod exit;
 mod handlers;
 mod inspect;
 mod metrics;
+mod schema;
 mod serve;
 mod show;
 mod telemetry;
@@ -66,7 +68,7 @@ enum Command {
     /// Ask for a method without waiting for it to run
     Cast(call::Cast),
     /// Read the configuration, load every handler, print what would be served
-    Check,
+    Check(check::Check),
     /// List, add, remove and roll back handlers of a running host
     Handlers(handlers::Handlers),
     /// Compile a component; the host runs this itself
@@ -76,6 +78,8 @@ enum Command {
     Metrics,
     /// Say what a component offers and imports
     Inspect(inspect::Inspect),
+    /// Print what a typed handler's methods take and return, as JSON Schema or as a Python module
+    Schema(schema::Schema),
 }
 
 impl Cli {
@@ -90,11 +94,12 @@ impl Cli {
             Command::Serve => serve::run(&options).await,
             Command::Call(call) => call.run(&options).await,
             Command::Cast(cast) => cast.run(&options).await,
-            Command::Check => check::run(&options).await,
+            Command::Check(check) => check.run(&options).await,
             Command::Handlers(handlers) => handlers.run(&options).await,
             Command::Compile(compile) => compile.run(),
             Command::Metrics => metrics::run(&options).await,
             Command::Inspect(inspect) => inspect.run(&options).await,
+            Command::Schema(schema) => schema.run(&options).await,
         }
     }
 }

@@ -144,7 +144,7 @@ impl Config {
             rabbit: rabbit::Config::read(all),
             handlers: load::Config::read(all),
             control: control::socket::Config::read(all),
-            limits: Limits::default().read(all),
+            limits: Limits::read_service(all),
             metrics: http::Config::read(all),
         };
         if config.serve.dead_letters.as_ref().is_some_and(|to| to.exchange == config.control_exchange) {

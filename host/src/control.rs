@@ -87,7 +87,7 @@ async fn converse(stream: UnixStream, keeper: Arc<Keeper>, metrics: &Metrics) ->
 async fn answer(request: Request, keeper: Arc<Keeper>, metrics: &Metrics) -> Answer {
     match request {
         Request::Metrics {} => Answer::Metrics { text: metrics.encode() },
-        Request::List {} => at_once(keeper, |keeper| Answer::list(keeper)).await,
+        Request::List {} => at_once(keeper, Answer::list).await,
         Request::Remove { name } => at_once(keeper, move |keeper| Answer::remove(keeper, &name)).await,
         Request::Rollback { name } => at_once(keeper, move |keeper| Answer::rollback(keeper, &name)).await,
         Request::Add { file, name, force } => Answer::added(keeper.add(&file, name, force).await),

@@ -6,16 +6,15 @@
 
 mod ping;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, time::Instant};
 
 use serde::de::IgnoredAny;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     catalog::{Catalog, Current, Found, Generation, Miss, Policy, Working},
     envelope::{Answer, Arguments, Failure, Field, Request, Text},
     metrics::{Ending, Limit},
-    sandbox::{Fault, Invocation, RequestInfo},
+    sandbox::{Fault, Full, Invocation, Place, RequestInfo},
     settings::Bytes,
     version::{Malformed, Version},
 };
@@ -108,8 +107,9 @@ impl Outcome {
                 Fault::TimedOut { .. } => Ending::TimedOut,
                 Fault::OutOfMemory { .. } => Ending::OutOfMemory,
                 Fault::OutOfStack { .. } => Ending::OutOfStack,
+                Fault::OutOfTables { .. } => Ending::OutOfTables,
                 Fault::InvalidResult { .. } | Fault::ResultTooLarge { .. } => Ending::InvalidResult,
-                Fault::Unavailable { .. } => Ending::Unavailable,
+                Fault::OutOfInstances { .. } | Fault::Unavailable { .. } => Ending::Unavailable,
             },
             Self::Exhausted { .. } => Ending::Exhausted,
         }
@@ -124,6 +124,8 @@ impl Outcome {
             Self::Faulted(Fault::TimedOut { .. }) => Some(Limit::Timeout),
             Self::Faulted(Fault::OutOfMemory { .. }) => Some(Limit::Memory),
             Self::Faulted(Fault::OutOfStack { .. }) => Some(Limit::Stack),
+            Self::Faulted(Fault::OutOfTables { .. }) => Some(Limit::Tables),
+            Self::Faulted(Fault::OutOfInstances { .. }) => Some(Limit::Instances),
             Self::Faulted(Fault::ResultTooLarge { .. }) => Some(Limit::Result),
             Self::Replied(_) | Self::Failed(_) | Self::Refused(_) | Self::Faulted(_) | Self::Exhausted { .. } => None,
         }
@@ -165,6 +167,8 @@ enum Answerer {
 /// A request and the handler that was found for it.
 #[derive(Debug)]
 struct Asked {
+    /// When its handler was found: its time runs from then.
+    since: Instant,
     generation: Working,
     endpoint: u32,
     method: String,
@@ -177,7 +181,7 @@ struct Asked {
 pub struct Admitted {
     work: Work,
     /// Its place among the handler's own requests.
-    _place: Option<OwnedSemaphorePermit>,
+    _place: Option<Place>,
 }
 
 /// Finds who answers, and nothing more: no handler has seen the request yet.
@@ -200,11 +204,21 @@ pub fn resolve(current: &Current, options: Options, request: Request) -> Result<
     // From here on the request is this generation's alone: whatever else is exchanged meanwhile can go.
     drop(catalog);
     let generation = current.accept(generation, request.namespace.text(), &version, &method);
-    tracing::Span::current().record("handler", generation.name.as_str());
+    let span = tracing::Span::current();
+    span.record("handler", generation.name.as_str());
+    span.record("digest", generation.program.digest().short());
+    span.record("generation", generation.number);
     let policy = generation.policy(&method).unwrap_or(options.policy);
     Ok(Resolved {
         policy,
-        answerer: Answerer::Handler(Box::new(Asked { generation, endpoint, method, version, request })),
+        answerer: Answerer::Handler(Box::new(Asked {
+            since: Instant::now(),
+            generation,
+            endpoint,
+            method,
+            version,
+            request,
+        })),
     })
 }
 
@@ -238,9 +252,9 @@ impl Resolved {
             Answerer::Handler(asked) => asked,
             Answerer::Host(outcome) => return Ok(Admitted { work: Work::Done(outcome), _place: None }),
         };
-        let Asked { generation, endpoint, method, version, request } = *asked;
+        let Asked { since, generation, endpoint, method, version, request } = *asked;
         let arguments = arguments(request.arguments, &generation)?;
-        let place = place(&generation).await?;
+        let place = generation.program.enter(since).await.map_err(|Full| Refusal::Busy)?;
         let invocation = Invocation {
             endpoint,
             method,
@@ -252,8 +266,9 @@ impl Resolved {
                 context: request.context,
                 reply_wanted: request.reply_to.is_some(),
             },
+            since,
         };
-        Ok(Admitted { work: Work::Invoke(generation, Box::new(invocation)), _place: place })
+        Ok(Admitted { work: Work::Invoke(generation, Box::new(invocation)), _place: Some(place) })
     }
 }
 
@@ -341,15 +356,6 @@ fn arguments(arguments: Arguments, generation: &Generation) -> Result<String, Re
     match text.get().len() {
         length if length > limit.0 => Err(Refusal::ArgumentsTooLarge { length, limit }),
         _ => Ok(text.get().to_owned()),
-    }
-}
-
-async fn place(generation: &Generation) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
-    let Some(places) = &generation.concurrency else { return Ok(None) };
-    let waiting = tokio::time::timeout(generation.program.limits().timeout, Arc::clone(places).acquire_owned());
-    match waiting.await {
-        Ok(Ok(place)) => Ok(Some(place)),
-        Ok(Err(_)) | Err(_) => Err(Refusal::Busy),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     control::{self, socket::Listener},
     metrics::Metrics,
-    sandbox::{Compiler, Sandbox, SetUpError},
+    sandbox::{self, Compiler, Sandbox, SetUpError},
     serve::{Shutdown, serve},
     transport::{self, Transport},
 };
@@ -59,7 +59,8 @@ pub struct Host {
 pub fn sandbox(config: &Config, metrics: &Metrics) -> Result<Arc<Sandbox>, SetUpError> {
     let compiler = Compiler::Child(config.handlers.compile.clone());
     let cache = config.handlers.cache.as_deref();
-    Sandbox::new(config.serve.max_in_flight, cache, compiler, metrics.clone()).map(Arc::new)
+    let (max_in_flight, stack) = (config.serve.max_in_flight, config.limits.stack);
+    Sandbox::new(sandbox::Config { max_in_flight, stack, cache, compiler }, metrics.clone()).map(Arc::new)
 }
 
 /// Loads every handler, and logs what was loaded and what was refused. Gives along what there is to watch.

@@ -37,6 +37,8 @@ pub mod reply;
 
 pub mod metrics;
 
+pub mod contract;
+
 pub mod client;
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! name or a word of an enum here, never what a caller or a guest wrote: nobody outside can make more series.
 
 pub mod http;
+mod words;
 
 use std::{
     sync::{Arc, atomic::AtomicU64},
@@ -11,105 +12,19 @@ use std::{
 };
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
+    encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 use tokio::time::Instant;
+
+pub use words::{Code, Ending, Limit};
 
 /// What all names begin with.
 const PREFIX: &str = "nova_host";
 
 /// Upper bounds of the buckets for durations, in seconds: from an instance's own cost to the default timeout.
 const SECONDS: [f64; 15] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum $name {
-            $($(#[$word_doc])* $word,)*
-        }
-
-        impl $name {
-            /// The word, as it stands in metrics and in the log.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$word => $text,)*
-                }
-            }
-        }
-
-        impl EncodeLabelValue for $name {
-            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-                EncodeLabelValue::encode(&self.as_str(), encoder)
-            }
-        }
-    };
-}
-
-words! {
-    /// What became of a request, in a word.
-    Ending {
-        /// The handler's result.
-        Replied = "replied",
-        /// The handler's own failure.
-        Failed = "failed",
-        /// No handler was started.
-        Refused = "refused",
-        /// The handler trapped.
-        Trapped = "trapped",
-        /// It ran past its deadline.
-        TimedOut = "timed_out",
-        /// It wanted more memory than it may have.
-        OutOfMemory = "out_of_memory",
-        /// It recursed too deep.
-        OutOfStack = "out_of_stack",
-        /// It wanted more or larger tables, or more instances, than it may have.
-        OutOfTables = "out_of_tables",
-        /// It returned what is not an answer.
-        InvalidResult = "invalid_result",
-        /// It could not be started.
-        Unavailable = "unavailable",
-        /// The request was begun as often as is allowed and never came to an end.
-        Exhausted = "exhausted",
-    }
-}
-
-words! {
-    /// A limit that a request ran into; the setting is `limits.` and this word.
-    Limit {
-        /// Wall-clock time.
-        Timeout = "timeout",
-        /// Linear memory.
-        Memory = "memory",
-        /// The call stack.
-        Stack = "stack",
-        /// Elements of tables.
-        Tables = "tables",
-        /// The size of the arguments.
-        Arguments = "arguments",
-        /// The size of the result.
-        Result = "result",
-        /// The volume of the log.
-        Log = "log",
-        /// Requests of one handler at once.
-        Concurrency = "concurrency",
-    }
-}
-
-words! {
-    /// Where the code of a component came from.
-    Code {
-        /// Compiled now.
-        Compiled = "compiled",
-        /// Taken from the cache.
-        Cached = "cached",
-        /// It does not compile, or not within the limits.
-        Failed = "failed",
-    }
-}
 
 /// What is counted. Clones are the same.
 #[derive(Clone, Debug)]

@@ -104,8 +104,9 @@ pub fn verdict(outcome: Outcome, kind: Kind) -> Verdict {
                 Fault::TimedOut { .. } => "HandlerTimedOut",
                 Fault::OutOfMemory { .. } => "HandlerOutOfMemory",
                 Fault::OutOfStack { .. } => "HandlerOutOfStack",
+                Fault::OutOfTables { .. } => "HandlerOutOfTables",
                 Fault::InvalidResult { .. } | Fault::ResultTooLarge { .. } => "InvalidResult",
-                Fault::Unavailable { .. } => "HandlerUnavailable",
+                Fault::OutOfInstances { .. } | Fault::Unavailable { .. } => "HandlerUnavailable",
             };
             let mut failure = Failure::new(MODULE, class, fault.to_string());
             failure.add_frames(fault.frames());

@@ -11,9 +11,11 @@ mod engine;
 mod fault;
 pub mod limits;
 mod log;
+mod places;
 mod program;
 mod request_info;
 mod state;
+mod turns;
 pub mod typed;
 
 use std::{
@@ -23,6 +25,7 @@ use std::{
 };
 
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 use wasmtime::{
     Engine,
     component::{HasSelf, Linker},
@@ -30,6 +33,7 @@ use wasmtime::{
 
 use crate::{
     metrics::{Code, Metrics},
+    printable::printable,
     settings::Bytes,
 };
 
@@ -37,6 +41,7 @@ pub use cache::Error as CacheError;
 pub use compile::{CompileLimits, Compiler, child};
 pub use fault::Fault;
 pub use limits::Limits;
+pub use places::{Full, Place};
 pub use program::{EndpointOffer, Invocation, Program};
 pub use request_info::RequestInfo;
 
@@ -46,14 +51,48 @@ pub const MAX_COMPONENT: usize = 128 << 20;
 /// Instances beyond those for requests in flight, for `describe` while loading.
 const SPARE_INSTANCES: u32 = 4;
 
+/// Of the requests in flight, one in so many may wait until its deadline for a place of its handler; see [`places`].
+const WAITING: u16 = 2;
+
+/// Names that a message lists.
+const SHOWN: usize = 10;
+
+/// Bytes of each.
+const MAX_SHOWN: usize = 100;
+
+/// Bytes of wasmtime's words, which may hold a component's names.
+const MAX_CHAIN: usize = 1000;
+
+/// What a sandbox is made of.
+#[derive(Debug)]
+pub struct Config<'a> {
+    /// Requests at once, of all handlers together.
+    pub max_in_flight: u16,
+    /// The guests' call stack.
+    pub stack: Bytes,
+    /// Where compiled code is kept; `None` keeps none.
+    pub cache: Option<&'a Path>,
+    /// Who compiles.
+    pub compiler: Compiler,
+}
+
 /// Everything that all handlers share.
 pub struct Sandbox {
     engine: Engine,
     linker: Linker<state::State>,
-    ticker: Arc<engine::Ticker>,
+    shared: Arc<Shared>,
     cache: Option<cache::Cache>,
     compilations: compile::Compilations,
     metrics: Metrics,
+}
+
+/// What all programs share.
+#[derive(Debug)]
+struct Shared {
+    ticker: engine::Ticker,
+    turns: turns::Turns,
+    /// Where requests wait for a place of their handler.
+    room: Arc<Semaphore>,
 }
 
 /// SHA-256 of a component, in hexadecimal.
@@ -87,8 +126,11 @@ pub enum LoadError {
     /// The compiler could not do its work.
     #[error("the compiler failed: {0}")]
     Compiler(String),
+    /// More memories, tables or instances than the engine has room for.
+    #[error("is not accepted: {0}")]
+    Shape(String),
     /// Imports that nobody offers.
-    #[error("imports {}, which no handler is given; what is offered: {}", .0.join(", "), bindings::OFFERED.join(", "))]
+    #[error("imports {}, which no handler is given; what is offered: {}", some(.0), bindings::OFFERED.join(", "))]
     Imports(Vec<String>),
     /// An import that is offered, but not like this; or the export that is missing.
     #[error("does not fit the world nova:rpc/dynamic: {0}")]
@@ -113,25 +155,25 @@ pub enum LoadError {
 pub struct Error(String);
 
 impl Sandbox {
-    /// Makes the engine, with room for `max_in_flight` requests at once. Compiled code is kept in `cache`.
+    /// Makes the engine, and room for the requests.
     ///
     /// # Errors
     ///
     /// [`Error`] where the machine refuses the address space, [`CacheError`] where the directory cannot be trusted.
-    pub fn new(
-        max_in_flight: u16,
-        cache: Option<&Path>,
-        compiler: Compiler,
-        metrics: Metrics,
-    ) -> Result<Self, SetUpError> {
-        let compilations = compile::Compilations::new(compiler);
+    pub fn new(config: Config<'_>, metrics: Metrics) -> Result<Self, SetUpError> {
+        let Config { max_in_flight, stack, cache, compiler } = config;
         let engine =
-            engine::engine(u32::from(max_in_flight) + SPARE_INSTANCES).map_err(|error| Error(chain(&error)))?;
+            engine::engine(u32::from(max_in_flight) + SPARE_INSTANCES, stack).map_err(|error| Error(chain(&error)))?;
         let mut linker = Linker::new(&engine);
         bindings::Dynamic::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
             .map_err(|error| Error(chain(&error)))?;
         let cache = cache.map(|directory| cache::Cache::open(directory, &engine)).transpose()?;
-        Ok(Self { ticker: Arc::new(engine::Ticker::start(&engine)?), engine, linker, cache, compilations, metrics })
+        let shared = Arc::new(Shared {
+            ticker: engine::Ticker::start(&engine)?,
+            turns: turns::Turns::new(),
+            room: Arc::new(Semaphore::new(usize::from(max_in_flight / WAITING))),
+        });
+        Ok(Self { engine, linker, shared, cache, compilations: compile::Compilations::new(compiler), metrics })
     }
 
     /// Compiles a component, or takes its code from the cache, and checks that it fits the world. `name` is the handler's.
@@ -164,14 +206,16 @@ impl Sandbox {
             let component = match known {
                 Some(component) => component,
                 None => {
+                    let component =
+                        compile::trusted(&sandbox.engine, &code).map_err(|error| LoadError::Shape(chain(&error)))?;
                     if let Some(cache) = &sandbox.cache {
                         cache.put(&digest, &code);
                     }
-                    compile::trusted(&sandbox.engine, &code).map_err(|error| LoadError::Compiler(chain(&error)))?
+                    component
                 }
             };
-            let Sandbox { engine, linker, ticker, .. } = sandbox;
-            Program::new(engine, linker, &component, Arc::clone(ticker), digest, limits, metrics)
+            let Sandbox { engine, linker, shared, .. } = sandbox;
+            Program::new(engine, linker, &component, Arc::clone(shared), digest, limits, metrics)
         });
         made.await?
     }
@@ -195,6 +239,13 @@ impl Sandbox {
         let done = tokio::task::spawn_blocking(move || work(&sandbox)).await;
         done.map_err(|error| LoadError::Compiler(error.to_string()))
     }
+}
+
+/// The first of some names, fit for a line: a component may import thousands.
+fn some(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| printable(name, MAX_SHOWN)).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
 }
 
 /// Looks at the first bytes.
@@ -249,9 +300,13 @@ impl Digest {
 /// A wasmtime error and its causes in one line, without the backtrace.
 fn chain(error: &wasmtime::Error) -> String {
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    causes.join(": ").replace('\n', " ")
+    printable(&causes.join(": ").replace('\n', " "), MAX_CHAIN)
 }
 
 #[cfg(test)]
 #[path = "sandbox/tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "sandbox/attack_tests.rs"]
+mod attack_tests;

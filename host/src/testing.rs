@@ -1,6 +1,9 @@
 //! What unit tests share: guests of a few lines of WebAssembly text, and a sandbox to run them in.
 
+pub(crate) mod typed;
+
 use std::{
+    path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -8,7 +11,7 @@ use std::{
 use crate::{
     catalog::{Catalog, Current, Endpoint, Generation, Source, manifest::Manifest},
     metrics::Metrics,
-    sandbox::{Compiler, Limits, LoadError, Program, Sandbox},
+    sandbox::{Compiler, Config, Limits, LoadError, Program, Sandbox, SetUpError},
     settings::Settings,
     version::Version,
 };
@@ -31,7 +34,13 @@ pub(crate) fn wide() -> Limits {
 /// One sandbox for all tests, without a cache.
 pub(crate) fn sandbox() -> Arc<Sandbox> {
     static SANDBOX: OnceLock<Arc<Sandbox>> = OnceLock::new();
-    Arc::clone(SANDBOX.get_or_init(|| Arc::new(Sandbox::new(64, None, Compiler::Here, Metrics::default()).unwrap())))
+    Arc::clone(SANDBOX.get_or_init(|| fresh_sandbox(64, None).unwrap()))
+}
+
+/// Another one.
+pub(crate) fn fresh_sandbox(max_in_flight: u16, cache: Option<&Path>) -> Result<Arc<Sandbox>, SetUpError> {
+    let config = Config { max_in_flight, stack: Limits::default().stack, cache, compiler: Compiler::Here };
+    Sandbox::new(config, Metrics::default()).map(Arc::new)
 }
 
 /// A loaded guest.

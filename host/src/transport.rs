@@ -5,6 +5,7 @@
 //! envelope's business, and no type of an AMQP library appears in a signature.
 
 pub mod copy;
+mod deliveries;
 pub mod memory;
 pub mod rabbit;
 pub mod topology;
@@ -14,8 +15,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-pub use copy::{Attempts, Copy, Header, Headers, Lifetime, Message, Origin};
+pub use copy::{Attempts, Copy, Header, Headers, Lifetime, Origin};
+pub use deliveries::{Deliveries, Delivery, Disposition, Message, Settlement};
 pub use url::Url;
+
+use deliveries::Source;
 
 /// A connection to the message carrier that the URL names. Cheap to clone; all clones are the same connection.
 #[derive(Clone, Debug)]
@@ -115,50 +119,6 @@ pub enum Published {
     Unroutable,
 }
 
-/// One message as it arrived, with the duty to settle it.
-#[derive(Debug)]
-pub struct Delivery {
-    /// The message.
-    pub message: Message,
-    /// How the broker is told what became of it.
-    pub settlement: Settlement,
-}
-
-/// What the broker is told about a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disposition {
-    /// Done with.
-    Ack,
-    /// It cannot be processed: not again, and to the dead-letter exchange if there is one.
-    Reject,
-    /// Given back, for this server or another. Where the queue counts and can tell (quorum queues since RabbitMQ 4.3),
-    /// this delivery was no attempt.
-    Requeue,
-}
-
-/// The duty to settle one delivery. Dropped unsettled, the broker delivers the message again: at once in memory, when
-/// the channel closes with RabbitMQ.
-#[derive(Debug)]
-pub enum Settlement {
-    /// See [`memory`].
-    Memory(memory::Settlement),
-    /// See [`rabbit`].
-    Rabbit(rabbit::Settlement),
-}
-
-/// A stream of deliveries, merged from all queues of a subscription.
-#[derive(Debug)]
-pub struct Deliveries {
-    receiver: mpsc::Receiver<Delivery>,
-    source: Source,
-}
-
-#[derive(Debug)]
-enum Source {
-    Memory(memory::Consumer),
-    Rabbit(rabbit::Consumer),
-}
-
 /// Why the transport cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -214,7 +174,7 @@ impl Transport {
             Self::Memory(broker) => Source::Memory(broker.listen(&subscription, sender)),
             Self::Rabbit(client) => Source::Rabbit(client.listen(subscription, sender).await?),
         };
-        Ok(Deliveries { receiver, source })
+        Ok(Deliveries::new(receiver, source))
     }
 
     /// A name for a reply queue of our own.
@@ -259,7 +219,7 @@ impl Transport {
             Self::Memory(broker) => Source::Memory(broker.listen_for_replies(queue, sender)),
             Self::Rabbit(client) => Source::Rabbit(client.listen_for_replies(queue, retry, sender).await?),
         };
-        Ok(Deliveries { receiver, source })
+        Ok(Deliveries::new(receiver, source))
     }
 
     /// Sends a message and waits for the broker's confirmation, across reconnects: the same bytes are sent again until
@@ -298,6 +258,10 @@ impl Transport {
     /// # Errors
     ///
     /// [`Error::Refused`] where the broker refuses; also where the exchange does not exist.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, the copy may have been sent or not.
     pub async fn publish_copy(&self, copy: &Copy<'_>) -> Result<Published, Error> {
         match self {
             Self::Memory(broker) => Ok(broker.publish_copy(copy)),
@@ -305,7 +269,9 @@ impl Transport {
         }
     }
 
-    /// Looks whether an exchange exists that others declare; waits for a broker. In memory, exchanges need not exist.
+    /// Looks whether an exchange exists that others declare. In memory, exchanges need not exist.
+    ///
+    /// Waits, retries and logs while the broker cannot be reached.
     ///
     /// # Errors
     ///
@@ -330,71 +296,6 @@ impl Transport {
         match self {
             Self::Memory(_) => {}
             Self::Rabbit(client) => client.close().await,
-        }
-    }
-}
-
-impl Deliveries {
-    /// The next delivery; `None` after [`Deliveries::cancel`].
-    ///
-    /// # Cancel safety
-    ///
-    /// No delivery is lost.
-    pub async fn next(&mut self) -> Option<Delivery> {
-        loop {
-            let delivery = self.receiver.recv().await?;
-            // One whose connection was lost while it waited here comes again.
-            if !delivery.settlement.is_lost() {
-                return Some(delivery);
-            }
-        }
-    }
-
-    /// Stops consuming and gives back what has arrived and was not taken. What was taken can still be settled.
-    pub async fn cancel(&mut self) {
-        match &mut self.source {
-            Source::Memory(consumer) => consumer.cancel(),
-            Source::Rabbit(consumer) => consumer.cancel().await,
-        }
-        self.receiver.close();
-        while let Some(delivery) = self.receiver.recv().await {
-            // Lost is as good: the broker delivers it again.
-            delivery.settlement.settle(Disposition::Requeue).await.ok();
-        }
-    }
-
-    /// Ends the subscription: deletes the queues that are ours alone (fanout, reply) and gives everything unsettled
-    /// back to the broker.
-    pub async fn close(mut self) {
-        self.cancel().await;
-        match self.source {
-            Source::Memory(consumer) => consumer.close(),
-            Source::Rabbit(consumer) => consumer.close().await,
-        }
-    }
-}
-
-impl Settlement {
-    /// Tells the broker what became of the delivery.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Lost`] where the connection that delivered it has gone.
-    pub async fn settle(self, disposition: Disposition) -> Result<(), Error> {
-        match self {
-            Self::Memory(settlement) => {
-                settlement.settle(disposition);
-                Ok(())
-            }
-            Self::Rabbit(settlement) => settlement.settle(disposition).await,
-        }
-    }
-
-    /// Whether settling can only end in [`Error::Lost`].
-    fn is_lost(&self) -> bool {
-        match self {
-            Self::Memory(_) => false,
-            Self::Rabbit(settlement) => settlement.is_lost(),
         }
     }
 }

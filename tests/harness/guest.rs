@@ -32,6 +32,7 @@ pub(crate) fn guest_with(describe: &str, handle: &str, fields: &str) -> Vec<u8> 
     let module = format!(
         r#"(module
             (import "nova:rpc/log@0.1.0" "panicking" (func $panicking (param i32 i32)))
+            (import "nova:rpc/log@0.1.0" "write" (func $write (param i32 i32 i32)))
             (memory $memory (export "memory") 1)
             (global $free (mut i32) (i32.const 4096))
             (data (i32.const 100) "\c8\00\00\00\01\00\00\00")
@@ -50,11 +51,17 @@ pub(crate) fn guest_with(describe: &str, handle: &str, fields: &str) -> Vec<u8> 
             {fields})"#
     );
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit")).unwrap();
-    let world = resolve.select_world(&[package], Some("dynamic")).unwrap();
-    let mut bytes = wat::parse_str(module).unwrap();
-    embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default().module(&bytes).unwrap().validate(true).encode().unwrap()
+    let (package, _) =
+        resolve.push_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit")).expect("the text is a component");
+    let world = resolve.select_world(&[package], Some("dynamic")).expect("the text is a component");
+    let mut bytes = wat::parse_str(module).expect("the text is a component");
+    embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8).expect("the text is a component");
+    ComponentEncoder::default()
+        .module(&bytes)
+        .expect("the text is a component")
+        .validate(true)
+        .encode()
+        .expect("it is one")
 }
 
 /// A component of which method `m`, version 1.0, answers this JSON.

@@ -7,22 +7,16 @@ use crate::harness::repository;
 
 const PAGE: &str = "docs/conformance.md";
 
-/// What stands before a test that another branch will bring.
-const PENDING: &str = "PENDING(";
-
-/// Whether the page may name tests that are not there yet. Nothing that is released may.
-const PENDING_IS_ALLOWED: bool = true;
-
 /// What is wrong with a page, of a code base with these tests.
-fn complaints(page: &str, tests: &BTreeSet<String>, pending: bool) -> Vec<String> {
+fn complaints(page: &str, tests: &BTreeSet<String>) -> Vec<String> {
     let rows = page.lines().enumerate().filter(|(_, line)| line.starts_with("| ") && !line.starts_with("| ---"));
     rows.filter(|(_, row)| !row.ends_with("| proof |"))
-        .flat_map(|(index, row)| wrong(row, tests, pending).map(move |what| format!("{PAGE}:{}: {what}", index + 1)))
+        .flat_map(|(index, row)| wrong(row, tests).map(move |what| format!("{PAGE}:{}: {what}", index + 1)))
         .collect()
 }
 
 /// What is wrong with a row.
-fn wrong<'a>(row: &'a str, tests: &'a BTreeSet<String>, pending: bool) -> impl Iterator<Item = String> + 'a {
+fn wrong<'a>(row: &'a str, tests: &'a BTreeSet<String>) -> impl Iterator<Item = String> + 'a {
     let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
     let shape =
         (cells.len() != 3 || cells.iter().any(|cell| cell.is_empty())).then(|| "not three full cells".to_owned());
@@ -30,22 +24,11 @@ fn wrong<'a>(row: &'a str, tests: &'a BTreeSet<String>, pending: bool) -> impl I
     let proves_nothing = (!proof.contains('`') && !proof.contains("*differs*")).then(|| "no proof".to_owned());
     // Between every other pair of backticks.
     let pieces: Vec<&str> = proof.split('`').collect();
-    let named: Vec<String> = pieces
-        .chunks(2)
-        .filter_map(|pair| match pair {
-            [before, name] => {
-                let announced = before.contains(PENDING);
-                match (announced, tests.contains(*name)) {
-                    (true, _) if pending => None,
-                    (true, _) => Some(format!("{name} is pending")),
-                    (false, false) if looks_like_a_test(name) => Some(format!("there is no test {name}")),
-                    (false, _) => None,
-                }
-            }
-            _ => None,
-        })
+    let missing: Vec<String> = (pieces.iter().skip(1).step_by(2))
+        .filter(|name| looks_like_a_test(name) && !tests.contains(**name))
+        .map(|name| format!("there is no test {name}"))
         .collect();
-    shape.into_iter().chain(proves_nothing).chain(named)
+    shape.into_iter().chain(proves_nothing).chain(missing)
 }
 
 /// Whether it is the name of a test rather than a value or an option.
@@ -79,20 +62,16 @@ fn tests_in(source: &Source) -> Vec<String> {
 fn every_row_of_the_conformance_table_has_a_proof_that_is_there() {
     let tests: BTreeSet<String> =
         tests_in(&Source::new("a.rs", "#[test]\nfn a_b() {}\nfn c_d() {}")).into_iter().collect();
-    let of = |row: &str, pending| {
-        complaints(&format!("| item | what | proof |\n| --- | --- | --- |\n{row}"), &tests, pending).len()
-    };
-    assert_eq!(of("| x | y | `a_b` |", false), 0);
-    assert_eq!(of("| x | y | *differs*: so it is |", false), 0);
+    let of = |row: &str| complaints(&format!("| item | what | proof |\n| --- | --- | --- |\n{row}"), &tests).len();
+    assert_eq!(of("| x | y | `a_b` |"), 0);
+    assert_eq!(of("| x | y | *differs*: so it is |"), 0);
     for bad in ["| x | y | |", "| x | y | yes |", "| x | y | `c_d` |", "| x | y | `a_b` `a_c` |"] {
-        assert!(of(bad, true) > 0, "{bad}");
+        assert!(of(bad) > 0, "{bad}");
     }
-    let pending = "| x | y | `a_b` PENDING(e): `a_c` |";
-    assert_eq!((of(pending, true), of(pending, false)), (0, 1));
 
     let page = std::fs::read_to_string(repository().join(PAGE)).expect("the page is there");
     let rows = page.lines().filter(|line| line.starts_with("| ")).count();
     assert!(rows > 100, "{rows} rows");
-    let complaints = complaints(&page, &self::tests(), PENDING_IS_ALLOWED);
+    let complaints = complaints(&page, &self::tests());
     assert!(complaints.is_empty(), "{} to mend:\n{}", complaints.len(), complaints.join("\n"));
 }

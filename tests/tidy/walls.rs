@@ -48,6 +48,16 @@ fn a_sandbox_that_sees_queues(source: &Source) -> Vec<String> {
     if source.is_in("host/src/sandbox") { mentions(source, &["lapin", "transport"]) } else { Vec::new() }
 }
 
+fn a_catalog_that_knows_who_comes(source: &Source) -> Vec<String> {
+    let comers = ["lapin", "wasmtime", "crate::transport", "crate::serve", "crate::control"];
+    if source.is_in("host/src/catalog") { mentions(source, &comers) } else { Vec::new() }
+}
+
+#[test]
+fn the_catalog_does_not_know_who_comes() {
+    hold(a_catalog_that_knows_who_comes, "host/src/catalog/keeper.rs", "use crate::control::protocol::Answer;");
+}
+
 #[test]
 fn only_the_rabbit_transport_knows_lapin() {
     hold(lapin_beyond_rabbit, "host/src/serve.rs", "use lapin::Channel;");

@@ -50,6 +50,31 @@ pub fn sum(Values { values }: Values, _: &Info) -> Result<Number, Failure> {
     Number::from_f64(values.iter().filter_map(Number::as_f64).sum()).ok_or_else(overflow)
 }
 
+/// Ten numbers of every kind.
+#[derive(Debug, Deserialize)]
+pub struct Ten {
+    a: i64,
+    b: i64,
+    c: u32,
+    d: u32,
+    e: f64,
+    f: f64,
+    g: i16,
+    h: u8,
+    i: bool,
+    j: i32,
+}
+
+/// `total(a, …, j)` adds ten numbers: what the typed handler `inventory` does too, for measuring.
+///
+/// # Errors
+///
+/// None.
+pub fn total(Ten { a, b, c, d, e, f, g, h, i, j }: Ten, _: &Info) -> Result<f64, Failure> {
+    let integers = a.wrapping_add(b) + i64::from(c) + i64::from(d) + i64::from(g) + i64::from(h) + i64::from(j);
+    Ok(integers as f64 + e + f + f64::from(u8::from(i)))
+}
+
 /// `add(values)` of version 2.0: what 1.3 calls `sum`.
 ///
 /// # Errors

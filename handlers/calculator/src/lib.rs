@@ -14,7 +14,7 @@ pub mod misbehaviour;
 pub mod request;
 pub mod values;
 
-use arithmetic::{add, add_all, divide, mean, sum};
+use arithmetic::{add, add_all, divide, mean, sum, total};
 use misbehaviour::{allocate, fail, loop_forever, not_found, panic, recurse};
 use nova_guest::{Endpoint, Handler, methods};
 use request::{calls, context, info, log, record, served_by_1, served_by_2, served_by_statistics};
@@ -33,6 +33,7 @@ impl Handler for Calculator {
                 add,
                 divide,
                 sum,
+                total,
                 echo,
                 concat,
                 describe_types,

@@ -13,8 +13,6 @@ use std::{
     time::SystemTime,
 };
 
-use tokio::sync::Semaphore;
-
 use super::{Policy, manifest::Manifest};
 use crate::{
     sandbox::{Digest, Program},
@@ -34,8 +32,6 @@ pub struct Generation {
     pub program: Program,
     /// What it offers; the position is what `handle` is told.
     pub endpoints: Vec<Endpoint>,
-    /// Requests at once, where the handler has a limit of its own.
-    pub concurrency: Option<Arc<Semaphore>>,
     /// What it was made of.
     pub source: Source,
     /// What else its manifest says.
@@ -88,7 +84,6 @@ impl Generation {
             name,
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             loaded: SystemTime::now(),
-            concurrency: program.limits().concurrency.map(|limit| Arc::new(Semaphore::new(usize::from(limit)))),
             program,
             endpoints,
             source,

@@ -49,6 +49,7 @@ impl Manifest {
         let selftests = list(&mut table, "selftest", &mut problems);
         let mut settings = Settings::default();
         settings.add_table(table);
+        settings.refuse("limits.stack", "is one for all handlers: set it in the service's configuration");
         let limits = limits.read(&mut settings);
         let errors_module = settings.take_optional("errors.module");
         let dropped: Vec<String> = settings.take_optional("dropped").unwrap_or_default();
@@ -117,5 +118,11 @@ mod tests {
         assert!(found[1].starts_with("[[endpoint]] number 2: unknown field `method`, expected one of"), "{found:?}");
         assert_eq!(found[2], "selftest: there may be several: write [[selftest]]");
         assert_eq!(found[3], "limits.timeuot: no such setting; did you mean limits.timeout?");
+    }
+
+    #[test]
+    fn the_stack_is_the_services() {
+        let problems = Manifest::parse("[limits]\nstack = \"1 MiB\"", &Limits::default()).unwrap_err();
+        assert_eq!(problems.0, ["limits.stack: is one for all handlers: set it in the service's configuration"]);
     }
 }

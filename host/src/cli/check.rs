@@ -1,11 +1,53 @@
-//! `nova-host check`: what would be served, without serving it.
+//! `nova-host check`: what would be served, without serving it; or what a new version of a handler would break.
+
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Exit, Failed, Options, say, show, telemetry};
+use super::{Exit, Failed, Options, contract::Contract, say, show, telemetry};
 use crate::{host, metrics::Metrics};
 
-pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    /// A component whose callers must not be broken
+    #[arg(long, value_name = "OLD", requires = "new")]
+    against: Option<PathBuf>,
+    /// The component that would take its place
+    #[arg(requires = "against")]
+    new: Option<PathBuf>,
+}
+
+impl Check {
+    pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
+        match (self.against, self.new) {
+            (Some(old), Some(new)) => compare(&old, &new, options).await,
+            _ => directory(options).await,
+        }
+    }
+}
+
+/// Says what breaks the callers of the old component.
+async fn compare(old: &Path, new: &Path, options: &Options) -> anyhow::Result<()> {
+    let config = options.load(&[("log", "off")])?;
+    telemetry::start(&config.log, options.json)?;
+    let (was, is) = (Contract::of(old, &config).await?, Contract::of(new, &config).await?);
+    let breaks = is.breaks(&was);
+    if options.json {
+        say(json!({"breaks": breaks}));
+    } else {
+        breaks.iter().for_each(say);
+    }
+    match breaks.len() {
+        0 => Ok(()),
+        count => {
+            let message = format!("{} breaks callers of {} in {count} way(s)", new.display(), old.display());
+            Err(Failed::new(Exit::Handlers, message).into())
+        }
+    }
+}
+
+async fn directory(options: &Options) -> anyhow::Result<()> {
     let config = options.load(&[("log", "off")])?;
     telemetry::start(&config.log, options.json)?;
     let (keeper, _) = host::handlers(&config, &Metrics::default()).await.map_err(Failed::from)?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Exit, Failed, Options, say, show, telemetry};
+use super::{Exit, Failed, Options, contract, say, show, telemetry};
 use crate::{catalog::load, host, metrics::Metrics};
 
 /// Arguments of `inspect`.
@@ -24,8 +24,11 @@ impl Inspect {
         let program = &generation.program;
         if options.json {
             let mut json = show::json(&generation);
-            json["imports"] = program.imports().into();
-            json["exports"] = program.exports().into();
+            if let Some(json) = json.as_object_mut() {
+                json.insert("imports".to_owned(), program.imports().into());
+                json.insert("exports".to_owned(), program.exports().into());
+                json.insert("types".to_owned(), contract::signatures_json(program));
+            }
             say(json);
             return Ok(());
         }
@@ -33,6 +36,7 @@ impl Inspect {
         lines.extend(program.imports().iter().map(|import| ("imports", import.clone())));
         lines.extend(program.exports().iter().map(|export| ("exports", export.clone())));
         lines.extend(show::lines(&generation));
+        lines.extend(contract::signatures(program).into_iter().map(|signature| ("method", signature)));
         lines.iter().for_each(|(what, line)| say(format_args!("{what:<8} {line}")));
         Ok(())
     }

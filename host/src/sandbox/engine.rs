@@ -12,18 +12,29 @@ use std::{
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use super::Error;
+use crate::settings::Bytes;
 
 /// How often a running guest yields to other tasks and looks at its deadline. Spin and wasmtime's own server use 10 ms;
 /// but where as many guests loop as there are workers, every step of everybody else's requests waits for a yield, and
 /// ten of those steps were measured to add half a second.
 const TICK: Duration = Duration::from_millis(1);
 
-/// Core instances, memories and tables for each component instance. A component of one module has up to four core
-/// instances (the module, the adapter's shims); Python's and JavaScript's fit as well.
-const CORE_INSTANCES_PER_INSTANCE: u32 = 4;
+/// Memories, and tables, of one component. Each reserves a slot in the pool for every request in flight, so that one
+/// handler cannot take those of another. Python's and JavaScript's components have one or two.
+const PARTS: u32 = 4;
 
-/// Elements of a table; Python's, the largest in use, has 15,000.
-pub(super) const MAX_TABLE_ELEMENTS: usize = 20_000;
+/// The most core instances that a limit can allow. They cost nothing until they are made; the pool has room for as many
+/// in every request.
+pub(super) const MAX_INSTANCES: u32 = 64;
+
+/// The most elements of one table, for which the pool reserves address space.
+const MAX_TABLE_ELEMENTS: u32 = 100_000;
+
+/// The most elements of tables that a limit can allow.
+pub(super) const MAX_TABLES: u32 = MAX_TABLE_ELEMENTS * PARTS;
+
+/// What a stack has for the host's functions, beside what the guest may use of it: wasmtime's own default.
+const HOST_STACK: usize = (2 << 20) - (512 << 10);
 
 /// The largest linear memory that a limit can allow: all that 32 bits address.
 pub(super) const MAX_MEMORY: usize = 4 << 30;
@@ -53,28 +64,31 @@ pub(super) fn config() -> Config {
 }
 
 /// An engine that runs code, with room for so many instances at once.
-pub(super) fn engine(instances: u32) -> wasmtime::Result<Engine> {
-    let core_instances = instances.saturating_mul(CORE_INSTANCES_PER_INSTANCE);
+pub(super) fn engine(instances: u32, stack: Bytes) -> wasmtime::Result<Engine> {
+    let parts = instances.saturating_mul(PARTS);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_stacks(instances)
-        .total_core_instances(core_instances)
-        .total_memories(core_instances)
-        .total_tables(core_instances)
-        .max_core_instances_per_component(64)
-        .max_memories_per_component(CORE_INSTANCES_PER_INSTANCE)
-        .max_tables_per_component(CORE_INSTANCES_PER_INSTANCE)
-        .max_memories_per_module(CORE_INSTANCES_PER_INSTANCE)
-        .max_tables_per_module(CORE_INSTANCES_PER_INSTANCE)
+        .total_core_instances(instances.saturating_mul(MAX_INSTANCES))
+        .total_memories(parts)
+        .total_tables(parts)
+        .max_core_instances_per_component(MAX_INSTANCES)
+        .max_memories_per_component(PARTS)
+        .max_tables_per_component(PARTS)
+        .max_memories_per_module(PARTS)
+        .max_tables_per_module(PARTS)
         .max_component_instance_size(MAX_INSTANCE_METADATA)
         .max_core_instance_size(MAX_INSTANCE_METADATA)
         .max_memory_size(MAX_MEMORY)
-        .table_elements(MAX_TABLE_ELEMENTS)
+        .table_elements(MAX_TABLE_ELEMENTS as usize)
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(KEEP_RESIDENT)
         .pagemap_scan(Enabled::Auto);
     let mut config = config();
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .max_wasm_stack(stack.0)
+        .async_stack_size(stack.0 + HOST_STACK);
     Engine::new(&config)
 }
 

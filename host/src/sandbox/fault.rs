@@ -6,7 +6,7 @@ use wasmtime::{Trap, WasmBacktrace};
 
 use super::{
     chain,
-    limits::{Limits, OutOfMemory},
+    limits::{Exceeded, Limits},
     log::clean,
 };
 use crate::settings::Bytes;
@@ -17,6 +17,9 @@ const MAX_FRAME: usize = 300;
 /// Of the text of wasmtime's error, which has no public type, for a guest that hands over more than
 /// [`super::state::store`] allows.
 const OUT_OF_HOSTCALL_FUEL: &str = "fuel allocated for hostcalls";
+
+/// The beginning of wasmtime's error, which has no type, where [`wasmtime::ResourceLimiter::instances`] is exceeded.
+const TOO_MANY_INSTANCES: &str = "resource limit exceeded: instance count";
 
 /// How a handler failed to answer. `Display` is for the caller: one line, nothing of the host's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,10 +49,26 @@ pub enum Fault {
         frames: Vec<String>,
     },
     /// It recursed too deep.
-    #[error("the handler exhausted its call stack")]
+    #[error("the handler recursed deeper than {limit} of stack (limits.stack)")]
     OutOfStack {
+        /// The limit.
+        limit: Bytes,
         /// Where it was, outermost first.
         frames: Vec<String>,
+    },
+    /// It wanted larger tables than it may have.
+    #[error("the handler wanted more than {limit} elements of tables (limits.tables)")]
+    OutOfTables {
+        /// The limit.
+        limit: u32,
+        /// Where it was, outermost first.
+        frames: Vec<String>,
+    },
+    /// It is made of more instances than it may be.
+    #[error("the handler is made of more than {limit} core instances (limits.instances)")]
+    OutOfInstances {
+        /// The limit.
+        limit: u32,
     },
     /// It returned what is not an answer.
     #[error("the handler's answer is not valid: {reason}")]
@@ -84,8 +103,12 @@ impl Fault {
             Self::Trapped { frames, .. }
             | Self::TimedOut { frames, .. }
             | Self::OutOfMemory { frames, .. }
-            | Self::OutOfStack { frames } => frames,
-            Self::InvalidResult { .. } | Self::ResultTooLarge { .. } | Self::Unavailable { .. } => &[],
+            | Self::OutOfTables { frames, .. }
+            | Self::OutOfStack { frames, .. } => frames,
+            Self::OutOfInstances { .. }
+            | Self::InvalidResult { .. }
+            | Self::ResultTooLarge { .. }
+            | Self::Unavailable { .. } => &[],
         }
     }
 
@@ -95,17 +118,20 @@ impl Fault {
         if error.downcast_ref::<DeadlinePassed>().is_some() {
             return Self::TimedOut { limit: limits.timeout, frames };
         }
-        if let Some(OutOfMemory(limit)) = error.downcast_ref() {
-            return Self::OutOfMemory { limit: *limit, frames };
+        match error.downcast_ref() {
+            Some(Exceeded::Memory(limit)) => return Self::OutOfMemory { limit: *limit, frames },
+            Some(Exceeded::Tables(limit)) => return Self::OutOfTables { limit: *limit, frames },
+            None => {}
         }
         if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
             return Self::Unavailable { reason: "too many instances at once".to_owned() };
         }
         match error.downcast_ref::<Trap>() {
-            Some(Trap::StackOverflow) => Self::OutOfStack { frames },
+            Some(Trap::StackOverflow) => Self::OutOfStack { limit: limits.stack, frames },
             Some(trap) => Self::Trapped { message: panic.unwrap_or_else(|| trap.to_string()), frames },
             // Not a trap of the guest's code: it returned what the canonical ABI does not allow.
             None => match root(error) {
+                text if text.starts_with(TOO_MANY_INSTANCES) => Self::OutOfInstances { limit: limits.instances },
                 text if text.contains(OUT_OF_HOSTCALL_FUEL) => Self::ResultTooLarge { limit: limits.result },
                 text => Self::InvalidResult { reason: clean(&text) },
             },

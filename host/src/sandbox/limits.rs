@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
-use super::engine::{MAX_MEMORY, MAX_TABLE_ELEMENTS};
+use super::engine::{MAX_INSTANCES, MAX_MEMORY, MAX_TABLES};
 use crate::settings::{Bytes, Settings};
 
 /// Wall-clock time: the reference's `rpc_response_timeout`, after which nobody waits for the answer.
@@ -16,15 +16,21 @@ const DEFAULT_MEMORY: Bytes = Bytes(64 << 20);
 /// Arguments and results: RabbitMQ recommends messages far below this; nova's largest have some 100 KiB.
 const DEFAULT_MESSAGE: Bytes = Bytes(16 << 20);
 
+/// Elements of tables: Python's runtime, the largest in use, has 15,000.
+const DEFAULT_TABLES: u32 = 20_000;
+
+/// Core instances: a component of one module has up to four; Python's, of many libraries, some twenty.
+const DEFAULT_INSTANCES: u32 = 32;
+
+/// The call stack: wasmtime's own default.
+const DEFAULT_STACK: Bytes = Bytes(512 << 10);
+
 /// Log text: a screenful or ten.
 const DEFAULT_LOG: Bytes = Bytes(64 << 10);
 
 /// Time that a host function may hold a request beyond its deadline before it is cut off from outside. Guests
 /// themselves stop at the first tick after it.
 pub(super) const GRACE: Duration = Duration::from_millis(100);
-
-/// Core instances, memories and tables that one request may make.
-const MAX_PARTS: usize = 64;
 
 /// The limits of one handler's requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +39,12 @@ pub struct Limits {
     pub timeout: Duration,
     /// Linear memory, counted over all memories of the instance.
     pub memory: Bytes,
+    /// Elements of tables, counted over all tables of the instance.
+    pub tables: u32,
+    /// Core instances of which the instance is made.
+    pub instances: u32,
+    /// The call stack; one size for all handlers.
+    pub stack: Bytes,
     /// The arguments' JSON.
     pub arguments: Bytes,
     /// The result's JSON, and everything else that a guest hands to the host in one call.
@@ -48,6 +60,9 @@ impl Default for Limits {
         Self {
             timeout: DEFAULT_TIMEOUT,
             memory: DEFAULT_MEMORY,
+            tables: DEFAULT_TABLES,
+            instances: DEFAULT_INSTANCES,
+            stack: DEFAULT_STACK,
             arguments: DEFAULT_MESSAGE,
             result: DEFAULT_MESSAGE,
             log: DEFAULT_LOG,
@@ -57,7 +72,14 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Takes the section `limits`; `self` are the defaults.
+    /// Takes the section `limits` of the service's configuration.
+    #[must_use]
+    pub fn read_service(settings: &mut Settings) -> Self {
+        let stack = settings.take_within("limits.stack", DEFAULT_STACK, Bytes(64 << 10)..=Bytes(16 << 20));
+        Self { stack, ..Self::default() }.read(settings)
+    }
+
+    /// Takes the section `limits` of a manifest; `self` are the service's.
     #[must_use]
     pub fn read(&self, settings: &mut Settings) -> Self {
         let message = Bytes(1)..=Bytes(1 << 30);
@@ -65,6 +87,9 @@ impl Limits {
         Self {
             timeout: settings.take_within("limits.timeout", self.timeout, Duration::from_millis(1)..=day),
             memory: settings.take_within("limits.memory", self.memory, Bytes(64 << 10)..=Bytes(MAX_MEMORY)),
+            tables: settings.take_within("limits.tables", self.tables, 0..=MAX_TABLES),
+            instances: settings.take_within("limits.instances", self.instances, 1..=MAX_INSTANCES),
+            stack: self.stack,
             arguments: settings.take_within("limits.arguments", self.arguments, message.clone()),
             result: settings.take_within("limits.result", self.result, message.clone()),
             log: settings.take_within("limits.log", self.log, Bytes(0)..=Bytes(1 << 30)),
@@ -76,48 +101,53 @@ impl Limits {
     }
 }
 
-/// The limit on memory was reached; the fault that a guest's request for more ends in.
-#[derive(Debug, thiserror::Error)]
-#[error("more than {0} of linear memory")]
-pub(super) struct OutOfMemory(pub Bytes);
+/// A limit was reached; what a guest's request for more ends in.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(super) enum Exceeded {
+    #[error("more than {0} of linear memory")]
+    Memory(Bytes),
+    #[error("more than {0} elements of tables")]
+    Tables(u32),
+}
 
 /// Counts what the instances of one store use.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    limit: Bytes,
+    limits: Limits,
     memory: usize,
+    tables: usize,
 }
 
 impl Limiter {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { limit: limits.memory, memory: 0 }
+        Self { limits: limits.clone(), memory: 0, tables: 0 }
     }
 }
 
+// A trap rather than -1: each language makes something else of a failed growth, most of it unclear.
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let total = self.memory.saturating_add(desired.saturating_sub(current));
-        if total > self.limit.0 {
-            // A trap rather than -1: each language makes something else of a failed growth, most of it unclear.
-            return Err(wasmtime::Error::new(OutOfMemory(self.limit)));
-        }
-        self.memory = total;
-        Ok(true)
+        self.memory = self.memory.saturating_add(desired.saturating_sub(current));
+        let limit = self.limits.memory;
+        if self.memory > limit.0 { Err(wasmtime::Error::new(Exceeded::Memory(limit))) } else { Ok(true) }
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_TABLE_ELEMENTS)
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.tables = self.tables.saturating_add(desired.saturating_sub(current));
+        let limit = self.limits.tables;
+        if self.tables > limit as usize { Err(wasmtime::Error::new(Exceeded::Tables(limit))) } else { Ok(true) }
     }
 
     fn instances(&self) -> usize {
-        MAX_PARTS
+        self.limits.instances as usize
     }
 
+    // The engine's own bounds are lower, and checked when the component is loaded.
     fn tables(&self) -> usize {
-        MAX_PARTS
+        usize::MAX
     }
 
     fn memories(&self) -> usize {
-        MAX_PARTS
+        usize::MAX
     }
 }

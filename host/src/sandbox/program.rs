@@ -11,12 +11,12 @@ use wasmtime::{
 };
 
 use super::{
-    Digest, LoadError, RequestInfo,
+    Digest, LoadError, RequestInfo, Shared,
     bindings::{self, DynamicIndices, HANDLER, OFFERED},
     chain,
-    engine::Ticker,
     fault::Fault,
     limits::Limits,
+    places::{Full, Place, Places},
     state::{State, store, within},
     typed::{Decoded, Interface},
 };
@@ -43,7 +43,8 @@ pub struct Program {
     pre: InstancePre<State>,
     entry: Entry,
     errors_module: Arc<str>,
-    ticker: Arc<Ticker>,
+    shared: Arc<Shared>,
+    places: Arc<Places>,
     digest: Digest,
     limits: Limits,
     metrics: Handler,
@@ -86,6 +87,8 @@ pub struct Invocation {
     pub arguments: String,
     /// What else is known.
     pub info: RequestInfo,
+    /// When it arrived: its time runs from there.
+    pub since: Instant,
 }
 
 impl Program {
@@ -93,7 +96,7 @@ impl Program {
         engine: &Engine,
         linker: &Linker<State>,
         component: &Component,
-        ticker: Arc<Ticker>,
+        shared: Arc<Shared>,
         digest: Digest,
         limits: Limits,
         metrics: Handler,
@@ -121,7 +124,8 @@ impl Program {
             Entry::Typed(Arc::new(Interface::read(engine, component)?))
         };
         let errors_module = Arc::from(BUILTINS);
-        Ok(Self { pre, entry, errors_module, ticker, digest, limits, metrics, imports, exports })
+        let places = Arc::new(Places::new(limits.concurrency, Arc::clone(&shared.room)));
+        Ok(Self { pre, entry, errors_module, shared, places, digest, limits, metrics, imports, exports })
     }
 
     /// Asks the guest what it offers, and checks that it makes sense.
@@ -140,7 +144,7 @@ impl Program {
 
     async fn ask(&self, indices: &DynamicIndices) -> Result<Vec<EndpointOffer>, Fault> {
         let limits = Limits { timeout: self.limits.timeout.min(DESCRIBE_TIMEOUT), ..self.limits.clone() };
-        let offers = self.run(&limits, None, async |instance, store| {
+        let offers = self.run(&limits, Instant::now(), None, async |instance, store| {
             indices.load(&mut *store, instance)?.nova_rpc_handler().call_describe(store).await
         });
         let offer = |offer: bindings::Endpoint| EndpointOffer {
@@ -149,6 +153,20 @@ impl Program {
             methods: offer.methods,
         };
         Ok(offers.await?.into_iter().map(offer).collect())
+    }
+
+    /// Takes a place among the handler's requests, or waits for one as long as a request may take that arrived at
+    /// `since`.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, no place is taken.
+    pub async fn enter(&self, since: Instant) -> Result<Place, Full> {
+        self.places.enter((since + self.limits.timeout).into()).await
     }
 
     /// Runs one request in a fresh instance, within the limits.
@@ -168,9 +186,9 @@ impl Program {
     }
 
     async fn handle_dynamic(&self, indices: &DynamicIndices, invocation: Invocation) -> Result<Answer, Fault> {
-        let Invocation { endpoint, method, namespace, version, arguments, info } = invocation;
+        let Invocation { endpoint, method, namespace, version, arguments, info, since } = invocation;
         let request = bindings::Request { endpoint, method, namespace, version, arguments };
-        let answer = self.run(&self.limits, Some(info), async |instance, store| {
+        let answer = self.run(&self.limits, since, Some(info), async |instance, store| {
             indices.load(&mut *store, instance)?.nova_rpc_handler().call_handle(store, &request).await
         });
         match answer.await? {
@@ -180,7 +198,7 @@ impl Program {
     }
 
     async fn handle_typed(&self, interface: &Interface, invocation: Invocation) -> Result<Answer, Fault> {
-        let Invocation { endpoint, method, arguments, info, .. } = invocation;
+        let Invocation { endpoint, method, arguments, info, since, .. } = invocation;
         let unknown = || Fault::Unavailable { reason: format!("it exports no {method}") };
         let method = interface.method(endpoint, &method).ok_or_else(unknown)?;
         let values = match method.decode(&arguments, &self.limits)? {
@@ -188,7 +206,7 @@ impl Program {
             Decoded::Refused(failure) => return Ok(Answer::Failure(failure)),
         };
         drop(arguments);
-        let returned = self.run(&self.limits, Some(info), async |instance, store| {
+        let returned = self.run(&self.limits, since, Some(info), async |instance, store| {
             // What is returned is held as values before it is JSON; a limit on text would be too narrow for them.
             store.set_hostcall_fuel(self.limits.memory.0.max(self.limits.result.0));
             let function = instance.get_func(&mut *store, method.index());
@@ -222,15 +240,17 @@ impl Program {
     async fn run<T>(
         &self,
         limits: &Limits,
+        since: Instant,
         info: Option<RequestInfo>,
         call: impl AsyncFnOnce(&Instance, &mut wasmtime::Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, Fault> {
-        let deadline = Instant::now() + limits.timeout;
+        let deadline = since + limits.timeout;
+        let Shared { ticker, turns, .. } = &*self.shared;
         let mut store = store(self.pre.engine(), limits, info, deadline);
-        let started = within(&self.ticker, deadline, self.pre.instantiate_async(&mut store)).await;
+        let started = within(ticker, turns, deadline, self.pre.instantiate_async(&mut store)).await;
         let instance =
             started.map_err(|error| Fault::classify_start(&error, store.data_mut().log.take_panic(), limits))?;
-        let ran = within(&self.ticker, deadline, call(&instance, &mut store)).await;
+        let ran = within(ticker, turns, deadline, call(&instance, &mut store)).await;
         if store.data().log.exceeded() {
             self.metrics.hit(Limit::Log);
         }

@@ -1,6 +1,6 @@
 //! What the host keeps for one instance while it runs.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use wasmtime::{Store, UpdateDeadline};
 
@@ -11,6 +11,7 @@ use super::{
     limits::{Limiter, Limits},
     log::Log,
     request_info::RequestInfo,
+    turns::Turns,
 };
 
 /// The data of a store: one field for each import that has state.
@@ -49,13 +50,33 @@ pub(super) fn store(
 
 /// Runs a future of the guest until the deadline and a little longer, for host functions that do not return in time.
 pub(super) async fn within<T>(
-    ticker: &Arc<Ticker>,
+    ticker: &Ticker,
+    turns: &Turns,
     deadline: Instant,
     run: impl Future<Output = wasmtime::Result<T>>,
 ) -> wasmtime::Result<T> {
     let _ticking = ticker.tick();
-    match tokio::time::timeout_at((deadline + super::limits::GRACE).into(), run).await {
+    match tokio::time::timeout_at((deadline + super::limits::GRACE).into(), turns.run(deadline, run)).await {
         Ok(result) => result,
         Err(_) => Err(wasmtime::Error::new(DeadlinePassed)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A function of the host that does not return, however long the guest waits for it.
+    #[tokio::test]
+    async fn a_host_call_that_blocks_is_cut_off_after_the_deadline() {
+        let engine = wasmtime::Engine::default();
+        let (ticker, turns) = (Ticker::start(&engine).unwrap(), Turns::new());
+        let deadline = Instant::now() + Duration::from_millis(20);
+        let blocked = std::future::pending::<wasmtime::Result<()>>();
+        let error = within(&ticker, &turns, deadline, blocked).await.unwrap_err();
+        assert!(error.downcast_ref::<DeadlinePassed>().is_some(), "{error:?}");
+        assert!(Instant::now() >= deadline);
     }
 }

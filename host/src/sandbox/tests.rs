@@ -6,10 +6,10 @@ use super::*;
 use crate::{
     envelope::{Answer, Context, Text},
     settings::Bytes,
-    testing::{DESCRIBE, ECHO, LOOP, guest, guest_with, load, program, sandbox, tight, wide},
+    testing::{DESCRIBE, ECHO, LOOP, fresh_sandbox, guest, guest_with, load, program, sandbox, tight, wide},
 };
 
-fn invocation(arguments: &str) -> Invocation {
+pub(super) fn invocation(arguments: &str) -> Invocation {
     Invocation {
         endpoint: 0,
         method: "m".into(),
@@ -17,6 +17,7 @@ fn invocation(arguments: &str) -> Invocation {
         version: "1.0".into(),
         arguments: arguments.into(),
         info: RequestInfo { context: Context::default(), client_timeout: Text::null(), reply_wanted: true },
+        since: Instant::now(),
     }
 }
 
@@ -170,7 +171,7 @@ fn compiled_code_is_kept_and_a_damaged_entry_compiled_again() {
     let directory = tempfile::tempdir().unwrap();
     let cache = directory.path().join("cache");
     let component = guest(ECHO);
-    let fresh = || Arc::new(Sandbox::new(1, Some(&cache), Compiler::Here, Metrics::default()).unwrap());
+    let fresh = || fresh_sandbox(1, Some(&cache)).unwrap();
     let load_it = || load(fresh(), &component, tight()).unwrap();
     load_it();
     let entries = || std::fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
@@ -193,6 +194,6 @@ fn compiled_code_is_kept_and_a_damaged_entry_compiled_again() {
 fn a_cache_that_others_can_write_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-    let error = Sandbox::new(1, Some(directory.path()), Compiler::Here, Metrics::default()).unwrap_err().to_string();
+    let error = fresh_sandbox(1, Some(directory.path())).unwrap_err().to_string();
     assert!(error.contains("can be written by others"), "{error}");
 }

@@ -259,10 +259,28 @@ impl Endpoint {
         })
     }
 
+    /// A type as a person reads it: by its name, or as in WIT.
+    #[must_use]
+    pub fn type_text(&self, ty: &Type) -> String {
+        text::of_type(ty, &self.type_names)
+    }
+
     /// A method as a person reads it: `build_instances(count: u32, host: option<string>) -> list<string>`.
     #[must_use]
     pub fn signature(&self, name: &str, method: &Method) -> String {
         text::of_method(name, method, &self.type_names)
+    }
+}
+
+impl Raises {
+    /// The classes of the exceptions, where the types say which they are.
+    #[must_use]
+    pub fn classes(&self) -> Vec<String> {
+        match self {
+            Self::Nothing | Self::Text => vec![errors::CLASS.to_owned()],
+            Self::Failure => Vec::new(),
+            Self::Enum(names) | Self::Variant(types::Cases { names, .. }) => names.iter().map(camel).collect(),
+        }
     }
 }
 

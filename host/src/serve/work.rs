@@ -39,8 +39,8 @@ struct Work {
     particulars: Particulars,
     /// Attempts so far, with this one if it is one.
     attempts: u32,
-    /// The duty to settle it; `None` where it was acknowledged when its handler started.
-    duty: Option<Settlement>,
+    /// `None` where it was acknowledged when its handler started.
+    settlement: Option<Settlement>,
 }
 
 impl Corridor {
@@ -57,7 +57,7 @@ impl Corridor {
             attempts: message.attempts.earlier.saturating_add(1),
             message,
             particulars: Particulars::default(),
-            duty: Some(settlement),
+            settlement: Some(settlement),
         };
         match decoded {
             Ok(request) => {
@@ -81,7 +81,7 @@ impl Corridor {
                 Claim::Done => {
                     self.metrics.duplicate();
                     tracing::info!("a request that was handled already was delivered again, dropped");
-                    return self.settle(work.duty, Disposition::Ack).await;
+                    return settle(work.settlement, Disposition::Ack).await;
                 }
             },
             None => None,
@@ -161,7 +161,7 @@ impl Corridor {
             return None;
         }
         if policy == Policy::AtMostOnce
-            && let Some(settlement) = work.duty.take()
+            && let Some(settlement) = work.settlement.take()
             && let Err(error) = settlement.settle(Disposition::Ack).await
         {
             tracing::warn!(%error, "not acknowledged and therefore not started");
@@ -176,7 +176,7 @@ impl Corridor {
         match self.transport.publish_copy(&copy::again(&work.message)).await {
             Ok(Published::Confirmed) => {
                 tracing::info!(attempts, "delivered again; put back into its queue with its attempts counted");
-                self.settle(work.duty.take(), Disposition::Ack).await;
+                settle(work.settlement.take(), Disposition::Ack).await;
                 true
             }
             // The queue has gone, and will not deliver it once more.
@@ -202,15 +202,7 @@ impl Corridor {
             }
             Some(_) | None => None,
         };
-        self.settle(work.duty, fate.disposition(buried)).await;
-    }
-
-    async fn settle(&self, duty: Option<Settlement>, disposition: Disposition) {
-        if let Some(settlement) = duty
-            && let Err(error) = settlement.settle(disposition).await
-        {
-            tracing::warn!(%error, "not settled");
-        }
+        settle(work.settlement, fate.disposition(buried)).await;
     }
 
     /// Goes on trying to answer a caller whose queue is missing (it may be reconnecting), and then settles: a host that
@@ -232,6 +224,14 @@ impl Corridor {
             }
         };
         self.tasks.spawn(self.abandon.clone().run_until_cancelled_owned(wait.in_current_span()));
+    }
+}
+
+async fn settle(settlement: Option<Settlement>, disposition: Disposition) {
+    if let Some(settlement) = settlement
+        && let Err(error) = settlement.settle(disposition).await
+    {
+        tracing::warn!(%error, "not settled");
     }
 }
 
@@ -273,6 +273,8 @@ fn span(request: &Request) -> tracing::Span {
         msg_id = request.reply_to.as_ref().map(|ReplyTo { message_id, .. }| short(message_id)),
         request_id = request.context.get_str("request_id").map(|text| short(&text)),
         handler = tracing::field::Empty,
+        digest = tracing::field::Empty,
+        generation = tracing::field::Empty,
     )
 }
 

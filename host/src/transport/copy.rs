@@ -3,9 +3,9 @@
 //! Before it: a broker, [`super::memory`] or [`super::rabbit`], hands a message over. After it: [`crate::serve`] may
 //! send a copy on: to the end of its own queue with its attempts counted ([`again`]), or to a dead-letter exchange.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
-use super::{Destination, rabbit};
+use super::{Destination, Message};
 
 /// The header that counts attempts where the queue does not: those before this copy.
 pub const ATTEMPTS: &str = "x-nova-host-attempts";
@@ -32,29 +32,6 @@ pub enum Header {
 
 /// Headers by their names.
 pub type Headers = BTreeMap<String, Header>;
-
-/// A message as it arrived.
-#[derive(Clone, Debug, Default)]
-pub struct Message {
-    /// The bytes.
-    pub body: Vec<u8>,
-    /// AMQP's `content-type`.
-    pub content_type: Option<String>,
-    /// The header `compression`.
-    pub compression: Option<String>,
-    /// How long it may wait in a queue, from when it was sent.
-    pub expiration: Option<Duration>,
-    /// Whether the broker has delivered it before.
-    pub redelivered: bool,
-    /// How often it was delivered before, as far as anybody counts.
-    pub attempts: Attempts,
-    /// Where it came from.
-    pub origin: Origin,
-    /// Its headers that are strings or integers.
-    pub headers: Headers,
-    /// Everything it carries beside its body, for copies; `None` in memory, where there is nothing else.
-    pub properties: Option<rabbit::Properties>,
-}
 
 /// Where a message was published, and where it waited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -92,6 +92,7 @@ impl Story {
             version: version.to_owned(),
             arguments: "{}".to_owned(),
             info: RequestInfo { context: Context::default(), client_timeout: Text::null(), reply_wanted: true },
+            since: std::time::Instant::now(),
         };
         match working.program.handle(invocation).await.unwrap() {
             Answer::Result(text) => Ok(text.get().to_owned()),

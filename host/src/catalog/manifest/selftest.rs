@@ -61,6 +61,7 @@ impl SelfTest {
             version,
             arguments: Text::of(&self.args).get().to_owned(),
             info: RequestInfo { context: Context::default(), client_timeout: Text::null(), reply_wanted: true },
+            since: std::time::Instant::now(),
         };
         match (generation.program.handle(invocation).await, &self.fails) {
             (Ok(Answer::Result(result)), None) => self.compare(&result),

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::CompileLimits;
 use crate::{
@@ -24,9 +24,6 @@ pub(super) const OUT_OF_MEMORY: &str = "out of memory";
 
 /// Exit code where the host has gone, and nobody sees it: `EX_UNAVAILABLE`.
 const ABANDONED: i32 = 69;
-
-/// Added to the process' priority: whatever serves requests goes first.
-const NICENESS: i32 = 10;
 
 /// How the program is called.
 pub(super) fn arguments(limits: &CompileLimits, length: usize) -> [String; 4] {
@@ -50,7 +47,7 @@ pub fn run(length: usize, memory: Bytes, seconds: u64) -> Result<(), Failed> {
     let wasm = read(length)?;
     // It takes no request: what matters of the configuration is what code looks like.
     let mut config = engine::config();
-    // One thread: memory then does not depend on the machine, CPU time is wall-clock time, and requests keep their cores.
+    // One thread: memory then does not depend on the machine, and requests keep the other cores.
     config.parallel_compilation(false);
     let engine = wasmtime::Engine::new(&config).map_err(|error| failed(&error))?;
     let code = engine.precompile_component(&wasm).map_err(|error| failed(&error))?;
@@ -64,8 +61,7 @@ fn limit(memory: Bytes, seconds: u64) -> rustix::io::Result<()> {
     at_most(Resource::Core, 0, 0)?;
     at_most(Resource::Data, memory.0 as u64, memory.0 as u64)?;
     // At the soft limit comes SIGXCPU, which says what happened; at the hard one SIGKILL.
-    at_most(Resource::Cpu, seconds, seconds.saturating_add(1))?;
-    nice(NICENESS).map(drop)
+    at_most(Resource::Cpu, seconds, seconds.saturating_add(1))
 }
 
 /// Reads the component, and from then on waits for the host to go.
@@ -77,7 +73,7 @@ fn read(length: usize) -> Result<Vec<u8>, Failed> {
     std::io::stdin().read_exact(&mut wasm).map_err(|error| refused(&error.to_string()))?;
     let until_the_end = || {
         // Nothing is sent any more: this returns when the host closes the pipe, or is no more.
-        std::io::stdin().read(&mut [0]).ok();
+        std::io::stdin().read_exact(&mut [0]).ok();
         std::process::exit(ABANDONED);
     };
     thread::Builder::new().stack_size(64 << 10).spawn(until_the_end).map_err(|error| refused(&error.to_string()))?;

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The class of an error that names none: Python's for "none of the other categories".
-const CLASS: &str = "RuntimeError";
+pub(super) const CLASS: &str = "RuntimeError";
 
 /// The member of a case's record that is the exception's message.
 const MESSAGE: &str = "message";

@@ -1,13 +1,18 @@
 //! Typed handlers of a few lines: what they offer, what their callers' mistakes cost, how they fail.
 
+mod cost;
 mod everything;
-mod guests;
 mod round_trips;
 
-use guests::{answer, failure, invocation, load, refused, shop, types_only};
-
 use super::*;
-use crate::{sandbox::Program, settings::Bytes, testing::tight};
+use crate::{
+    sandbox::Program,
+    settings::Bytes,
+    testing::{
+        sandbox, tight,
+        typed::{answer, component, failure, invocation, load, types_only},
+    },
+};
 
 /// The interfaces of most tests here; none of its functions is ever run.
 const SHOP: &str = r#"
@@ -28,6 +33,14 @@ const SHOP: &str = r#"
     world test { export api; export compute-task; }
 "#;
 
+fn shop() -> Program {
+    load(&types_only(SHOP)).unwrap()
+}
+
+fn refused(component: &[u8]) -> String {
+    load(component).unwrap_err().to_string()
+}
+
 /// What a call of SHOP's `api` with wrong arguments is told.
 async fn told(program: &Program, method: &str, arguments: &str) -> String {
     failure(program, method, arguments).await.to_string()
@@ -35,7 +48,7 @@ async fn told(program: &Program, method: &str, arguments: &str) -> String {
 
 #[tokio::test]
 async fn what_is_exported_is_what_is_offered() {
-    let offers = shop().await.describe().await.unwrap();
+    let offers = shop().describe().await.unwrap();
     let offer = |namespace: Option<&str>, methods: &[&str]| EndpointOffer {
         namespace: namespace.map(str::to_owned),
         version: "1.5".into(),
@@ -51,7 +64,7 @@ async fn versions_of_a_package_live_side_by_side_in_one_component() {
     let new = "package acme:shop@2.3.4 { interface api { b: func(); } }";
     let world =
         "package test:test; world test { export acme:shop/api@1.0.0; export acme:shop/api@2.3.4; export run: func(); }";
-    let program = load(&types_only(&format!("{world}\n{old}\n{new}"))).await.unwrap();
+    let program = load(&types_only(&format!("{world}\n{old}\n{new}"))).unwrap();
     let offers = program.describe().await.unwrap();
     let offers: Vec<_> = offers.iter().map(|offer| (offer.version.as_str(), offer.methods.join(","))).collect();
     assert_eq!(offers, [("1.0", "a".to_owned()), ("2.3", "b".to_owned())]);
@@ -59,7 +72,7 @@ async fn versions_of_a_package_live_side_by_side_in_one_component() {
 
 #[tokio::test]
 async fn wrong_names_are_told_as_python_tells_them() {
-    let shop = shop().await;
+    let shop = shop();
     for (method, arguments, expected) in [
         ("add", r#"{"a": 1}"#, "TypeError: Api.add() missing 1 required positional argument: 'b'"),
         ("add", r#"{}"#, "TypeError: Api.add() missing 2 required positional arguments: 'a' and 'b'"),
@@ -74,13 +87,13 @@ async fn wrong_names_are_told_as_python_tells_them() {
     ] {
         assert_eq!(told(&shop, method, arguments).await, expected, "{arguments}");
     }
-    let text = failure(&shop, "compute_task.build_instances", "{}").await.to_string();
+    let text = failure(&shop, "second.build_instances", "{}").await.to_string();
     assert_eq!(text, "TypeError: ComputeTask.build_instances() missing 1 required positional argument: 'count'");
 }
 
 #[tokio::test]
 async fn wrong_values_are_told_with_their_path_and_without_the_value() {
-    let shop = shop().await;
+    let shop = shop();
     let paint = r#""colors": [], "access": []"#;
     let store = r#""data": "", "pair": [1, "x"], "outcome": {"ok": 1}"#;
     for (method, arguments, expected) in [
@@ -191,7 +204,7 @@ async fn few_bytes_cannot_become_much_memory() {
         "package a:a; interface api {{ record wide {{ {fields} }} put: func(items: list<wide>); }} world test {{ export api; }}"
     );
     let limits = Limits { memory: Bytes(1 << 20), ..tight() };
-    let program = crate::testing::load(crate::testing::sandbox(), &types_only(&wide), limits).unwrap();
+    let program = crate::testing::load(sandbox(), &types_only(&wide), limits).unwrap();
     let arguments = format!(r#"{{"items": [{}]}}"#, vec!["{}"; 1000].join(","));
     let fault = program.handle(invocation("put", &arguments)).await.unwrap_err();
     assert!(matches!(fault, Fault::OutOfMemory { limit: Bytes(1_048_576), .. }), "{fault:?}");
@@ -208,17 +221,17 @@ async fn what_json_cannot_carry_is_refused_by_name() {
         ),
     ] {
         let wit = format!("package a:a@1.0.0; interface thing {{ {function}; }} world test {{ export thing; }}");
-        let text = refused(&types_only(&wit)).await;
+        let text = refused(&types_only(&wit));
         assert!(text.starts_with(&format!("exports a:a/thing@1.0.0, {expected}")), "{text}");
     }
     // Of the component model's asynchronous part, which the engine does not have.
     for asynchronous in ["f: func(a: future<u8>)", "f: func() -> stream<u8>"] {
         let wit = format!("package a:a@1.0.0; interface thing {{ {asynchronous}; }} world test {{ export thing; }}");
-        let text = refused(&types_only(&wit)).await;
+        let text = refused(&types_only(&wit));
         assert!(text.contains("future") || text.contains("stream"), "{text}");
     }
     let nothing = "package a:a; world test { export run: func(); export thing: interface { f: func(); } }";
-    let text = refused(&types_only(nothing)).await;
+    let text = refused(&types_only(nothing));
     assert!(text.contains("neither nova:rpc/handler nor") && text.ends_with("it exports: run, thing"), "{text}");
 }
 
@@ -230,13 +243,13 @@ async fn types_of_any_size_are_not_read() {
         types.push_str(&format!("record r{level} {{ a: r{below}, b: r{below}, c: r{below}, d: r{below} }}"));
     }
     let wit = format!("package a:a; interface api {{ {types} f: func(a: r7); }} world test {{ export api; }}");
-    let text = refused(&types_only(&wit)).await;
+    let text = refused(&types_only(&wit));
     assert!(text.contains("larger than the 50000 parts"), "{text}");
 }
 
 #[tokio::test]
 async fn a_method_reads_like_wit() {
-    let shop = shop().await;
+    let shop = shop();
     let endpoint = &shop.interface().unwrap().endpoints()[0];
     let signature = |name: &str| endpoint.signature(name, &endpoint.methods[name]);
     assert_eq!(signature("add"), "add(a: s64, b: s64) -> s64");
@@ -261,7 +274,7 @@ async fn a_typed_guest_that_misbehaves_ends_as_any_other() {
         (data (i32.const 8) "\f0\ff\ff\ff\40\00\00\00")
         (func (export "a:a/api#text") (result i32) i32.const 8)
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable))"#;
-    let program = load(&guests::component(wit, module)).await.unwrap();
+    let program = load(&component(wit, module)).unwrap();
     assert!(matches!(answer(&program, "spin", "{}").await, Err(Fault::TimedOut { .. })));
     assert!(matches!(answer(&program, "trap", "{}").await, Err(Fault::Trapped { .. })));
     let forged = answer(&program, "text", "{}").await.unwrap_err();

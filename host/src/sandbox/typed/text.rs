@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use super::{
     Method, Raises,
-    names::{Names, camel},
     types::{Cases, Fields, Type},
 };
 
@@ -58,13 +57,10 @@ pub(super) fn of_method(name: &str, method: &Method, names: &HashMap<Type, Strin
         text.push_str(" -> ");
         text.push_str(&of_type(result, names));
     }
-    let classes = |cases: &Names| joined(cases.iter().map(camel));
     match &method.raises {
         None => {}
-        Some(Raises::Nothing | Raises::Text) => text.push_str(" raises RuntimeError"),
         Some(Raises::Failure) => text.push_str(" raises any"),
-        Some(Raises::Enum(cases)) => text.push_str(&format!(" raises {}", classes(cases))),
-        Some(Raises::Variant(cases)) => text.push_str(&format!(" raises {}", classes(&cases.names))),
+        Some(raises) => text.push_str(&format!(" raises {}", raises.classes().join(", "))),
     }
     text
 }

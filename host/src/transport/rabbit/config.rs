@@ -63,14 +63,14 @@ pub struct Config {
     pub kombu_reconnect_delay: Duration,
     /// What is added to that wait at the most.
     pub kombu_reconnect_splay: Duration,
-    /// How what we send is compressed; what we receive says so itself.
-    pub kombu_compression: Option<Compression>,
     /// In which order the hosts are tried.
     pub kombu_failover_strategy: FailoverStrategy,
     /// How long a reply is tried whose queue is missing.
     pub kombu_missing_consumer_retry_timeout: Duration,
     /// Whether the broker says that a reply's queue is missing. Without it, such a reply is dropped.
     pub direct_mandatory_flag: bool,
+    /// How what we send is compressed; what we receive says so itself.
+    pub kombu_compression: Option<Compression>,
     /// How long one host may take to accept and shake hands. A node that is stopped accepts and
     /// then says nothing.
     pub connect_timeout: Duration,
@@ -109,10 +109,10 @@ impl Default for Config {
             rabbit_interval_max: DEFAULT_RABBIT_INTERVAL_MAX,
             kombu_reconnect_delay: DEFAULT_KOMBU_RECONNECT_DELAY,
             kombu_reconnect_splay: Duration::ZERO,
-            kombu_compression: None,
             kombu_failover_strategy: FailoverStrategy::default(),
             kombu_missing_consumer_retry_timeout: DEFAULT_KOMBU_MISSING_CONSUMER_RETRY_TIMEOUT,
             direct_mandatory_flag: true,
+            kombu_compression: None,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
         }
     }
@@ -146,7 +146,6 @@ impl Config {
             rabbit_interval_max: seconds(settings, "rabbit.rabbit_interval_max", default.rabbit_interval_max),
             kombu_reconnect_delay: seconds(settings, "rabbit.kombu_reconnect_delay", default.kombu_reconnect_delay),
             kombu_reconnect_splay: seconds(settings, "rabbit.kombu_reconnect_splay", default.kombu_reconnect_splay),
-            kombu_compression: settings.take_optional("rabbit.kombu_compression"),
             kombu_failover_strategy: settings.take("rabbit.kombu_failover_strategy", default.kombu_failover_strategy),
             kombu_missing_consumer_retry_timeout: seconds(
                 settings,
@@ -154,6 +153,7 @@ impl Config {
                 default.kombu_missing_consumer_retry_timeout,
             ),
             direct_mandatory_flag: settings.take("rabbit.direct_mandatory_flag", default.direct_mandatory_flag),
+            kombu_compression: settings.take_optional("rabbit.kombu_compression"),
             connect_timeout: seconds(settings, "rabbit.connect_timeout", default.connect_timeout),
             declare,
         };

@@ -221,7 +221,9 @@ impl<'a> Cursor<'a> {
             [b'D'] => drop(self.take(5)?),
             [b'L' | b'l' | b'd' | b'T'] => drop(self.take(8)?),
             // Bytes for lapin.
-            [b'S' | b'x'] => drop(self.long()?),
+            [b'S' | b'x'] => {
+                self.long()?;
+            }
             [b'F'] => self.table(depth + 1)?,
             [b'A'] => {
                 let mut items = self.long()?;

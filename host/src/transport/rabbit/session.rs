@@ -21,7 +21,6 @@ use lapin::{
     types::{AMQPValue, ShortString},
 };
 use tokio::time::Instant as Moment;
-
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
@@ -171,7 +170,7 @@ impl Session {
             }
             Some(Arrived::Done) => {
                 // For the broker's count of what may be on its way. Lost is as good.
-                delivery.acker.ack(BasicAckOptions::default()).await.ok();
+                self.link.events.answer(delivery.acker.ack(BasicAckOptions::default())).await.ok();
                 None
             }
             None => Some(Event::Delivery(index, delivery, None)),
@@ -292,6 +291,7 @@ async fn delete(channel: &Channel, queues: &[String]) -> Result<(), declare::Err
     Ok(())
 }
 
+/// Gives a delivery back that nobody has taken.
 async fn give_back(delivery: &Delivery) {
     // Lost is as good: the broker has it back. Not rejected, which would count as an attempt.
     delivery.acker.nack(BasicNackOptions { multiple: false, requeue: true }).await.ok();

@@ -7,7 +7,11 @@
 
 mod verify;
 
-use std::{fmt, fs, io, path::PathBuf, sync::Arc};
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rustls::{
     ClientConfig, RootCertStore, SupportedProtocolVersion,
@@ -177,7 +181,7 @@ fn verifier(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<Arc<v
 }
 
 /// All certificates of a file, at least one.
-fn certificates(option: &'static str, path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, Mistake> {
+fn certificates(option: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Mistake> {
     let content = content(option, path)?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&content)
         .collect::<Result<_, _>>()
@@ -185,7 +189,7 @@ fn certificates(option: &'static str, path: &PathBuf) -> Result<Vec<CertificateD
     if certificates.is_empty() { Err(mistake(option, path, "holds no certificate in PEM")) } else { Ok(certificates) }
 }
 
-fn content(option: &'static str, path: &PathBuf) -> Result<Vec<u8>, Mistake> {
+fn content(option: &'static str, path: &Path) -> Result<Vec<u8>, Mistake> {
     let read = || {
         let mut content = Vec::new();
         let mut file = io::Read::take(fs::File::open(path)?, MAX_FILE_LENGTH + 1);
@@ -200,7 +204,7 @@ fn content(option: &'static str, path: &PathBuf) -> Result<Vec<u8>, Mistake> {
     }
 }
 
-fn mistake(option: &'static str, path: &PathBuf, text: impl fmt::Display) -> Mistake {
+fn mistake(option: &'static str, path: &Path, text: impl fmt::Display) -> Mistake {
     Mistake { option, text: format!("{}: {text}", path.display()) }
 }
 

@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::guests::{answer, component, failure, load};
-use crate::{envelope::Answer, sandbox::Fault};
+use crate::{
+    envelope::Answer,
+    sandbox::Fault,
+    testing::typed::{answer, component, failure, load},
+};
 
 const EVERYTHING: &str = r#"
     package test:every@0.3.0;
@@ -47,7 +50,7 @@ fn everything() -> Value {
 }
 
 async fn echo(it: &str) -> Result<String, Fault> {
-    let program = load(&component(EVERYTHING, ECHO)).await.unwrap();
+    let program = load(&component(EVERYTHING, ECHO)).unwrap();
     match answer(&program, "echo", &format!(r#"{{"it": {it}}}"#)).await? {
         Answer::Result(text) => Ok(text.get().to_owned()),
         Answer::Failure(failure) => panic!("{failure}"),
@@ -163,7 +166,7 @@ fn errors() -> Vec<u8> {
 
 #[tokio::test]
 async fn every_kind_of_error_is_an_exception() {
-    let program = load(&errors()).await.unwrap().raising_in(Some("nova.exception".into()));
+    let program = load(&errors()).unwrap().raising_in(Some("nova.exception".into()));
     for (method, told, args, kwargs) in [
         ("by_nothing", "RuntimeError: Api.by_nothing() failed", r#"["Api.by_nothing() failed"]"#, "{}"),
         ("by_text", "RuntimeError: boom", r#"["boom"]"#, "{}"),
@@ -182,7 +185,7 @@ async fn every_kind_of_error_is_an_exception() {
             "{method}"
         );
     }
-    let plain = load(&errors()).await.unwrap();
+    let plain = load(&errors()).unwrap();
     assert_eq!(failure(&plain, "by_enum", "{}").await.module, "builtins");
     let Answer::Result(null) = answer(&program, "fine", "{}").await.unwrap() else { panic!("a failure") };
     assert_eq!(null.get(), "null");
@@ -190,6 +193,6 @@ async fn every_kind_of_error_is_an_exception() {
 
 #[tokio::test]
 async fn a_json_value_that_is_none_is_no_result() {
-    let fault = answer(&load(&errors()).await.unwrap(), "no_json", "{}").await.unwrap_err();
+    let fault = answer(&load(&errors()).unwrap(), "no_json", "{}").await.unwrap_err();
     assert!(matches!(&fault, Fault::InvalidResult { reason } if reason.starts_with("is not JSON")), "{fault:?}");
 }

@@ -8,11 +8,10 @@ use wit_parser::{
     abi::{AbiVariant, WasmType},
 };
 
-use super::SHOP;
+use super::{sandbox, tight};
 use crate::{
     envelope::{Answer, Context, Failure, Text},
     sandbox::{Fault, Invocation, LoadError, Program, RequestInfo},
-    testing::{sandbox, tight},
 };
 
 fn resolve(wit: &str) -> (Resolve, WorldId) {
@@ -29,7 +28,7 @@ fn encode(mut module: Vec<u8>, (resolve, world): (Resolve, WorldId)) -> Vec<u8> 
 }
 
 /// A component with the world `test` of this WIT, of which every function traps.
-pub(super) fn types_only(wit: &str) -> Vec<u8> {
+pub(crate) fn types_only(wit: &str) -> Vec<u8> {
     let (resolve, world) = resolve(wit);
     let mut functions = String::new();
     for (key, item) in &resolve.worlds[world].exports {
@@ -67,24 +66,17 @@ fn trap(resolve: &Resolve, interface: Option<&WorldKey>, function: &Function) ->
 }
 
 /// The same with a module that runs.
-pub(super) fn component(wit: &str, module: &str) -> Vec<u8> {
+pub(crate) fn component(wit: &str, module: &str) -> Vec<u8> {
     encode(wat::parse_str(module).unwrap(), resolve(wit))
 }
 
-pub(super) async fn load(component: &[u8]) -> Result<Program, LoadError> {
-    crate::testing::load(sandbox(), component, tight())
+/// Loads a component.
+pub(crate) fn load(component: &[u8]) -> Result<Program, LoadError> {
+    super::load(sandbox(), component, tight())
 }
 
-pub(super) async fn shop() -> Program {
-    load(&types_only(SHOP)).await.unwrap()
-}
-
-pub(super) async fn refused(component: &[u8]) -> String {
-    load(component).await.unwrap_err().to_string()
-}
-
-/// A request to a method of the first endpoint; `compute_task.` means the second.
-pub(super) fn invocation(method: &str, arguments: &str) -> Invocation {
+/// A request to a method of the first endpoint; `second.` before it means the second.
+pub(crate) fn invocation(method: &str, arguments: &str) -> Invocation {
     let (endpoint, method) = match method.split_once('.') {
         Some((_, method)) => (1, method),
         None => (0, method),
@@ -96,14 +88,17 @@ pub(super) fn invocation(method: &str, arguments: &str) -> Invocation {
         version: "1.0".into(),
         arguments: arguments.into(),
         info: RequestInfo { context: Context::default(), client_timeout: Text::null(), reply_wanted: true },
+        since: std::time::Instant::now(),
     }
 }
 
-pub(super) async fn answer(program: &Program, method: &str, arguments: &str) -> Result<Answer, Fault> {
+/// What becomes of a request.
+pub(crate) async fn answer(program: &Program, method: &str, arguments: &str) -> Result<Answer, Fault> {
     program.handle(invocation(method, arguments)).await
 }
 
-pub(super) async fn failure(program: &Program, method: &str, arguments: &str) -> Failure {
+/// The failure that a request ends in.
+pub(crate) async fn failure(program: &Program, method: &str, arguments: &str) -> Failure {
     match answer(program, method, arguments).await {
         Ok(Answer::Failure(failure)) => failure,
         other => panic!("{other:?}"),

@@ -1,0 +1,95 @@
+//! The words that labels are made of: closed lists, which nobody outside can make longer.
+//!
+//! Before it: [`crate::dispatch`] and [`crate::sandbox`] say what happened. After it: [`super::Metrics`], and the log.
+
+use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$word_doc])* $word,)*
+        }
+
+        impl $name {
+            /// The word, as it stands in metrics and in the log.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$word => $text,)*
+                }
+            }
+        }
+
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+                EncodeLabelValue::encode(&self.as_str(), encoder)
+            }
+        }
+    };
+}
+
+words! {
+    /// What became of a request, in a word.
+    Ending {
+        /// The handler's result.
+        Replied = "replied",
+        /// The handler's own failure.
+        Failed = "failed",
+        /// No handler was started.
+        Refused = "refused",
+        /// The handler trapped.
+        Trapped = "trapped",
+        /// It ran past its deadline.
+        TimedOut = "timed_out",
+        /// It wanted more memory than it may have.
+        OutOfMemory = "out_of_memory",
+        /// It recursed too deep.
+        OutOfStack = "out_of_stack",
+        /// It wanted larger tables than it may have.
+        OutOfTables = "out_of_tables",
+        /// It returned what is not an answer.
+        InvalidResult = "invalid_result",
+        /// It could not be started.
+        Unavailable = "unavailable",
+        /// The request was begun as often as is allowed and never came to an end.
+        Exhausted = "exhausted",
+    }
+}
+
+words! {
+    /// A limit that a request ran into; the setting is `limits.` and this word.
+    Limit {
+        /// Wall-clock time.
+        Timeout = "timeout",
+        /// Linear memory.
+        Memory = "memory",
+        /// The call stack.
+        Stack = "stack",
+        /// Elements of tables.
+        Tables = "tables",
+        /// Core instances.
+        Instances = "instances",
+        /// The size of the arguments.
+        Arguments = "arguments",
+        /// The size of the result.
+        Result = "result",
+        /// The volume of the log.
+        Log = "log",
+        /// Requests of one handler at once.
+        Concurrency = "concurrency",
+    }
+}
+
+words! {
+    /// Where the code of a component came from.
+    Code {
+        /// Compiled now.
+        Compiled = "compiled",
+        /// Taken from the cache.
+        Cached = "cached",
+        /// It does not compile, or not within the limits.
+        Failed = "failed",
+    }
+}
