@@ -115,7 +115,10 @@ fn a_failure_is_one_line_with_its_class() {
             "nova-host: nova_host.errors.HandlerOutOfMemory: \
              the handler wanted more than 64 MiB of memory (limits.memory)\n",
         ),
-        (&["call", "recurse"], "nova-host: nova_host.errors.HandlerOutOfStack: the handler exhausted its call stack\n"),
+        (
+            &["call", "recurse"],
+            "nova-host: nova_host.errors.HandlerOutOfStack: the handler recursed deeper than 512 KiB of stack (limits.stack)\n",
+        ),
     ] {
         let ran = run(arguments);
         assert_eq!((ran.code(), ran.stdout().as_str(), ran.stderr().as_str()), (1, "", expected));

@@ -20,10 +20,10 @@ fn an_oslo_client_calls_an_oslo_server() {
     let failure = failure.expect_err("it fails");
     assert_eq!((failure.class.as_str(), failure.module.as_str()), ("ValueError", "builtins"));
 
-    let failure = client.call(json!({"topic": "conductor", "method": "nothing"})).expect_err("no such method");
+    let failure = client.call(json!({"topic": "conductor", "method": "missing"})).expect_err("no such method");
     let remote = failure.remote.expect("a RemoteError");
     assert_eq!(remote.exc_type, "NoSuchMethod");
-    assert_eq!(remote.value, "Endpoint does not support RPC method nothing");
+    assert_eq!(remote.value, "Endpoint does not support RPC method missing");
 }
 
 #[test]

@@ -246,7 +246,7 @@ impl Exchange<'_> {
     fn refuse(&mut self, step: usize) {
         let good = versioned(9_999_999);
         let (component, expected) = match step / 10 % 4 {
-            0 => (good[..good.len() / 2].to_vec(), "does not compile"),
+            0 => (good[..good.len() - 1].to_vec(), "does not compile"),
             1 => (b"#!/bin/sh\n".to_vec(), "not WebAssembly"),
             2 => (answering_with("1", r#"(data (i32.const 1010) "n")"#), "drops m 1.0"),
             _ => (answering_with("1", "(func $die unreachable) (start $die)"), "describe failed"),
