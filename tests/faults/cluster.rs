@@ -4,6 +4,7 @@ use super::{QUORUM, Scene, rounds, url, url_by};
 use crate::harness::{Broker, Proxy};
 
 #[test]
+#[ignore = "after a restart, RabbitMQ 3.10 sometimes leaves a quorum queue without a leader; make soak runs it"]
 fn a_node_of_a_cluster_that_dies_or_freezes_under_load_loses_nothing() {
     let cluster = Broker::cluster(3);
     let vhost = cluster.vhost();

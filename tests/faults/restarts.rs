@@ -4,6 +4,7 @@ use super::{DURABLE, QUORUM, Scene, rounds, url};
 use crate::harness::Broker;
 
 #[test]
+#[ignore = "after a restart, RabbitMQ 3.10 sometimes leaves a quorum queue without a leader; make soak runs it"]
 fn a_broker_that_is_restarted_or_killed_under_load_keeps_what_is_in_durable_and_quorum_queues() {
     let broker = Broker::private();
     let vhosts = [broker.vhost(), broker.vhost()];
