@@ -51,7 +51,7 @@ pub struct Number {
 
 /// `record(n)` writes `recorded n` to the service's log and returns `n`: the lines say what ran, and how often.
 pub fn record(Number { n }: Number, _: &Info) -> Result<u64, Failure> {
-    log::write(Level::Info, &format!("recorded {n}"));
+    log::write(Level::Info, format!("recorded {n}"));
     Ok(n)
 }
 
