@@ -47,15 +47,7 @@ pub(crate) struct OsloLoad {
 impl Load {
     /// Starts to send to topic `conductor` on `nova`, with so many requests outstanding.
     pub(crate) fn start(url: &str, outstanding: usize, ledger: &Arc<Ledger>) -> Self {
-        let mut settings = Settings::default();
-        settings.set("transport_url", url);
-        let (config, _) = Config::read(settings).expect("the URL is right");
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        let runtime = runtime.expect("threads are free");
-        let client = {
-            let _inside = runtime.enter();
-            Arc::new(Client::new(Transport::new(config.transport_url, config.rabbit)))
-        };
+        let (runtime, client) = client(url);
         let stop = Arc::new(AtomicBool::new(false));
         let task = |_| runtime.spawn(send(Arc::clone(&client), Arc::clone(ledger), Arc::clone(&stop)));
         let tasks = (0..outstanding).map(task).collect();
@@ -94,6 +86,20 @@ impl OsloLoad {
             thread.join().expect("no sender panics");
         }
     }
+}
+
+/// Our own client, and the runtime that it lives in.
+pub(crate) fn client(url: &str) -> (Runtime, Arc<Client>) {
+    let mut settings = Settings::default();
+    settings.set("transport_url", url);
+    let (config, _) = Config::read(settings).expect("the URL is right");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("threads are free");
+    let client = {
+        let _inside = runtime.enter();
+        Arc::new(Client::new(Transport::new(config.transport_url, config.rabbit)))
+    };
+    (runtime, client)
 }
 
 fn record(number: u64) -> Invocation {

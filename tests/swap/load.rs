@@ -10,21 +10,18 @@ use std::time::{Duration, Instant};
 
 use nova_host::{
     client::{Client, Invocation, Target},
-    config::Config,
     control::{
         client::ask,
         protocol::{Answer, Request},
     },
     envelope::{Context, Text},
-    settings::Settings,
-    transport::Transport,
 };
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::Story;
 use crate::harness::{
-    OsloClient, PATIENCE, eventually,
+    OsloClient, PATIENCE, client, eventually,
     guest::{DESCRIBE, answering_with, guest_with},
 };
 
@@ -139,15 +136,7 @@ struct Load {
 
 impl Load {
     fn start(url: &str, ledger: &Arc<Ledger>) -> Self {
-        let mut settings = Settings::default();
-        settings.set("transport_url", url);
-        let (config, _) = Config::read(settings).expect("the URL is right");
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        let runtime = runtime.expect("threads are free");
-        let client = {
-            let _inside = runtime.enter();
-            Arc::new(Client::new(Transport::new(config.transport_url, config.rabbit)))
-        };
+        let (runtime, client) = client(url);
         let task = |_| runtime.spawn(ours(Arc::clone(&client), Arc::clone(ledger)));
         let tasks = (0..OUTSTANDING).map(task).collect();
         let oslo = Arc::new(OsloClient::start(url));
