@@ -266,10 +266,11 @@ impl Exchange<'_> {
     }
 }
 
-/// The numbers after a word in the lines of a log that hold a text.
+/// The numbers after the last of a word in the lines of a log that hold a text. The last, since a line may begin with
+/// the fields of the request in which it was written.
 fn numbers(log: &str, text: &str, word: &str) -> Vec<u64> {
     let lines = log.lines().filter(|line| line.contains(text));
-    lines.filter_map(|line| line.split(word).nth(1)?.split_whitespace().next()?.parse().ok()).collect()
+    lines.filter_map(|line| line.rsplit(word).next()?.split_whitespace().next()?.parse().ok()).collect()
 }
 
 /// Memory of a process that is in use, in KiB.
