@@ -67,6 +67,11 @@
 //! Any type that serde can write. As in JSON, and unlike in Python, `NaN` and the infinities become null. What JSON
 //! cannot express at all, such as a map whose keys are lists, reaches the caller as the failure `InvalidResult`.
 //!
+//! # Other services
+//!
+//! [`rpc`] calls and casts, as far as the manifest grants it. In native tests
+//! [`testing::Request::answering`] stands for the other services.
+//!
 //! # Panics
 //!
 //! A panic ends the instance, never the host. The caller is told what it said, so keep secrets out of it.
@@ -89,6 +94,7 @@ mod arguments;
 mod failure;
 mod info;
 pub mod log;
+pub mod rpc;
 
 mod imports;
 

@@ -9,8 +9,9 @@ use serde_json::Value;
 use crate::{
     Endpoint, Failure, Handler, Info, Reply,
     handler::handle,
-    imports::{Scene, play},
+    imports::{Scene, Services, nobody, play},
     log::Level,
+    rpc,
 };
 
 /// The time that a request has left unless it says otherwise: the host's default limit.
@@ -26,7 +27,6 @@ pub fn call<H: Handler>(method: &str, arguments: impl ToString) -> Result<Value,
 }
 
 /// A request in the making.
-#[derive(Debug)]
 pub struct Request {
     method: String,
     namespace: Option<String>,
@@ -35,6 +35,7 @@ pub struct Request {
     context: Value,
     reply_wanted: bool,
     time_left: Duration,
+    services: Services,
 }
 
 impl Request {
@@ -51,6 +52,7 @@ impl Request {
             context: Value::Object(serde_json::Map::new()),
             reply_wanted: true,
             time_left: TIME_LEFT,
+            services: Box::new(nobody),
         }
     }
 
@@ -89,6 +91,13 @@ impl Request {
         self
     }
 
+    /// Answers the calls that the handler makes. Without it, nobody serves any topic.
+    #[must_use]
+    pub fn answering(mut self, services: impl FnMut(&rpc::Request) -> Result<Value, rpc::Error> + 'static) -> Self {
+        self.services = Box::new(services);
+        self
+    }
+
     /// Lets a handler answer.
     ///
     /// # Panics
@@ -101,14 +110,18 @@ impl Request {
             reply_wanted: self.reply_wanted,
             time_left_ms: u64::try_from(self.time_left.as_millis()).unwrap_or(u64::MAX),
             log: Vec::new(),
+            services: self.services,
+            casts: Vec::new(),
         };
         let endpoint = match find(H::ENDPOINTS, self.namespace.as_deref(), &self.version, &self.method) {
             Ok(endpoint) => endpoint,
-            Err(failure) => return Answer { reply: Err(failure), log: Vec::new() },
+            Err(failure) => return Answer { reply: Err(failure), log: Vec::new(), casts: Vec::new() },
         };
         let info = Info::new(self.method, self.namespace, self.version);
-        let (reply, log) = play(scene, || handle::<H>(endpoint, &info, &self.arguments));
-        Answer { reply, log }
+        let (reply, log, casts) = play(scene, || handle::<H>(endpoint, &info, &self.arguments));
+        // As the host does where casts are held.
+        let casts = if reply.is_ok() { casts } else { Vec::new() };
+        Answer { reply, log, casts }
     }
 }
 
@@ -119,6 +132,8 @@ pub struct Answer {
     pub reply: Reply,
     /// What the handler logged, oldest first.
     pub log: Vec<(Level, String)>,
+    /// What the handler has cast, oldest first; nothing where it did not succeed.
+    pub casts: Vec<rpc::Request>,
 }
 
 impl Answer {

@@ -6,6 +6,16 @@ pub(super) const OFFERED: [&str; 3] = ["nova:rpc/types", "nova:rpc/log", "nova:r
 /// What a dynamic handler exports, without its version.
 pub(super) const HANDLER: &str = "nova:rpc/handler";
 
+/// The side of what must be granted.
+mod grantable {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "nova:rpc/grantable",
+        imports: { default: async },
+        with: { "nova:rpc/types": super::generated::nova::rpc::types },
+    });
+}
+
 mod generated {
     wasmtime::component::bindgen!({
         path: "../wit",
@@ -17,3 +27,4 @@ mod generated {
 pub(super) use generated::exports::nova::rpc::handler::{Endpoint, Failure, Request};
 pub(super) use generated::nova::rpc::{log, request_info, types};
 pub(super) use generated::{Dynamic, DynamicIndices};
+pub(super) use grantable::{Grantable, nova::rpc::client};

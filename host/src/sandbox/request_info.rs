@@ -1,7 +1,12 @@
 //! The import `request-info`: what else is known about the request.
 
+use std::sync::Arc;
+
 use super::{bindings::request_info::Host, state::State};
-use crate::envelope::{Context, Text};
+use crate::{
+    capability::Session,
+    envelope::{Context, Text},
+};
 
 /// What a guest can ask about its request.
 #[derive(Clone, Debug)]
@@ -12,6 +17,8 @@ pub struct RequestInfo {
     pub client_timeout: Text,
     /// Whether the caller waits for the result.
     pub reply_wanted: bool,
+    /// What may be done for it; `None` where nothing is granted, and in a self-test.
+    pub session: Option<Arc<Session>>,
 }
 
 impl Host for State {

@@ -16,7 +16,12 @@ pub(super) fn invocation(arguments: &str) -> Invocation {
         namespace: None,
         version: "1.0".into(),
         arguments: arguments.into(),
-        info: RequestInfo { context: Context::default(), client_timeout: Text::null(), reply_wanted: true },
+        info: RequestInfo {
+            context: Context::default(),
+            client_timeout: Text::null(),
+            reply_wanted: true,
+            session: None,
+        },
         since: Instant::now(),
     }
 }

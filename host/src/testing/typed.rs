@@ -87,7 +87,12 @@ pub(crate) fn invocation(method: &str, arguments: &str) -> Invocation {
         namespace: None,
         version: "1.0".into(),
         arguments: arguments.into(),
-        info: RequestInfo { context: Context::default(), client_timeout: Text::null(), reply_wanted: true },
+        info: RequestInfo {
+            context: Context::default(),
+            client_timeout: Text::null(),
+            reply_wanted: true,
+            session: None,
+        },
         since: std::time::Instant::now(),
     }
 }

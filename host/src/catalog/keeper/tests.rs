@@ -91,7 +91,12 @@ impl Story {
             namespace: None,
             version: version.to_owned(),
             arguments: "{}".to_owned(),
-            info: RequestInfo { context: Context::default(), client_timeout: Text::null(), reply_wanted: true },
+            info: RequestInfo {
+                context: Context::default(),
+                client_timeout: Text::null(),
+                reply_wanted: true,
+                session: None,
+            },
             since: std::time::Instant::now(),
         };
         match working.program.handle(invocation).await.unwrap() {

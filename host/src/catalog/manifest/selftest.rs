@@ -60,7 +60,12 @@ impl SelfTest {
             namespace: namespace.map(str::to_owned),
             version,
             arguments: Text::of(&self.args).get().to_owned(),
-            info: RequestInfo { context: Context::default(), client_timeout: Text::null(), reply_wanted: true },
+            info: RequestInfo {
+                context: Context::default(),
+                client_timeout: Text::null(),
+                reply_wanted: true,
+                session: None,
+            },
             since: std::time::Instant::now(),
         };
         match (generation.program.handle(invocation).await, &self.fails) {
