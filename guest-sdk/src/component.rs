@@ -45,16 +45,6 @@ impl From<Failure> for wit::Failure {
     }
 }
 
-/// What another service said, as the host hands it over: its JSON is checked there.
-impl From<crate::bindings::nova::rpc::types::Failure> for Failure {
-    fn from(failure: crate::bindings::nova::rpc::types::Failure) -> Self {
-        let crate::bindings::nova::rpc::types::Failure { class, module, message, args, kwargs, traceback } = failure;
-        let args = serde_json::from_str(&args).unwrap_or_default();
-        let kwargs = serde_json::from_str(&kwargs).unwrap_or_default();
-        Self::remote(class, module, message, args, kwargs, traceback)
-    }
-}
-
 /// Tells the host what a panic says. The trap that follows says only that there was one.
 fn report(panic: &PanicHookInfo<'_>) {
     let text = panic.payload_as_str().unwrap_or("(no text)");

@@ -72,6 +72,11 @@
 //! [`rpc`] calls and casts, as far as the manifest grants it. In native tests
 //! [`testing::Request::answering`] stands for the other services.
 //!
+//! # Configuration
+//!
+//! [`config::get`] has the values that the manifest gives in its section `config`, secrets among them; in native tests
+//! [`testing::Request::config`] gives them.
+//!
 //! # Panics
 //!
 //! A panic ends the instance, never the host. The caller is told what it said, so keep secrets out of it.
@@ -91,6 +96,7 @@ mod handler;
 mod call;
 
 mod arguments;
+pub mod config;
 mod failure;
 mod info;
 pub mod log;

@@ -39,13 +39,20 @@ use crate::{Failure, imports};
 /// Who is asked, and how patiently.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Target {
-    pub(crate) broker: Option<String>,
-    pub(crate) topic: String,
-    pub(crate) server: Option<String>,
-    pub(crate) namespace: Option<String>,
-    pub(crate) version: Option<String>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) monitor: Option<Duration>,
+    /// A broker by its name in the service's configuration; `None` is the service's own.
+    pub broker: Option<String>,
+    /// The topic.
+    pub topic: String,
+    /// One server of the topic; `None` is any.
+    pub server: Option<String>,
+    /// `None` is the null namespace.
+    pub namespace: Option<String>,
+    /// The version that is needed; `None` is 1.0.
+    pub version: Option<String>,
+    /// How long a call may take; `None` is a minute.
+    pub timeout: Option<Duration>,
+    /// How long a call's server may be silent; `None` asks for no heartbeats.
+    pub monitor: Option<Duration>,
 }
 
 /// A request to another service, as the tests of a handler see it.
@@ -177,8 +184,8 @@ impl Target {
     fn request(&self, method: &str, arguments: &impl Serialize, fanout: bool) -> Result<Request, Error> {
         // As for a function without parameters, `()` stands for no arguments.
         let text = serde_json::to_string(arguments).map(|text| if text == "null" { "{}".to_owned() } else { text });
-        let arguments = text
-            .map_err(|error| Error::Invalid(format!("JSON cannot express the arguments of {method}: {error}")))?;
+        let arguments =
+            text.map_err(|error| Error::Invalid(format!("JSON cannot express the arguments of {method}: {error}")))?;
         Ok(Request { target: self.clone(), method: method.to_owned(), arguments, fanout })
     }
 }

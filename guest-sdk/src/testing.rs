@@ -2,7 +2,7 @@
 //!
 //! Requests find their endpoint by the host's rule, so that a test sees what a caller would.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
@@ -36,6 +36,7 @@ pub struct Request {
     reply_wanted: bool,
     time_left: Duration,
     services: Services,
+    config: BTreeMap<String, String>,
 }
 
 impl Request {
@@ -53,6 +54,7 @@ impl Request {
             reply_wanted: true,
             time_left: TIME_LEFT,
             services: Box::new(nobody),
+            config: BTreeMap::new(),
         }
     }
 
@@ -98,6 +100,13 @@ impl Request {
         self
     }
 
+    /// Gives the handler a value of its manifest's section `config`.
+    #[must_use]
+    pub fn config(mut self, name: &str, value: &str) -> Self {
+        self.config.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// Lets a handler answer.
     ///
     /// # Panics
@@ -111,6 +120,7 @@ impl Request {
             time_left_ms: u64::try_from(self.time_left.as_millis()).unwrap_or(u64::MAX),
             log: Vec::new(),
             services: self.services,
+            config: self.config,
             casts: Vec::new(),
         };
         let endpoint = match find(H::ENDPOINTS, self.namespace.as_deref(), &self.version, &self.method) {

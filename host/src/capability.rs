@@ -5,6 +5,7 @@
 //! sends. Effects of a request are held in its session until the handler has succeeded; see docs/capabilities.md.
 
 mod brokers;
+mod config;
 mod error;
 mod grants;
 mod limits;
@@ -12,6 +13,7 @@ mod outgoing;
 mod session;
 
 pub use brokers::{Capabilities, Config};
+pub use config::Values;
 pub use error::{Error, Unreleased};
 pub use grants::{Effects, GRANTABLE, Grants};
 pub use limits::Limits;

@@ -315,7 +315,7 @@ fn session(
     since: Instant,
 ) -> Option<Arc<Session>> {
     let program = &generation.program;
-    if program.grants().is_empty() {
+    if !program.grants().asks() {
         return None;
     }
     let limits = program.limits();

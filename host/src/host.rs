@@ -101,8 +101,7 @@ impl Host {
         warn_of_impatient_queues(config);
         let deliveries = transport.listen(config.subscription()).await?;
         let shutdown = Shutdown::default();
-        let capabilities =
-            Capabilities::new(&config.capability, &transport, &config.control_exchange, &config.rabbit);
+        let capabilities = Capabilities::new(&config.capability, &transport, &config.control_exchange, &config.rabbit);
         let task = serve(
             config.serve.clone(),
             metrics.clone(),
@@ -119,7 +118,12 @@ impl Host {
             max_in_flight = config.serve.max_in_flight,
             "serving"
         );
-        Ok(Self { shutdown, task: AbortOnDropHandle::new(tokio::spawn(task)), beside: TaskTracker::new(), capabilities })
+        Ok(Self {
+            shutdown,
+            task: AbortOnDropHandle::new(tokio::spawn(task)),
+            beside: TaskTracker::new(),
+            capabilities,
+        })
     }
 
     /// Exchanges handlers as their files change, until the service stops.

@@ -8,6 +8,7 @@ mod bindings;
 mod cache;
 mod client;
 mod compile;
+mod config;
 mod engine;
 mod fault;
 pub mod limits;

@@ -6,7 +6,7 @@ pub(crate) use crate::bindings::nova::rpc::{
 };
 use crate::{
     Failure,
-    bindings::nova::rpc::{client, log as host},
+    bindings::nova::rpc::{client, log as host, types},
     log::Level,
     rpc::{Error, Request},
 };
@@ -56,11 +56,25 @@ fn lower(request: Request) -> client::Request {
 
 fn lift(error: client::Error) -> Error {
     match error {
-        client::Error::Remote(failure) => Error::Remote(Failure::from(failure)),
+        client::Error::Remote(failure) => Error::Remote(remote(failure)),
         client::Error::TimedOut(text) => Error::TimedOut(text),
         client::Error::Unavailable(text) => Error::Unavailable(text),
         client::Error::Denied(text) => Error::Denied(text),
         client::Error::Limited(text) => Error::Limited(text),
         client::Error::Invalid(text) => Error::Invalid(text),
     }
+}
+
+/// What another service said. Its JSON is the host's, and so is JSON.
+fn remote(failure: types::Failure) -> Failure {
+    let types::Failure { class, module, message, args, kwargs, traceback } = failure;
+    let args = serde_json::from_str(&args).unwrap_or_default();
+    let kwargs = serde_json::from_str(&kwargs).unwrap_or_default();
+    Failure::remote(class, module, message, args, kwargs, traceback)
+}
+
+/// One value of the manifest's section `config`.
+pub(crate) fn config(name: &str) -> Option<String> {
+    // The host has read them all before: there is no error.
+    crate::bindings::nova::rpc::config::get(name).ok().flatten()
 }

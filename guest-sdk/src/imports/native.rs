@@ -1,6 +1,6 @@
 //! Stand-ins for the host in native tests: each thread plays one request at a time.
 
-use std::{cell::RefCell, mem};
+use std::{cell::RefCell, collections::BTreeMap, mem};
 
 use serde_json::Value;
 
@@ -24,6 +24,8 @@ pub(crate) struct Scene {
     pub(crate) log: Vec<(Level, String)>,
     /// Who answers calls.
     pub(crate) services: Services,
+    /// The manifest's values.
+    pub(crate) config: BTreeMap<String, String>,
     /// The casts, oldest first.
     pub(crate) casts: Vec<Request>,
 }
@@ -45,9 +47,8 @@ impl Drop for Curtain {
 pub(crate) fn play<T>(scene: Scene, handler: impl FnOnce() -> T) -> (T, Vec<(Level, String)>, Vec<Request>) {
     let _curtain = Curtain(SCENE.with_borrow_mut(|stage| stage.replace(scene)));
     let result = handler();
-    let done = SCENE.with_borrow_mut(|stage| {
-        stage.as_mut().map(|scene| (mem::take(&mut scene.log), mem::take(&mut scene.casts)))
-    });
+    let done = SCENE
+        .with_borrow_mut(|stage| stage.as_mut().map(|scene| (mem::take(&mut scene.log), mem::take(&mut scene.casts))));
     let (log, casts) = done.unwrap_or_default();
     (result, log, casts)
 }
@@ -117,4 +118,9 @@ pub(crate) fn cast(request: Request) -> Result<(), Error> {
 /// There is no other service.
 pub(crate) fn nobody(request: &Request) -> Result<Value, Error> {
     Err(Error::Unavailable(format!("nobody serves topic {}", request.target.topic)))
+}
+
+/// Outside a scene nothing is configured.
+pub(crate) fn config(name: &str) -> Option<String> {
+    SCENE.with_borrow(|scene| scene.as_ref()?.config.get(name).cloned())
 }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::Values;
 use crate::{
     printable::printable,
     settings::{Setting, Settings},
@@ -28,6 +29,8 @@ pub struct Grants {
     rpc: Vec<Method>,
     /// When casts are sent.
     pub effects: Effects,
+    /// Values for the handler.
+    pub config: Values,
 }
 
 /// When a handler's casts are sent.
@@ -60,9 +63,9 @@ impl Setting for Effects {
 }
 
 impl Grants {
-    /// Takes the settings of a manifest.
+    /// Takes the settings of a manifest; `config` was taken before.
     #[must_use]
-    pub fn read(settings: &mut Settings) -> Self {
+    pub fn read(settings: &mut Settings, config: Values) -> Self {
         let effects = settings.take("delivery.effects", Effects::default());
         let mut rpc = Vec::new();
         for text in settings.take_optional::<Vec<String>>("grants.rpc").unwrap_or_default() {
@@ -71,20 +74,20 @@ impl Grants {
                 Err(reason) => settings.problem("grants.rpc", &format!("{}: {reason}", printable(&text, MAX_SHOWN))),
             }
         }
-        Self { rpc, effects }
+        Self { rpc, effects, config }
     }
 
-    /// Whether anything is granted.
+    /// Whether it may send requests.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rpc.is_empty()
+    pub fn asks(&self) -> bool {
+        !self.rpc.is_empty()
     }
 
     /// Whether an interface, named without its version, may be imported.
     #[must_use]
     pub fn allows_import(&self, interface: &str) -> bool {
         match GRANTABLE.iter().find(|(name, _)| *name == interface) {
-            Some((_, "grants.rpc")) => !self.rpc.is_empty(),
+            Some((_, "grants.rpc")) => self.asks(),
             Some(_) | None => false,
         }
     }
@@ -163,7 +166,7 @@ mod tests {
     fn read(rpc: &str) -> Result<Grants, Problems> {
         let mut settings = Settings::default();
         settings.add_file(&format!("grants.rpc = {rpc}")).unwrap();
-        let grants = Grants::read(&mut settings);
+        let grants = Grants::read(&mut settings, Values::default());
         settings.finish().map(|_| grants)
     }
 
@@ -216,8 +219,8 @@ mod tests {
     #[test]
     fn without_a_grant_nothing_is_allowed() {
         let mut settings = Settings::default();
-        let grants = Grants::read(&mut settings);
-        assert!(grants.is_empty() && !grants.allows(None, "compute", "ping"));
+        let grants = Grants::read(&mut settings, Values::default());
+        assert!(!grants.asks() && !grants.allows(None, "compute", "ping"));
         assert!(!grants.allows_import("nova:rpc/client") && !grants.allows_import("wasi:http/outgoing-handler"));
         assert!(read(r#"["a.b"]"#).unwrap().allows_import("nova:rpc/client"));
     }

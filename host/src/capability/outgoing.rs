@@ -71,7 +71,9 @@ impl Outgoing {
     pub(super) fn check(self, fanout: bool) -> Result<Checked, Error> {
         for (what, text) in self.texts() {
             if text.len() > MAX_NAME || text.chars().any(char::is_control) {
-                return Err(Error::Invalid(format!("the {what} has control characters, or more than {MAX_NAME} bytes")));
+                return Err(Error::Invalid(format!(
+                    "the {what} has control characters, or more than {MAX_NAME} bytes"
+                )));
             }
         }
         if self.recipient.topic.is_empty() || self.method.is_empty() {

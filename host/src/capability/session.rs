@@ -13,11 +13,7 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
-use super::{
-    Capabilities, Effects, Error, Grants, Limits, Outgoing, Unreleased,
-    brokers::Broker,
-    outgoing::Checked,
-};
+use super::{Capabilities, Effects, Error, Grants, Limits, Outgoing, Unreleased, brokers::Broker, outgoing::Checked};
 use crate::{
     client::{self, DEFAULT_TIMEOUT, Options, Origin},
     envelope::{Context, Text},
@@ -305,7 +301,12 @@ impl Error {
 /// Whoever is asked must be there: a request that no queue takes is an error, and not silence.
 fn options(timeout: Duration) -> Options {
     let routing = Routing::Mandatory;
-    client::Options { timeout: timeout.min(client::DEFAULT_TIMEOUT), retry: Retry::Forever, routing, ..Options::default() }
+    client::Options {
+        timeout: timeout.min(client::DEFAULT_TIMEOUT),
+        retry: Retry::Forever,
+        routing,
+        ..Options::default()
+    }
 }
 
 /// A request in the log: never its arguments.

@@ -39,7 +39,9 @@ impl World {
 
     /// A session of a handler that may ask topic `t` for everything; `limits` are of its manifest.
     fn session(&self, manifest: &str, cause: Cause) -> Session {
-        let grants = settings(&format!("grants.rpc = [\"t/*\", \"u.m\"]\n{manifest}"), Grants::read);
+        let grants = settings(&format!("grants.rpc = [\"t/*\", \"u.m\"]\n{manifest}"), |settings| {
+            Grants::read(settings, Values::default())
+        });
         let limits = settings(manifest, |settings| Limits::default().read(settings));
         Session::new(&self.capabilities, &grants.into(), &limits, &self.metrics.handler("h"), cause)
     }

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use delivery::Policies;
 
 use crate::{
-    capability::Grants,
+    capability::{Grants, Values},
     sandbox::Limits,
     settings::{self, Problems, Settings},
 };
@@ -50,6 +50,7 @@ impl Manifest {
         let mut problems = Vec::new();
         let endpoints = list(&mut table, "endpoint", &mut problems);
         let selftests = list(&mut table, "selftest", &mut problems);
+        let config = Values::take(&mut table, |name| std::env::var(name).ok(), &mut problems);
         let mut settings = Settings::default();
         settings.add_table(table);
         settings.refuse("limits.stack", "is one for all handlers: set it in the service's configuration");
@@ -58,7 +59,7 @@ impl Manifest {
         let dropped: Vec<String> = settings.take_optional("dropped").unwrap_or_default();
         let dropped = dropped.into_iter().collect();
         let policies = Policies::read(&mut settings);
-        let grants = Grants::read(&mut settings);
+        let grants = Grants::read(&mut settings, config);
         if let Err(Problems(more)) = settings.finish() {
             problems.extend(more);
         }

@@ -45,7 +45,11 @@ impl Outgoing {
             "Time that handlers waited for results of calls",
             outgoing.calls.clone(),
         );
-        all.register("effects", "Effects that were held until the handler's end, by their fate", outgoing.effects.clone());
+        all.register(
+            "effects",
+            "Effects that were held until the handler's end, by their fate",
+            outgoing.effects.clone(),
+        );
         outgoing
     }
 }

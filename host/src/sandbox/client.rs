@@ -44,7 +44,8 @@ impl Host for State {
 impl State {
     fn session(&self) -> Result<Arc<Session>, client::Error> {
         let session = self.request.as_ref().and_then(|request| request.session.clone());
-        session.ok_or_else(|| client::Error::Denied("there is no request: describe and self-tests ask nobody".to_owned()))
+        session
+            .ok_or_else(|| client::Error::Denied("there is no request: describe and self-tests ask nobody".to_owned()))
     }
 }
 

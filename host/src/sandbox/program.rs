@@ -205,7 +205,7 @@ impl Program {
         });
         match answer.await? {
             Ok(result) => result_of(result, &self.limits).map(Answer::Result),
-            Err(failure) => failure_of(failure).map(Answer::Failure),
+            Err(failure) => failure_of(scrubbed(failure, &self.grants)).map(Answer::Failure),
         }
     }
 
@@ -258,7 +258,7 @@ impl Program {
     ) -> Result<T, Fault> {
         let deadline = since + limits.timeout;
         let Shared { ticker, turns, .. } = &*self.shared;
-        let mut store = store(self.pre.engine(), limits, info, deadline);
+        let mut store = store(self.pre.engine(), limits, &self.grants, info, deadline);
         let started = within(ticker, turns, deadline, self.pre.instantiate_async(&mut store)).await;
         let instance =
             started.map_err(|error| Fault::classify_start(&error, store.data_mut().log.take_panic(), limits))?;
@@ -350,6 +350,14 @@ fn result_of(result: String, limits: &Limits) -> Result<Text, Fault> {
         return Err(Fault::ResultTooLarge { limit: limits.result });
     }
     Text::parse(result).map_err(|error| Fault::InvalidResult { reason: format!("not JSON: {error}") })
+}
+
+/// A failure without the handler's secrets.
+fn scrubbed(failure: bindings::Failure, grants: &Grants) -> bindings::Failure {
+    let bindings::Failure { class, module, message, args, kwargs, traceback } = failure;
+    let scrub = |text| grants.config.scrub(text);
+    let (message, args, kwargs) = (scrub(message), scrub(args), scrub(kwargs));
+    bindings::Failure { class, module, message, args, kwargs, traceback: traceback.into_iter().map(scrub).collect() }
 }
 
 pub(super) fn failure_of(failure: bindings::Failure) -> Result<Failure, Fault> {

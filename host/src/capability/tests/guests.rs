@@ -7,9 +7,7 @@ use crate::{
     envelope::Request,
     sandbox::{Fault, Limits, LoadError},
     settings::Settings,
-    testing::{
-        Asks, CALL, CAST, ECHO, LOOP, asking, current, generation, load, load_granted, sandbox, tight, wide,
-    },
+    testing::{Asks, CALL, CAST, ECHO, LOOP, asking, current, generation, load, load_granted, sandbox, tight, wide},
 };
 
 const ASKS: Asks<'static> = Asks { method: "m", arguments: r#"{"n": 1}"#, server: None, timeout_ms: None };
@@ -23,7 +21,7 @@ fn request() -> Request {
 async fn outcome(world: &World, asks: Asks<'_>, handle: &str, limits: Limits) -> Outcome {
     let mut settings = Settings::default();
     settings.add_file("grants.rpc = [\"t.m\"]").unwrap();
-    let grants = super::Grants::read(&mut settings);
+    let grants = super::Grants::read(&mut settings, super::Values::default());
     let program = load_granted(sandbox(), &asking(asks, handle), limits, grants).unwrap();
     let catalog = Catalog::default().with(generation("guest", "1.0", &["m"], program)).unwrap();
     let resolved = resolve(&current(catalog), Options::default(), request()).unwrap();
@@ -92,7 +90,12 @@ async fn the_casts_of_a_guest_that_does_not_succeed_are_not_sent() {
         // Another topic than before: a failure of the handler's own.
         (format!("{CAST} {denied} {CAST} {ECHO}"), wide()),
         // An answer that is none.
-        (format!("{CAST} (i32.store (i32.const 404) (i32.const 3200)) (i32.store (i32.const 408) (i32.const 1)) (i32.const 400)"), wide()),
+        (
+            format!(
+                "{CAST} (i32.store (i32.const 404) (i32.const 3200)) (i32.store (i32.const 408) (i32.const 1)) (i32.const 400)"
+            ),
+            wide(),
+        ),
     ] {
         let outcome = outcome(&world, ASKS, &handle, limits).await;
         assert!(!matches!(outcome, Outcome::Replied(_)), "{handle}: {outcome:?}");
