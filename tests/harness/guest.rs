@@ -31,9 +31,11 @@ pub(crate) fn guest_with(describe: &str, handle: &str, fields: &str) -> Vec<u8> 
     guest_of("dynamic", "", describe, handle, fields)
 }
 
-/// A request that a guest sends to topic `t` of its service's broker, in the null namespace, without a version.
+/// A request that a guest sends to its service's broker, in the null namespace, without a version.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asks<'a> {
+    /// The topic.
+    pub(crate) topic: &'a str,
     /// The method.
     pub(crate) method: &'a str,
     /// The keyword arguments.
@@ -54,14 +56,14 @@ pub(crate) const CAST: &str = "(call $cast (i32.const 3000) (i32.const 3600))
 /// A component that may send a request: its `handle` is made of [`CALL`], [`CAST`] and others.
 pub(crate) fn asking(asks: Asks<'_>, handle: &str) -> Vec<u8> {
     // The record is at 3000, its texts from 3200, what comes back at 3600; the parts of a failure at 3900.
-    let Asks { method, arguments, server, timeout_ms } = asks;
+    let Asks { topic, method, arguments, server, timeout_ms } = asks;
     let (mut data, mut texts) = ([0; 104], Vec::new());
     let mut put = |at: usize, text: &str| {
         data[at..at + 4].copy_from_slice(&(3200 + texts.len() as u32).to_le_bytes());
         data[at + 4..at + 8].copy_from_slice(&(text.len() as u32).to_le_bytes());
         texts.extend_from_slice(text.as_bytes());
     };
-    put(12, "t");
+    put(12, topic);
     put(56, method);
     put(64, arguments);
     if let Some(server) = server {
