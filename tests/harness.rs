@@ -34,7 +34,7 @@ pub(crate) use self::{
     certificates::Certificates,
     decoder::{Judged, OsloDecoder},
     ledger::{Ledger, Tally},
-    load::{Load, OsloLoad, client},
+    load::{LIMIT, Load, OsloLoad, client},
     oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Release, Remote},
     proxy::{Proxy, Way},
     scratch::Scratch,
