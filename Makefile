@@ -29,7 +29,7 @@ test: ## Install what the tests need (RabbitMQ, oslo.messaging), build, and run 
 soak: ## Run the stories about faults and about exchanging handlers many times as long, under load.
 	tests/setup.sh
 	handlers/build.sh
-	NOVA_HOST_SOAK=1 cargo test --release --package nova-host --test e2e -- --nocapture --include-ignored --test-threads 2 faults:: swap::load::
+	NOVA_HOST_SOAK=1 cargo test --release --package nova-host --test e2e -- --nocapture --test-threads 2 faults:: swap::load::
 
 lint: ## Check the format and the lints of all Rust code, as CI does.
 	cargo fmt --all --check

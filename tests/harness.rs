@@ -35,7 +35,7 @@ pub(crate) use self::{
     certificates::Certificates,
     decoder::{Judged, OsloDecoder},
     ledger::{Ledger, Tally},
-    load::{Load, OsloLoad, client},
+    load::{LIMIT, Load, OsloLoad, client},
     nova::{Exception, NovaClient, Services},
     oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Release, Remote},
     proxy::{Proxy, Way},

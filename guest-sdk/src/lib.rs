@@ -91,6 +91,11 @@ struct Readme;
 #[doc = include_str!("../../docs/handlers.md")]
 struct Guide;
 
+/// And what it says of capabilities.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/capabilities.md")]
+struct Capabilities;
+
 mod handler;
 
 mod call;

@@ -5,13 +5,14 @@
 //! [`crate::reply`] says what the caller gets. No bytes here, and nothing of where the request came from.
 
 mod ping;
+mod session;
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, time::Instant};
 
 use serde::de::IgnoredAny;
 
 use crate::{
-    capability::{Capabilities, Cause, Session, Unreleased},
+    capability::{Capabilities, Unreleased},
     catalog::{Catalog, Current, Found, Generation, Miss, Policy, Working},
     envelope::{Answer, Arguments, Failure, Field, Request, Text},
     metrics::{Ending, Limit},
@@ -259,7 +260,7 @@ impl Resolved {
             Answerer::Host(outcome) => return Ok(Admitted { work: Work::Done(outcome), _place: None }),
         };
         let Asked { since, generation, endpoint, method, version, request } = *asked;
-        let session = session(capabilities, &generation, &request, since);
+        let session = session::open(capabilities, &generation, &request, since);
         let arguments = arguments(request.arguments, &generation)?;
         let place = generation.program.enter(since).await.map_err(|Full| Refusal::Busy)?;
         let invocation = Invocation {
@@ -305,28 +306,6 @@ impl Admitted {
         };
         released.map_or_else(Outcome::Unreleased, |()| Outcome::Replied(result))
     }
-}
-
-/// What the handler may do for the request, where it may do anything.
-fn session(
-    capabilities: &Capabilities,
-    generation: &Generation,
-    request: &Request,
-    since: Instant,
-) -> Option<Arc<Session>> {
-    let program = &generation.program;
-    if !program.grants().asks() {
-        return None;
-    }
-    let limits = program.limits();
-    let cause = Cause {
-        context: request.context.clone(),
-        hops: request.hops,
-        unique_id: request.unique_id.clone(),
-        deadline: since + limits.timeout,
-        release: limits.timeout,
-    };
-    Some(Arc::new(Session::new(capabilities, program.grants(), &limits.rpc, program.metrics(), cause)))
 }
 
 /// The host's own method, which takes no arguments and says so as Python would.

@@ -273,5 +273,8 @@ impl Drop for Python {
     fn drop(&mut self) {
         self.input.get_mut().map(Option::take).ok();
         process::end(&mut self.child, Duration::from_secs(5));
+        if std::thread::panicking() {
+            eprintln!("the log of Python:\n{}", fs::read_to_string(self.log()).unwrap_or_default());
+        }
     }
 }

@@ -17,36 +17,51 @@ use crate::{
     envelope::{Failure, Text},
 };
 
+/// What is said where there is no session.
+const NOBODY: &str = "there is no request: describe and self-tests ask nobody";
+
 impl Host for State {
     async fn call(&mut self, request: client::Request) -> Result<String, client::Error> {
-        result(self.session()?.call(outgoing(request)).await)
+        match self.session() {
+            Some(session) => result(session.call(outgoing(request)).await),
+            None => Err(nobody()),
+        }
     }
 
     async fn call_many(&mut self, requests: Vec<client::Request>) -> Vec<Result<String, client::Error>> {
         match self.session() {
-            Ok(session) => {
+            Some(session) => {
                 let results = session.call_many(requests.into_iter().map(outgoing).collect()).await;
                 results.into_iter().map(result).collect()
             }
-            Err(denied) => requests.iter().map(|_| Err(denied.clone())).collect(),
+            None => (0..requests.len()).map(|_| Err(Error::Denied(NOBODY.to_owned()))).map(result).collect(),
         }
     }
 
     async fn cast(&mut self, request: client::Request) -> Result<(), client::Error> {
-        self.session()?.cast(outgoing(request), false).await.map_err(error)
+        match self.session() {
+            Some(session) => session.cast(outgoing(request), false).await.map_err(error),
+            None => Err(nobody()),
+        }
     }
 
     async fn fanout(&mut self, request: client::Request) -> Result<(), client::Error> {
-        self.session()?.cast(outgoing(request), true).await.map_err(error)
+        match self.session() {
+            Some(session) => session.cast(outgoing(request), true).await.map_err(error),
+            None => Err(nobody()),
+        }
     }
 }
 
 impl State {
-    fn session(&self) -> Result<Arc<Session>, client::Error> {
-        let session = self.request.as_ref().and_then(|request| request.session.clone());
-        session
-            .ok_or_else(|| client::Error::Denied("there is no request: describe and self-tests ask nobody".to_owned()))
+    fn session(&self) -> Option<Arc<Session>> {
+        self.request.as_ref()?.session.clone()
     }
+}
+
+/// Where there is no session.
+fn nobody() -> client::Error {
+    client::Error::Denied(NOBODY.to_owned())
 }
 
 fn outgoing(request: client::Request) -> Outgoing {
@@ -61,6 +76,7 @@ fn outgoing(request: client::Request) -> Outgoing {
     }
 }
 
+#[expect(clippy::result_large_err, reason = "the type is generated")]
 fn result(result: Result<Text, Error>) -> Result<String, client::Error> {
     result.map(|text| text.get().to_owned()).map_err(error)
 }

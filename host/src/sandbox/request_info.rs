@@ -21,6 +21,14 @@ pub struct RequestInfo {
     pub session: Option<Arc<Session>>,
 }
 
+impl RequestInfo {
+    /// Of a call that nobody has sent: a self-test.
+    #[must_use]
+    pub fn bare() -> Self {
+        Self { context: Context::default(), client_timeout: Text::null(), reply_wanted: true, session: None }
+    }
+}
+
 impl Host for State {
     fn context(&mut self) -> String {
         self.request
