@@ -2,6 +2,7 @@
 
 mod guests;
 mod held;
+mod state;
 
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ impl World {
             Subscription { exchange: "nova".into(), topics: vec!["t".into()], server: "s".into(), prefetch: 10_000 };
         let deliveries = transport.listen(subscription).await.unwrap();
         let (config, rabbit) = (settings("", Config::read), settings("", rabbit::Config::read));
-        let capabilities = Capabilities::new(&config, &transport, "nova", &rabbit);
+        let capabilities = Capabilities::new(&config, &transport, "nova", &rabbit).unwrap();
         Self { transport, capabilities, metrics: Metrics::default(), deliveries }
     }
 
