@@ -193,7 +193,8 @@ impl Drop for Broker {
         if std::thread::panicking() {
             let logs = repository().join(format!("target/brokers/{port}"));
             // A second panic would end all tests: whatever goes wrong here is left alone.
-            if writeln!(script.commands, "logs {}", logs.display()).is_ok() && read_line(&mut script.answers).is_some() {
+            if writeln!(script.commands, "logs {}", logs.display()).is_ok() && read_line(&mut script.answers).is_some()
+            {
                 eprintln!("the broker's logs are in {}", logs.display());
             }
         }
