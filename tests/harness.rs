@@ -15,6 +15,7 @@ pub(crate) mod guest;
 mod http;
 mod ledger;
 mod load;
+mod nova;
 mod oslo;
 pub(crate) mod process;
 mod proxy;
@@ -35,6 +36,7 @@ pub(crate) use self::{
     decoder::{Judged, OsloDecoder},
     ledger::{Ledger, Tally},
     load::{LIMIT, Load, OsloLoad, client},
+    nova::{Exception, NovaClient, Services},
     oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Release, Remote},
     proxy::{Proxy, Way},
     scratch::Scratch,

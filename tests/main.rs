@@ -25,6 +25,7 @@ mod faults;
 mod interop;
 mod metrics;
 mod neighbours;
+mod nova;
 mod oslo;
 mod rabbit;
 mod swap;

@@ -48,7 +48,7 @@ impl Drop for Log {
 
 impl Host for State {
     fn write(&mut self, level: Level, message: String) {
-        let line = clean(&message);
+        let line = clean(&self.grants.config.scrub(message));
         match self.log.left.checked_sub(line.len()) {
             Some(left) => self.log.left = left,
             None => {
@@ -67,7 +67,7 @@ impl Host for State {
     }
 
     fn panicking(&mut self, message: String) {
-        self.log.panic = Some(clean(&message));
+        self.log.panic = Some(clean(&self.grants.config.scrub(message)));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the host keeps for one instance while it runs.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use wasmtime::{Store, UpdateDeadline};
 
@@ -13,6 +13,7 @@ use super::{
     request_info::RequestInfo,
     turns::Turns,
 };
+use crate::capability::Grants;
 
 /// The data of a store: one field for each import that has state.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(super) struct State {
     pub(super) limiter: Limiter,
     pub(super) log: Log,
     pub(super) request: Option<RequestInfo>,
+    pub(super) grants: Arc<Grants>,
     pub(super) deadline: Instant,
 }
 
@@ -30,10 +32,12 @@ impl types::Host for State {}
 pub(super) fn store(
     engine: &wasmtime::Engine,
     limits: &Limits,
+    grants: &Arc<Grants>,
     request: Option<RequestInfo>,
     deadline: Instant,
 ) -> Store<State> {
-    let state = State { limiter: Limiter::new(limits), log: Log::new(limits.log), request, deadline };
+    let (limiter, log) = (Limiter::new(limits), Log::new(limits.log));
+    let state = State { limiter, log, request, grants: Arc::clone(grants), deadline };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(limits.result.0);

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::{
-    envelope::{Answer, Context, Text},
+    envelope::{Answer, Text},
     settings::Bytes,
     testing::{DESCRIBE, ECHO, LOOP, fresh_sandbox, guest, guest_with, load, program, sandbox, tight, wide},
 };
@@ -16,7 +16,7 @@ pub(super) fn invocation(arguments: &str) -> Invocation {
         namespace: None,
         version: "1.0".into(),
         arguments: arguments.into(),
-        info: RequestInfo { context: Context::default(), client_timeout: Text::null(), reply_wanted: true },
+        info: RequestInfo::bare(),
         since: Instant::now(),
     }
 }
