@@ -13,6 +13,7 @@
 #     start [N]     starts it on the same ports and data (`ready …`), also after someone killed its pid
 #     restart [N]   both (`ready …`)
 #     sync          writes to disk which queues the nodes have (`done`)
+#     logs DIR      copies the nodes' logs to a directory (`done`)
 #     ctl …         runs rabbitmqctl for the first node (`done`)
 #
 # With --tls the AMQP port speaks only TLS, on 127.0.0.1 and 127.0.0.2, with ca.pem, cert.pem and key.pem of a directory,
@@ -150,6 +151,8 @@ log_of() { echo "$home/$1.log"; }
 
 # Starts a node.
 spawn_node() {
+    # What is waited for must be of this start.
+    if [ -e "$(log_of "$1")" ]; then cat "$(log_of "$1")" >>"$home/$1.before.log"; fi
     : >"$(log_of "$1")"
     # "Under systemd" makes the script become the node instead of its parent: our pid is the node's.
     run_apart "$(log_of "$1")" RUNNING_UNDER_SYSTEMD=true \
@@ -300,11 +303,17 @@ say_ready
 if [ -t 0 ]; then echo "broker.sh: Ctrl-D stops it" >&2; fi
 
 while read -r command number; do
-    if [ "$command" = ctl ]; then
-        # shellcheck disable=SC2086 # the words of one line
-        ctl 1 $number && echo 'done'
-        continue
-    fi
+    case $command in
+        ctl)
+            # shellcheck disable=SC2086 # the words of one line
+            ctl 1 $number && echo 'done'
+            continue
+            ;;
+        logs)
+            mkdir -p "$number" && cp "$home"/*.log "$number" && echo 'done'
+            continue
+            ;;
+    esac
     number=${number:-1}
     [[ $number =~ ^[0-9]+$ ]] && [ "$number" -ge 1 ] && [ "$number" -le "$nodes" ] || fail "no node $number"
     case $command in

@@ -19,6 +19,9 @@ pub(crate) const ECHO: &str =
 /// `handle` that never ends.
 pub(crate) const LOOP: &str = "(loop $again (br $again)) (unreachable)";
 
+/// The file that the text is in, as far as debug information knows.
+pub(crate) const FILE: &str = "/home/somebody/guests/guest.wat";
+
 /// A component of which `handle` has this body. Its parameters are, flattened: 0 the endpoint, 1 and 2 the method, 3 to
 /// 5 the namespace, 6 and 7 the version, 8 and 9 the arguments. A result lies at 400: a byte that is 0 for ok, then
 /// from 404 the string.
@@ -127,7 +130,10 @@ fn guest_of(world: &str, imports: &str, describe: &str, handle: &str, fields: &s
     let (package, _) =
         resolve.push_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit")).expect("the text is a component");
     let world = resolve.select_world(&[package], Some(world)).expect("the text is a component");
-    let mut bytes = wat::parse_str(module).expect("the text is a component");
+    // With debug information: line 1 is the line of `(module`.
+    let mut parser = wat::Parser::new();
+    parser.generate_dwarf(wat::GenerateDwarf::Lines);
+    let mut bytes = parser.parse_str(Some(FILE.as_ref()), module).expect("the text is a component");
     embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8).expect("the text is a component");
     ComponentEncoder::default()
         .module(&bytes)
