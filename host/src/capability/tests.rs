@@ -234,6 +234,27 @@ async fn somebody_who_is_not_there_is_an_error_at_once() {
 }
 
 #[tokio::test]
+async fn another_broker_is_reached_by_its_name_and_has_its_own_exchange() {
+    let mut world = World::new().await;
+    let brokers = "[brokers.cell]\ntransport_url = \"memory://\"\ncontrol_exchange = \"cells\"";
+    let (config, rabbit) = (settings(brokers, Config::read), settings("", rabbit::Config::read));
+    world.capabilities = Capabilities::new(&config, &world.transport, "nova", &rabbit).unwrap();
+    let grants =
+        settings("grants.rpc = [\"cell:t/m\", \"other:t/m\"]", |settings| Grants::read(settings, Values::default()));
+    let metrics = world.metrics.handler("h");
+    let session = Session::new(&world.capabilities, &grants.into(), &Limits::default(), &metrics, cause());
+    let ask = async |broker: Option<&str>| {
+        let recipient = Recipient { broker: broker.map(Into::into), ..asks("m", json!({})).recipient };
+        session.call(Outgoing { recipient, ..asks("m", json!({})) }).await.unwrap_err().text()
+    };
+    // Where it is served is the service's own broker.
+    assert!(ask(Some("cell")).await.starts_with("nobody serves topic t on cells"));
+    assert_eq!(ask(Some("other")).await, "the service has no broker other (brokers.other.transport_url)");
+    assert_eq!(ask(None).await, "t/m is not granted (grants.rpc in the manifest)");
+    assert!(world.is_silent().await);
+}
+
+#[tokio::test]
 async fn many_calls_run_at_once_and_come_back_in_order() {
     let mut world = World::new().await;
     let session = world.session("limits.rpc_outstanding = 3", cause());
