@@ -17,6 +17,7 @@ mod request_info;
 mod state;
 mod turns;
 pub mod typed;
+mod wasi;
 
 use std::{
     path::Path,
@@ -130,7 +131,10 @@ pub enum LoadError {
     #[error("is not accepted: {0}")]
     Shape(String),
     /// Imports that nobody offers.
-    #[error("imports {}, which no handler is given; what is offered: {}", some(.0), bindings::OFFERED.join(", "))]
+    #[error(
+        "imports {}, which no handler is given; what is offered: {}; {}",
+        some(.0), bindings::OFFERED.join(", "), wasi::NAME
+    )]
     Imports(Vec<String>),
     /// An import that is offered, but not like this; or the export that is missing.
     #[error("does not fit the world nova:rpc/dynamic: {0}")]
@@ -167,6 +171,7 @@ impl Sandbox {
         let mut linker = Linker::new(&engine);
         bindings::Dynamic::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
             .map_err(|error| Error(chain(&error)))?;
+        wasi::add_to_linker(&mut linker).map_err(|error| Error(chain(&error)))?;
         let cache = cache.map(|directory| cache::Cache::open(directory, &engine)).transpose()?;
         let shared = Arc::new(Shared {
             ticker: engine::Ticker::start(&engine)?,

@@ -12,7 +12,7 @@ use crate::{printable::printable, settings::Bytes};
 const TARGET: &str = "handler";
 
 /// A longer line is cut.
-const MAX_LINE: usize = 4096;
+pub(super) const MAX_LINE: usize = 4096;
 
 /// What one request has written.
 #[derive(Debug)]
@@ -20,11 +20,15 @@ pub(super) struct Log {
     left: usize,
     dropped: usize,
     panic: Option<String>,
+    said: Option<String>,
 }
+
+/// How Go's runtime begins the line that says why it ends; what follows it is a stack.
+const LAST_WORDS: [&str; 2] = ["panic: ", "fatal error: "];
 
 impl Log {
     pub(super) fn new(limit: Bytes) -> Self {
-        Self { left: limit.0, dropped: 0, panic: None }
+        Self { left: limit.0, dropped: 0, panic: None, said: None }
     }
 
     /// Whether lines were dropped.
@@ -32,9 +36,37 @@ impl Log {
         self.dropped > 0
     }
 
-    /// What the guest said last before it trapped.
+    /// What the guest said last before it trapped: to the host, else on standard error.
     pub(super) fn take_panic(&mut self) -> Option<String> {
-        self.panic.take()
+        self.panic.take().or_else(|| self.said.take())
+    }
+
+    /// Remembers a line of standard error: the last that is not indented, as it stands under a traceback of Python's.
+    pub(super) fn said(&mut self, line: &str) {
+        let decided = |said: &str| LAST_WORDS.iter().any(|words| said.starts_with(words));
+        if !line.starts_with(char::is_whitespace) && !self.said.as_deref().is_some_and(decided) {
+            self.said = Some(clean(line));
+        }
+    }
+
+    /// Writes a line, unless there were too many.
+    pub(super) fn line(&mut self, level: Level, text: &str) {
+        let line = clean(text);
+        match self.left.checked_sub(line.len()) {
+            Some(left) => self.left = left,
+            None => {
+                self.left = 0;
+                self.dropped += 1;
+                return;
+            }
+        }
+        match level {
+            Level::Trace => tracing::trace!(target: TARGET, "{line}"),
+            Level::Debug => tracing::debug!(target: TARGET, "{line}"),
+            Level::Info => tracing::info!(target: TARGET, "{line}"),
+            Level::Warn => tracing::warn!(target: TARGET, "{line}"),
+            Level::Error => tracing::error!(target: TARGET, "{line}"),
+        }
     }
 }
 
@@ -48,22 +80,7 @@ impl Drop for Log {
 
 impl Host for State {
     fn write(&mut self, level: Level, message: String) {
-        let line = clean(&message);
-        match self.log.left.checked_sub(line.len()) {
-            Some(left) => self.log.left = left,
-            None => {
-                self.log.left = 0;
-                self.log.dropped += 1;
-                return;
-            }
-        }
-        match level {
-            Level::Trace => tracing::trace!(target: TARGET, "{line}"),
-            Level::Debug => tracing::debug!(target: TARGET, "{line}"),
-            Level::Info => tracing::info!(target: TARGET, "{line}"),
-            Level::Warn => tracing::warn!(target: TARGET, "{line}"),
-            Level::Error => tracing::error!(target: TARGET, "{line}"),
-        }
+        self.log.line(level, &message);
     }
 
     fn panicking(&mut self, message: String) {

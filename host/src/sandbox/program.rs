@@ -19,6 +19,7 @@ use super::{
     places::{Full, Place, Places},
     state::{State, store, within},
     typed::{Decoded, Interface},
+    wasi,
 };
 use crate::{
     envelope::{Answer, Failure, Text, failure::BUILTINS},
@@ -109,11 +110,13 @@ impl Program {
             .imports(engine)
             .filter(|(_, import)| !matches!(import.ty, ComponentItem::Type(_)))
             .map(|(name, _)| name.to_owned())
-            .filter(|name| !OFFERED.contains(&name.split('@').next().unwrap_or_default()))
+            .filter(|name| !OFFERED.contains(&name.split('@').next().unwrap_or_default()) && !wasi::offers(name))
             .collect();
         if !refused.is_empty() {
             return Err(LoadError::Imports(refused));
         }
+        let refusing = wasi::refusing(linker, component, engine).map_err(|error| LoadError::World(chain(&error)))?;
+        let linker = refusing.as_ref().unwrap_or(linker);
         let pre = linker.instantiate_pre(component).map_err(|error| LoadError::World(chain(&error)))?;
         // By our own look at the names: wasmtime would take another minor version for the same interface.
         let dynamic = world.exports(engine).any(|(name, _)| name.split('@').next() == Some(HANDLER));
@@ -248,9 +251,12 @@ impl Program {
         let Shared { ticker, turns, .. } = &*self.shared;
         let mut store = store(self.pre.engine(), limits, info, deadline);
         let started = within(ticker, turns, deadline, self.pre.instantiate_async(&mut store)).await;
-        let instance =
-            started.map_err(|error| Fault::classify_start(&error, store.data_mut().log.take_panic(), limits))?;
+        let instance = started.map_err(|error| {
+            store.data_mut().flush();
+            Fault::classify_start(&error, store.data_mut().log.take_panic(), limits)
+        })?;
         let ran = within(ticker, turns, deadline, call(&instance, &mut store)).await;
+        store.data_mut().flush();
         if store.data().log.exceeded() {
             self.metrics.hit(Limit::Log);
         }

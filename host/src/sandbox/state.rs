@@ -12,6 +12,7 @@ use super::{
     log::Log,
     request_info::RequestInfo,
     turns::Turns,
+    wasi::Wasi,
 };
 
 /// The data of a store: one field for each import that has state.
@@ -21,6 +22,7 @@ pub(super) struct State {
     pub(super) log: Log,
     pub(super) request: Option<RequestInfo>,
     pub(super) deadline: Instant,
+    pub(super) wasi: Wasi,
 }
 
 /// `types` has no functions.
@@ -33,7 +35,8 @@ pub(super) fn store(
     request: Option<RequestInfo>,
     deadline: Instant,
 ) -> Store<State> {
-    let state = State { limiter: Limiter::new(limits), log: Log::new(limits.log), request, deadline };
+    let state =
+        State { limiter: Limiter::new(limits), log: Log::new(limits.log), request, deadline, wasi: Wasi::new() };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(limits.result.0);
