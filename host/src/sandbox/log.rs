@@ -21,14 +21,21 @@ pub(super) struct Log {
     dropped: usize,
     panic: Option<String>,
     said: Option<String>,
+    /// Whether what was said is the last word, whatever comes after it.
+    decided: bool,
+    /// Whether a traceback has begun.
+    traced: bool,
 }
+
+/// How Python begins to say why it ends; the first line after it that is not indented says it.
+const TRACEBACK: &str = "Traceback (most recent call last):";
 
 /// How Go's runtime begins the line that says why it ends; what follows it is a stack.
 const LAST_WORDS: [&str; 2] = ["panic: ", "fatal error: "];
 
 impl Log {
     pub(super) fn new(limit: Bytes) -> Self {
-        Self { left: limit.0, dropped: 0, panic: None, said: None }
+        Self { left: limit.0, dropped: 0, panic: None, said: None, decided: false, traced: false }
     }
 
     /// Whether lines were dropped.
@@ -41,12 +48,16 @@ impl Log {
         self.panic.take().or_else(|| self.said.take())
     }
 
-    /// Remembers a line of standard error: the last that is not indented, as it stands under a traceback of Python's.
+    /// Remembers a line of standard error: the one under a traceback of Python's, the first of Go's runtime, else the
+    /// last that is not indented.
     pub(super) fn said(&mut self, line: &str) {
-        let decided = |said: &str| LAST_WORDS.iter().any(|words| said.starts_with(words));
-        if !line.starts_with(char::is_whitespace) && !self.said.as_deref().is_some_and(decided) {
+        if line == TRACEBACK {
+            (self.said, self.decided) = (None, false);
+        } else if !line.starts_with(char::is_whitespace) && !self.decided {
+            self.decided = self.traced || LAST_WORDS.iter().any(|words| line.starts_with(words));
             self.said = Some(clean(line));
         }
+        self.traced = line == TRACEBACK || (self.traced && !self.decided);
     }
 
     /// Writes a line, unless there were too many.

@@ -136,7 +136,7 @@ async fn exit_ends_the_guest_and_nothing_else() {
 
 #[tokio::test]
 async fn what_is_printed_before_a_trap_says_why() {
-    let traceback = "Traceback (most recent call last):\n  File \"app.py\"\nValueError: no \x1b[2J\n";
+    let traceback = "Traceback (most recent call last):\n  File \"app.py\"\nValueError: no \x1b[2J\nnote: the runtime's own words\n";
     let fault = run_with(&printing(traceback, 1, "(unreachable)"), tight()).await.unwrap_err();
     assert_eq!(fault.to_string(), "the handler trapped: ValueError: no \\u{1b}[2J");
     let go = "panic: boom\n\ngoroutine 1 [running]:\nmain.main()\n\t/tmp/x.go:3\nexit status 2";
