@@ -5,6 +5,7 @@
 //! language cannot do stands in [`Calculator`], and in docs/languages.md.
 
 mod callers;
+mod new;
 mod stories;
 
 use crate::harness::{handlers, languages};
@@ -107,4 +108,15 @@ fn javascript_dynamic() {
 #[test]
 fn javascript_typed() {
     Calculator { integers: Integers::JavaScript, ..Calculator::of("javascript-typed") }.tell();
+}
+
+/// In every language, dynamic and typed: what `new` writes, `build` builds, and the manifest in it tests.
+#[test]
+fn a_new_project_builds_and_answers() {
+    languages();
+    for language in ["rust", "python", "javascript", "c", "go"] {
+        for typed in [false, true] {
+            new::greets(language, typed);
+        }
+    }
 }

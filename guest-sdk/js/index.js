@@ -85,7 +85,8 @@ function failureOf(error) {
   const name = error?.name ?? "Error";
   const className = known ? error.className : (PYTHON[name] ?? name);
   const message = String(error?.message ?? error);
-  const frames = String(error?.stack ?? "").split("\n").map((line) => line.trim()).filter(Boolean).reverse();
+  const frames = String(error?.stack ?? "").split("\n").map((line) => line.trim()).filter((line) => line && !line.includes("/nova/index.js"));
+  frames.reverse();
   return {
     class: className,
     module: known ? error.module : "builtins",

@@ -11,6 +11,7 @@ mod exit;
 mod handlers;
 mod inspect;
 mod metrics;
+mod new;
 mod schema;
 mod serve;
 mod show;
@@ -79,6 +80,8 @@ enum Command {
     Compile(compile::Compile),
     /// Print what a running host counts, as Prometheus reads it
     Metrics,
+    /// Write a project to begin with, in Rust, Python, JavaScript, C or Go
+    New(new::New),
     /// Say what a component offers and imports
     Inspect(inspect::Inspect),
     /// Print what a typed handler's methods take and return, as JSON Schema or as a Python module
@@ -103,6 +106,7 @@ impl Cli {
             Command::Compile(compile) => compile.run(),
             Command::Metrics => metrics::run(&options).await,
             Command::Inspect(inspect) => inspect.run(&options).await,
+            Command::New(new) => new.run(),
             Command::Schema(schema) => schema.run(&options).await,
         }
     }

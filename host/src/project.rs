@@ -10,6 +10,7 @@ mod c;
 mod component;
 mod go;
 mod javascript;
+mod new;
 mod python;
 mod rust;
 mod tool;
@@ -20,6 +21,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use new::create;
 use wit::World;
 
 /// What is made for the build, in the project.
@@ -34,15 +36,17 @@ pub struct Project {
 }
 
 /// A language that there are tools for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Language {
     /// By `Cargo.toml`.
     Rust,
     /// By `app.py`.
     Python,
     /// By `package.json`; with `app.ts` TypeScript.
+    #[value(name = "javascript")]
     JavaScript,
     /// By `app.c`.
+    #[value(name = "c")]
     C,
     /// By `go.mod`.
     Go,

@@ -20,6 +20,10 @@ const PLAIN: &str = "[[endpoint]]\noffered.version = \"1.3\"\noffered.namespace 
                      \"echo\", \"concat\", \"blob\", \"not_found\", \"context\", \"log\", \"panic\", \"loop_forever\", \
                      \"allocate\", \"calls\"]\n";
 
+/// What follows in both where a calculator has more: two handlers must not offer the same.
+const NOTHING_ELSE: &str = "[[endpoint]]\noffered.version = \"2.0\"\nmethods = []\n\
+                            [[endpoint]]\noffered.version = \"2.1\"\nmethods = []\n";
+
 /// Who asks.
 pub(super) enum Caller {
     Oslo(Oslo),
@@ -76,14 +80,15 @@ impl Caller {
     }
 }
 
-/// The directory with both.
-fn directory(calculator: &Calculator) -> Scratch {
+/// A directory with one of them, or both.
+fn directory(calculator: &Calculator, manifests: &[(&str, &str)]) -> Scratch {
     let scratch = Scratch::new();
     let component = calculator.read();
-    scratch.write("plain.wasm", &component);
-    scratch.write("plain.toml", PLAIN);
-    scratch.write("slow.wasm", component);
-    scratch.write("slow.toml", HURRIED);
+    for (name, manifest) in manifests {
+        scratch.write(&format!("{name}.wasm"), &component);
+        let more = if calculator.name == "calculator" { NOTHING_ELSE } else { "" };
+        scratch.write(&format!("{name}.toml"), format!("{manifest}{more}"));
+    }
     scratch
 }
 
@@ -97,7 +102,7 @@ pub(super) struct Oslo {
 
 impl Oslo {
     pub(super) fn serving(calculator: &Calculator) -> Self {
-        let handlers = directory(calculator);
+        let handlers = directory(calculator, &[("plain", PLAIN), ("slow", HURRIED)]);
         let vhost = Broker::shared().vhost();
         let host = Serve::with_config(&format!(
             "transport_url = \"{}\"\nserver = \"host-1\"\nhandlers.directory = \"{}\"\nhandlers.cache = \"{}\"\n",
@@ -135,25 +140,28 @@ impl Oslo {
 
 /// The service inside of each command.
 pub(super) struct Command {
-    handlers: Scratch,
+    plain: Scratch,
+    hurried: Scratch,
 }
 
 impl Command {
     pub(super) fn serving(calculator: &Calculator) -> Self {
-        Self { handlers: directory(calculator) }
+        let one = |manifest| directory(calculator, &[("one", manifest)]);
+        Self { plain: one(PLAIN), hurried: one(HURRIED) }
     }
 
     fn ask(&self, asked: &Asked<'_>) -> (Result<Value, Raised>, String) {
+        let handlers = if asked.namespace.is_some() { &self.hurried } else { &self.plain };
         let mut command = process::Command::new(nova_host());
         command.args(["call", "--json", "--transport-url", "memory://", "--log", "info", "--version", "1.3"]);
-        command.args(["--timeout", "120s", "--handlers"]).arg(self.handlers.path());
+        command.args(["--timeout", "120s", "--handlers"]).arg(handlers.path());
         command.arg("--set").arg(format!("handlers.cache={}", languages().join("cache").display()));
         command.arg("--context").arg(asked.context.to_string());
         if let Some(namespace) = asked.namespace {
             command.args(["--namespace", namespace]);
         }
         command.arg(asked.method).arg(asked.args.to_string());
-        let output = command.current_dir(self.handlers.path()).output().expect("the program runs");
+        let output = command.current_dir(handlers.path()).output().expect("the program runs");
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
         let answer = match output.status.code() {
             Some(0) => Ok(serde_json::from_slice(&output.stdout).expect("a result is JSON")),
