@@ -27,10 +27,10 @@ test: ## Install what the tests need (RabbitMQ, oslo.messaging, the languages' c
 	cargo test --workspace --release
 	@seconds=$$(($$(date +%s) - $(started))); echo "make test: all passed in $$((seconds / 60)) min $$((seconds % 60)) s"
 
-soak: ## Run the stories about faults and about exchanging handlers many times as long, under load.
+soak: ## Run the stories about faults, attacks and exchanging handlers many times as long, under load.
 	tests/setup.sh
 	handlers/build.sh
-	NOVA_HOST_SOAK=1 cargo test --release --package nova-host --test e2e -- --nocapture --include-ignored --test-threads 2 faults:: swap::load::
+	NOVA_HOST_SOAK=1 cargo test --release --package nova-host --test e2e -- --nocapture --test-threads 2 faults:: neighbours:: swap::load::
 
 lint: ## Check the format and the lints of all Rust code, as CI does.
 	cargo fmt --all --check

@@ -106,5 +106,12 @@ for name in "${names[@]}"; do
         mv "$out/.$name.wasm.$$" "$out/$name.wasm"
         state=new
     fi
+    # What it needs of its host, where it says so.
+    if [[ -e handlers/$name/$name.toml ]]; then
+        cmp --quiet "handlers/$name/$name.toml" "$out/$name.toml" || {
+            cp "handlers/$name/$name.toml" "$out/.$name.toml.$$"
+            mv "$out/.$name.toml.$$" "$out/$name.toml"
+        }
+    fi
     say "target/handlers/$name.wasm: $(stat --format=%s "$out/$name.wasm") bytes, $state"
 done

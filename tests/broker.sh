@@ -12,6 +12,8 @@
 #     stop [N]      stops node N, from 1 (`stopped`)
 #     start [N]     starts it on the same ports and data (`ready …`), also after someone killed its pid
 #     restart [N]   both (`ready …`)
+#     sync          writes to disk which queues the nodes have (`done`)
+#     logs DIR      copies the nodes' logs to a directory (`done`)
 #     ctl …         runs rabbitmqctl for the first node (`done`)
 #
 # With --tls the AMQP port speaks only TLS, on 127.0.0.1 and 127.0.0.2, with ca.pem, cert.pem and key.pem of a directory,
@@ -149,6 +151,8 @@ log_of() { echo "$home/$1.log"; }
 
 # Starts a node.
 spawn_node() {
+    # What is waited for must be of this start.
+    if [ -e "$(log_of "$1")" ]; then cat "$(log_of "$1")" >>"$home/$1.before.log"; fi
     : >"$(log_of "$1")"
     # "Under systemd" makes the script become the node instead of its parent: our pid is the node's.
     run_apart "$(log_of "$1")" RUNNING_UNDER_SYSTEMD=true \
@@ -198,13 +202,13 @@ end() {
 # Whether a node runs. One that was stopped has the pid 0, which would mean all of ours.
 runs() { [ "${node_pids[$1]:-0}" != 0 ] && kill -0 "${node_pids[$1]}" 2>/dev/null; }
 
-# Stops a node in order: clients are told, durable data is written. The management plugin of RabbitMQ 3.10 then hangs
-# for 5 s on the way out; its last word before that ends our patience.
+# Stops a node in order: clients are told, all data is written. The management plugin of RabbitMQ 3.10 hangs for 5 s on
+# the way out, and much is written only after that.
 stop_node() {
     if ! runs "$1"; then return; fi
     kill -TERM "${node_pids[$1]}" 2>/dev/null || true
     for ((tenths = 0; tenths < stop_seconds * 10; tenths++)); do
-        if ! runs "$1" || grep -q 'to stop collect_statistics' "$(log_of "$1")"; then break; fi
+        if ! runs "$1"; then break; fi
         sleep 0.1
     done
     end KILL "${node_pids[$1]}"
@@ -222,11 +226,21 @@ start_again() {
     say_ready
 }
 
+# Runs rabbitmqctl for a node.
 ctl() {
     env -i PATH="$PATH" HOME="$home" LANG=C.UTF-8 ERL_EPMD_PORT="$epmd_port" RABBITMQ_CONF_ENV_FILE=/dev/null \
-        RABBITMQ_NODENAME="$(name 1)" RABBITMQ_USE_LONGNAME=true "$control" "$@" </dev/null >>"$home/ctl.log" 2>&1 ||
-        fail "rabbitmqctl $*: $(tail -n 5 "$home/ctl.log")"
-    echo 'done'
+        RABBITMQ_NODENAME="$(name "$1")" RABBITMQ_USE_LONGNAME=true "$control" "${@:2}" </dev/null >>"$home/ctl.log" 2>&1 ||
+        fail "rabbitmqctl ${*:2}: $(tail -n 5 "$home/ctl.log")"
+}
+
+# A node that takes part in a quorum queue remembers so in a table that it saves after three quiet minutes, or when it
+# stops in order. Who is killed before that starts with an empty member, and the queue may never again have a leader
+# ("leader call - leader not known" in the log; https://github.com/rabbitmq/rabbitmq-server/issues/15725).
+sync_nodes() {
+    local number
+    for number in $(numbers); do
+        if runs "$number"; then ctl "$number" eval '[ok = dets:sync(Table) || Table <- dets:all()].'; fi
+    done
 }
 
 # Ends all nodes at once.
@@ -289,16 +303,23 @@ say_ready
 if [ -t 0 ]; then echo "broker.sh: Ctrl-D stops it" >&2; fi
 
 while read -r command number; do
-    if [ "$command" = ctl ]; then
-        # shellcheck disable=SC2086 # the words of one line
-        ctl $number
-        continue
-    fi
+    case $command in
+        ctl)
+            # shellcheck disable=SC2086 # the words of one line
+            ctl 1 $number && echo 'done'
+            continue
+            ;;
+        logs)
+            mkdir -p "$number" && cp "$home"/*.log "$number" && echo 'done'
+            continue
+            ;;
+    esac
     number=${number:-1}
     [[ $number =~ ^[0-9]+$ ]] && [ "$number" -ge 1 ] && [ "$number" -le "$nodes" ] || fail "no node $number"
     case $command in
         stop) stop_node "$number" && echo stopped ;;
         start) start_again "$number" ;;
+        sync) sync_nodes && echo 'done' ;;
         restart) stop_node "$number" && start_again "$number" ;;
         *) fail "unknown command: $command" ;;
     esac

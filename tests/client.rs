@@ -14,7 +14,7 @@ use std::{
 };
 
 use nova_host::{
-    client::{Client, Error, Invocation, Options, Target},
+    client::{Client, Error, Invocation, Options, Origin, Target},
     envelope::{Context, Text},
     transport::{Retry, Transport, Url, rabbit},
 };
@@ -44,6 +44,7 @@ fn invocation(n: usize) -> Invocation {
         method: "m".into(),
         arguments: Text::of(&json!({"n": n})),
         context: Context::default(),
+        origin: Origin::default(),
     }
 }
 

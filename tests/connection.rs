@@ -89,6 +89,8 @@ fn a_broker_that_takes_no_messages_loses_none_and_is_said_to() {
     let mut host = serve(&vhost, "host-1", &format!("max_in_flight = 4\n{patient}"));
     let client = OsloClient::start(&url);
     assert_eq!(client.call(add(0)).expect("a result"), 1);
+    // A reply comes before its request is acknowledged.
+    vhost.eventually("conductor", |queue: &Queue| queue.ready + queue.unacknowledged == 0);
     // Requests that wait when the broker runs out of memory.
     host.signal("STOP");
     let patient_call = |n| {

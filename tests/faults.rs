@@ -15,7 +15,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::harness::{Ledger, Load, OsloLoad, Proxy, Serve, Tally, Vhost, handlers, repository};
+use crate::harness::{LIMIT, Ledger, Load, OsloLoad, PATIENCE, Proxy, Serve, Tally, Vhost, handlers, repository};
 
 /// How many times as long the long form is.
 const SOAK: usize = 20;
@@ -47,10 +47,15 @@ impl Scene {
 
     /// Starts another host, which lives until the end of the story unless it is ended; returns its number.
     fn host(&mut self, url: &str) -> usize {
+        self.host_with(url, "")
+    }
+
+    /// The same with more lines of configuration.
+    fn host_with(&mut self, url: &str, configuration: &str) -> usize {
         let number = self.hosts.len();
         self.hosts.push(Serve::with_config(&format!(
             "transport_url = \"{url}\"\nserver = \"host-{number}\"\nhandlers.directory = \"{}\"\n\
-             max_in_flight = {MAX_IN_FLIGHT}\n",
+             max_in_flight = {MAX_IN_FLIGHT}\n{configuration}\n",
             handlers().display()
         )));
         number
@@ -58,7 +63,7 @@ impl Scene {
 
     /// Starts senders of both kinds.
     fn load(&mut self, url: &str) {
-        self.loads.push(Load::start(url, OUTSTANDING, &self.ledger));
+        self.loads.push(Load::start(url, OUTSTANDING, LIMIT, &self.ledger));
         self.oslo_loads.push(OsloLoad::start(url, OSLO_OUTSTANDING, &self.ledger));
     }
 
@@ -67,16 +72,39 @@ impl Scene {
         self.ledger.wait_for_answers(3 * OUTSTANDING);
     }
 
-    /// Stops sending, waits for what is outstanding, and counts.
+    /// Stops sending, waits for what is outstanding, and counts, with patience for casts that are still in a queue.
     fn end(mut self, name: &str) -> Tally {
-        self.loads.drain(..).for_each(Load::finish);
-        self.oslo_loads.drain(..).for_each(OsloLoad::finish);
-        let tally = self.ledger.tally(|| self.hosts.iter().map(Serve::log).collect());
+        self.finish();
+        let tally = self.ledger.tally(|| self.logs());
         report(&format!("{name}: {tally}"));
         if !tally.is_complete() {
             self.keep_logs(name);
         }
         tally
+    }
+
+    /// The same where requests may be lost: counts once the queue is empty.
+    fn end_with_losses(mut self, name: &str, vhost: &Vhost) -> Tally {
+        self.finish();
+        vhost.eventually("conductor", |queue| queue.ready == 0 && queue.unacknowledged == 0);
+        // What was acknowledged last may still run.
+        self.hosts.iter_mut().for_each(|host| {
+            host.signal("TERM");
+            host.wait(PATIENCE);
+        });
+        let tally = self.ledger.compare(&self.logs());
+        report(&format!("{name}: {tally}"));
+        tally
+    }
+
+    /// Stops sending, and waits for what is outstanding.
+    fn finish(&mut self) {
+        self.loads.drain(..).for_each(Load::finish);
+        self.oslo_loads.drain(..).for_each(OsloLoad::finish);
+    }
+
+    fn logs(&self) -> Vec<String> {
+        self.hosts.iter().map(Serve::log).collect()
     }
 
     /// Puts the hosts' logs where they outlive the story.

@@ -15,6 +15,7 @@ pub(crate) mod guest;
 mod http;
 mod ledger;
 mod load;
+mod nova;
 mod oslo;
 pub(crate) mod process;
 mod proxy;
@@ -34,7 +35,8 @@ pub(crate) use self::{
     certificates::Certificates,
     decoder::{Judged, OsloDecoder},
     ledger::{Ledger, Tally},
-    load::{Load, OsloLoad, client},
+    load::{LIMIT, Load, OsloLoad, client},
+    nova::{Exception, NovaClient, Services},
     oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Release, Remote},
     proxy::{Proxy, Way},
     scratch::Scratch,

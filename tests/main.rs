@@ -26,6 +26,7 @@ mod interop;
 mod languages;
 mod metrics;
 mod neighbours;
+mod nova;
 mod oslo;
 mod rabbit;
 mod swap;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Broker, OsloClient, OsloError, Serve, Vhost, eventually, handlers};
+use crate::harness::{Broker, OsloClient, OsloError, Serve, Vhost, handlers};
 
 /// A service on exchange `nova`, topic `conductor`, and a Python client of it.
 struct Story {
@@ -195,27 +195,13 @@ fn a_fanout_reaches_every_server_and_a_directed_request_one() {
 
 #[test]
 fn the_conductor_answers_what_nova_services_wait_for() {
-    let mut story = Story::begin();
+    let story = Story::begin();
     let ping = json!({
         "topic": "conductor", "namespace": "baseapi", "version": "1.0", "method": "ping",
         "args": {"arg": "1.21 GigaWatts"}, "timeout": 10,
     });
     let pong = story.client.call(ping).expect("a result");
     assert_eq!(pong, json!({"service": "conductor", "arg": "1.21 GigaWatts"}));
-
-    let build = json!({
-        "topic": "conductor", "namespace": "compute_task", "version": "1.5", "method": "build_instances",
-        "context": {"request_id": "req-build"},
-        "args": {
-            "instances": [{"uuid": "11111111-2222-3333-4444-555555555555"}], "image": {}, "filter_properties": {},
-            "admin_password": "hunter2", "injected_files": [], "requested_networks": [], "security_groups": [],
-            "block_device_mapping": [], "legacy_bdm": true,
-        },
-    });
-    story.client.cast(build).expect("the broker has it");
-    story.host.wait_for_log("11111111-2222-3333-4444-555555555555");
-    eventually("the end of the cast", || story.host.log().contains("req-build").then_some(()));
-    assert!(!story.host.log().contains("hunter2"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what `make test` needs beyond Rust: a C compiler, RabbitMQ, Python, the newest oslo.messaging in target/venv and
-# the oldest in target/venv-old, and the compilers of other languages in target/tools.
+# Installs what `make test` needs beyond Rust: a C compiler, RabbitMQ, Python, the newest oslo.messaging in target/venv,
+# the oldest in target/venv-old, nova in target/venv-nova, and the compilers of other languages in target/tools.
 #
 #     tests/setup.sh [--compiler-only]      the compiler is all that `make build` needs
 #
@@ -52,7 +52,8 @@ allow_services() {
     if [ -e "$policy.before-nova-host" ]; then as_root mv "$policy.before-nova-host" "$policy"; fi
 }
 
-# Makes a virtual environment of target/ again when its requirements, or the place it lives in, have changed.
+# Makes a virtual environment of target/ again when its requirements, or the place it lives in, have changed. What
+# follows the two goes to pip.
 make_venv() {
     local venv=$root/target/$1 requirements=$root/tests/$2
     if [ "$(cat "$venv/stamp" 2>/dev/null)" = "$(venv_stamp "$venv" "$requirements")" ]; then return; fi
@@ -60,7 +61,7 @@ make_venv() {
     rm -rf "$venv"
     /usr/bin/python3 -m venv "$venv"
     # Twice quiet: it warns of how the oldest release is built.
-    "$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --no-input -r "$requirements"
+    "$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --no-input "${@:3}" -r "$requirements"
     venv_stamp "$venv" "$requirements" >"$venv/stamp"
 }
 
@@ -92,6 +93,8 @@ if [ "${#packages[@]}" -gt 0 ]; then install_packages "${packages[@]}"; fi
 if [ "$wanted" = compiler ]; then exit 0; fi
 make_venv venv oslo/requirements.txt
 make_venv venv-old oslo/requirements-old.txt
+# A hundred packages, of which the tests import some: those are compiled when they are.
+make_venv venv-nova nova/requirements.txt --no-compile
 make_venv tools languages/requirements.txt
 install_javascript
 step "all there"

@@ -4,7 +4,7 @@
 
 wit_bindgen::generate!({
     path: "../wit",
-    world: "dynamic",
+    world: "capable",
     pub_export_macro: true,
     default_bindings_module: "nova_guest::bindings",
 });

@@ -46,6 +46,19 @@ impl Failure {
         Self(Box::new(Parts { class, module, message, args, kwargs: Map::new(), traceback }))
     }
 
+    /// Takes over what another service said.
+    #[cfg(target_family = "wasm")]
+    pub(crate) fn remote(
+        class: String,
+        module: String,
+        message: String,
+        args: Vec<Value>,
+        kwargs: Map<String, Value>,
+        traceback: Vec<String>,
+    ) -> Self {
+        Self(Box::new(Parts { class, module, message, args, kwargs, traceback }))
+    }
+
     /// Makes one of Python's own exceptions. Give it no [`kwarg`](Self::kwarg): most of their constructors take none.
     #[must_use]
     #[track_caller]

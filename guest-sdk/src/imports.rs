@@ -3,9 +3,14 @@
 #[cfg(target_family = "wasm")]
 mod host;
 #[cfg(target_family = "wasm")]
-pub(crate) use host::{context, context_entry, panicking, reply_wanted, time_left_ms, write};
+pub(crate) use host::{
+    call, call_many, cast, config, context, context_entry, panicking, reply_wanted, time_left_ms, write,
+};
 
 #[cfg(not(target_family = "wasm"))]
 mod native;
 #[cfg(not(target_family = "wasm"))]
-pub(crate) use native::{Scene, context, context_entry, play, reply_wanted, time_left_ms, write};
+pub(crate) use native::{
+    Scene, Services, call, call_many, cast, config, context, context_entry, nobody, play, reply_wanted, time_left_ms,
+    write,
+};

@@ -67,6 +67,16 @@
 //! Any type that serde can write. As in JSON, and unlike in Python, `NaN` and the infinities become null. What JSON
 //! cannot express at all, such as a map whose keys are lists, reaches the caller as the failure `InvalidResult`.
 //!
+//! # Other services
+//!
+//! [`rpc`] calls and casts, as far as the manifest grants it. In native tests
+//! [`testing::Request::answering`] stands for the other services.
+//!
+//! # Configuration
+//!
+//! [`config::get`] has the values that the manifest gives in its section `config`, secrets among them; in native tests
+//! [`testing::Request::config`] gives them.
+//!
 //! # Panics
 //!
 //! A panic ends the instance, never the host. The caller is told what it said, so keep secrets out of it.
@@ -81,14 +91,21 @@ struct Readme;
 #[doc = include_str!("../../docs/handlers.md")]
 struct Guide;
 
+/// And what it says of capabilities.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/capabilities.md")]
+struct Capabilities;
+
 mod handler;
 
 mod call;
 
 mod arguments;
+pub mod config;
 mod failure;
 mod info;
 pub mod log;
+pub mod rpc;
 
 mod imports;
 

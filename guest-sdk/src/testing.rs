@@ -2,15 +2,16 @@
 //!
 //! Requests find their endpoint by the host's rule, so that a test sees what a caller would.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
 use crate::{
     Endpoint, Failure, Handler, Info, Reply,
     handler::handle,
-    imports::{Scene, play},
+    imports::{Scene, Services, nobody, play},
     log::Level,
+    rpc,
 };
 
 /// The time that a request has left unless it says otherwise: the host's default limit.
@@ -26,7 +27,6 @@ pub fn call<H: Handler>(method: &str, arguments: impl ToString) -> Result<Value,
 }
 
 /// A request in the making.
-#[derive(Debug)]
 pub struct Request {
     method: String,
     namespace: Option<String>,
@@ -35,6 +35,8 @@ pub struct Request {
     context: Value,
     reply_wanted: bool,
     time_left: Duration,
+    services: Services,
+    config: BTreeMap<String, String>,
 }
 
 impl Request {
@@ -51,6 +53,8 @@ impl Request {
             context: Value::Object(serde_json::Map::new()),
             reply_wanted: true,
             time_left: TIME_LEFT,
+            services: Box::new(nobody),
+            config: BTreeMap::new(),
         }
     }
 
@@ -89,6 +93,20 @@ impl Request {
         self
     }
 
+    /// Answers the calls that the handler makes. Without it, nobody serves any topic.
+    #[must_use]
+    pub fn answering(mut self, services: impl FnMut(&rpc::Request) -> Result<Value, rpc::Error> + 'static) -> Self {
+        self.services = Box::new(services);
+        self
+    }
+
+    /// Gives the handler a value of its manifest's section `config`.
+    #[must_use]
+    pub fn config(mut self, name: &str, value: &str) -> Self {
+        self.config.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// Lets a handler answer.
     ///
     /// # Panics
@@ -101,14 +119,19 @@ impl Request {
             reply_wanted: self.reply_wanted,
             time_left_ms: u64::try_from(self.time_left.as_millis()).unwrap_or(u64::MAX),
             log: Vec::new(),
+            services: self.services,
+            config: self.config,
+            casts: Vec::new(),
         };
         let endpoint = match find(H::ENDPOINTS, self.namespace.as_deref(), &self.version, &self.method) {
             Ok(endpoint) => endpoint,
-            Err(failure) => return Answer { reply: Err(failure), log: Vec::new() },
+            Err(failure) => return Answer { reply: Err(failure), log: Vec::new(), casts: Vec::new() },
         };
         let info = Info::new(self.method, self.namespace, self.version);
-        let (reply, log) = play(scene, || handle::<H>(endpoint, &info, &self.arguments));
-        Answer { reply, log }
+        let (reply, log, casts) = play(scene, || handle::<H>(endpoint, &info, &self.arguments));
+        // As the host does where casts are held.
+        let casts = if reply.is_ok() { casts } else { Vec::new() };
+        Answer { reply, log, casts }
     }
 }
 
@@ -119,6 +142,8 @@ pub struct Answer {
     pub reply: Reply,
     /// What the handler logged, oldest first.
     pub log: Vec<(Level, String)>,
+    /// What the handler has cast, oldest first; nothing where it did not succeed.
+    pub casts: Vec<rpc::Request>,
 }
 
 impl Answer {

@@ -49,6 +49,17 @@ pub struct Invocation {
     pub arguments: Text,
     /// The request context.
     pub context: Context,
+    /// What it is a consequence of.
+    pub origin: Origin,
+}
+
+/// What a request is a consequence of, for those that handlers send.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// How many requests of handlers led to it, itself among them.
+    pub hops: u32,
+    /// The mark by which its receivers know it again when it is sent again; `None` makes a fresh one.
+    pub unique_id: Option<String>,
 }
 
 /// How it is asked for. `Duration::into` sets the timeout and leaves the rest to the defaults, which are
@@ -199,7 +210,7 @@ impl Client {
     }
 
     async fn send(&self, invocation: Invocation, reply_to: Option<ReplyTo>, options: &Options) -> Result<(), Error> {
-        let Invocation { target, method, arguments, context } = invocation;
+        let Invocation { target, method, arguments, context, origin } = invocation;
         let destination = target.destination()?;
         let field = |text: &Option<String>| text.clone().map_or(Field::Absent, Field::Text);
         let expiration = reply_to.is_some().then_some(options.timeout);
@@ -210,7 +221,8 @@ impl Client {
             arguments: Arguments::Object(arguments),
             context,
             reply_to,
-            unique_id: Some(fresh_id()),
+            unique_id: Some(origin.unique_id.unwrap_or_else(fresh_id)),
+            hops: origin.hops,
         };
         let routing = if target.fanout { Routing::BestEffort } else { options.routing };
         let publication = Publication { destination, routing, expiration, body: request.encode() };

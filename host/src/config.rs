@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    capability,
     catalog::load,
     control,
     metrics::http,
@@ -56,6 +57,8 @@ pub struct Config {
     pub control: control::socket::Config,
     /// The section `limits`.
     pub limits: Limits,
+    /// What is there for all handlers: `rpc` and `brokers`.
+    pub capability: capability::Config,
     /// The section `metrics`.
     pub metrics: http::Config,
 }
@@ -145,6 +148,7 @@ impl Config {
             handlers: load::Config::read(all),
             control: control::socket::Config::read(all),
             limits: Limits::read_service(all),
+            capability: capability::Config::read(all),
             metrics: http::Config::read(all),
         };
         if config.serve.dead_letters.as_ref().is_some_and(|to| to.exchange == config.control_exchange) {

@@ -5,12 +5,14 @@
 //! [`crate::reply`] says what the caller gets. No bytes here, and nothing of where the request came from.
 
 mod ping;
+mod session;
 
 use std::{collections::BTreeMap, time::Instant};
 
 use serde::de::IgnoredAny;
 
 use crate::{
+    capability::{Capabilities, Unreleased},
     catalog::{Catalog, Current, Found, Generation, Miss, Policy, Working},
     envelope::{Answer, Arguments, Failure, Field, Request, Text},
     metrics::{Ending, Limit},
@@ -30,6 +32,8 @@ pub enum Outcome {
     Refused(Refusal),
     /// The handler did not answer.
     Faulted(Fault),
+    /// The handler succeeded, and its effects could not all be released.
+    Unreleased(Unreleased),
     /// It was begun as often as is allowed and never came to an end.
     Exhausted {
         /// How often.
@@ -111,6 +115,7 @@ impl Outcome {
                 Fault::InvalidResult { .. } | Fault::ResultTooLarge { .. } => Ending::InvalidResult,
                 Fault::OutOfInstances { .. } | Fault::Unavailable { .. } => Ending::Unavailable,
             },
+            Self::Unreleased(_) => Ending::Unreleased,
             Self::Exhausted { .. } => Ending::Exhausted,
         }
     }
@@ -127,7 +132,8 @@ impl Outcome {
             Self::Faulted(Fault::OutOfTables { .. }) => Some(Limit::Tables),
             Self::Faulted(Fault::OutOfInstances { .. }) => Some(Limit::Instances),
             Self::Faulted(Fault::ResultTooLarge { .. }) => Some(Limit::Result),
-            Self::Replied(_) | Self::Failed(_) | Self::Refused(_) | Self::Faulted(_) | Self::Exhausted { .. } => None,
+            Self::Replied(_) | Self::Failed(_) | Self::Refused(_) | Self::Faulted(_) => None,
+            Self::Unreleased(_) | Self::Exhausted { .. } => None,
         }
     }
 }
@@ -238,7 +244,8 @@ impl Resolved {
         }
     }
 
-    /// Waits for a place among the handler's own requests, as long as one of them may take.
+    /// Waits for a place among the handler's own requests, as long as one of them may take. What its manifest grants is
+    /// done with the capabilities.
     ///
     /// # Errors
     ///
@@ -247,12 +254,13 @@ impl Resolved {
     /// # Cancel safety
     ///
     /// Dropped half-way, no place is taken.
-    pub async fn admit(self) -> Result<Admitted, Refusal> {
+    pub async fn admit(self, capabilities: &Capabilities) -> Result<Admitted, Refusal> {
         let asked = match self.answerer {
             Answerer::Handler(asked) => asked,
             Answerer::Host(outcome) => return Ok(Admitted { work: Work::Done(outcome), _place: None }),
         };
         let Asked { since, generation, endpoint, method, version, request } = *asked;
+        let session = session::open(capabilities, &generation, &request, since);
         let arguments = arguments(request.arguments, &generation)?;
         let place = generation.program.enter(since).await.map_err(|Full| Refusal::Busy)?;
         let invocation = Invocation {
@@ -265,6 +273,7 @@ impl Resolved {
                 client_timeout: request.reply_to.as_ref().map_or_else(Text::null, |to| to.client_timeout()),
                 context: request.context,
                 reply_wanted: request.reply_to.is_some(),
+                session,
             },
             since,
         };
@@ -273,21 +282,29 @@ impl Resolved {
 }
 
 impl Admitted {
-    /// Runs the request to its outcome. Only now the handler's code sees it.
+    /// Runs the request to its outcome, its effects included. Only now the handler's code sees it.
     ///
     /// # Cancel safety
     ///
-    /// Dropped half-way, the handler ends where it is and the request has no outcome.
+    /// Dropped half-way, the handler ends where it is and the request has no outcome; of a handler that had succeeded,
+    /// some effects may be released.
     pub async fn run(self) -> Outcome {
         let (generation, invocation) = match self.work {
             Work::Invoke(generation, invocation) => (generation, invocation),
             Work::Done(outcome) => return outcome,
         };
-        match generation.program.handle(*invocation).await {
-            Ok(Answer::Result(result)) => Outcome::Replied(result),
-            Ok(Answer::Failure(failure)) => Outcome::Failed(failure),
-            Err(fault) => Outcome::Faulted(fault),
-        }
+        // Held here, and dropped without being released unless the handler succeeds.
+        let session = invocation.info.session.clone();
+        let result = match generation.program.handle(*invocation).await {
+            Ok(Answer::Result(result)) => result,
+            Ok(Answer::Failure(failure)) => return Outcome::Failed(failure),
+            Err(fault) => return Outcome::Faulted(fault),
+        };
+        let released = match session {
+            Some(session) => session.release().await,
+            None => Ok(()),
+        };
+        released.map_or_else(Outcome::Unreleased, |()| Outcome::Replied(result))
     }
 }
 

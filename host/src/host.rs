@@ -10,6 +10,7 @@ use tokio_util::{
 };
 
 use crate::{
+    capability::Capabilities,
     catalog::{
         Current,
         keeper::Keeper,
@@ -49,6 +50,7 @@ pub struct Host {
     task: AbortOnDropHandle<()>,
     /// What goes on beside serving and ends when it stops.
     beside: TaskTracker,
+    capabilities: Capabilities,
 }
 
 /// Makes the sandbox that the configuration asks for.
@@ -99,7 +101,16 @@ impl Host {
         warn_of_impatient_queues(config);
         let deliveries = transport.listen(config.subscription()).await?;
         let shutdown = Shutdown::default();
-        let task = serve(config.serve.clone(), metrics.clone(), transport, current, deliveries, shutdown.clone());
+        let capabilities = Capabilities::new(&config.capability, &transport, &config.control_exchange, &config.rabbit);
+        let task = serve(
+            config.serve.clone(),
+            metrics.clone(),
+            transport,
+            current,
+            capabilities.clone(),
+            deliveries,
+            shutdown.clone(),
+        );
         tracing::info!(
             exchange = config.control_exchange,
             topics = config.topics.join(","),
@@ -107,7 +118,12 @@ impl Host {
             max_in_flight = config.serve.max_in_flight,
             "serving"
         );
-        Ok(Self { shutdown, task: AbortOnDropHandle::new(tokio::spawn(task)), beside: TaskTracker::new() })
+        Ok(Self {
+            shutdown,
+            task: AbortOnDropHandle::new(tokio::spawn(task)),
+            beside: TaskTracker::new(),
+            capabilities,
+        })
     }
 
     /// Exchanges handlers as their files change, until the service stops.
@@ -140,12 +156,13 @@ impl Host {
         self.beside.wait().await;
         let mut task = self.task;
         tokio::select! {
-            _ = &mut task => return,
+            _ = &mut task => return self.capabilities.close().await,
             () = now => hurry.cancel(),
         }
         if let Err(error) = task.await {
             tracing::error!(%error, "the service ended unexpectedly");
         }
+        self.capabilities.close().await;
     }
 }
 

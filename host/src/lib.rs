@@ -33,6 +33,8 @@ pub mod dispatch;
 
 pub mod sandbox;
 
+pub mod capability;
+
 pub mod reply;
 
 pub mod metrics;

@@ -4,6 +4,7 @@
 //! name or a word of an enum here, never what a caller or a guest wrote: nobody outside can make more series.
 
 pub mod http;
+mod outgoing;
 mod words;
 
 use std::{
@@ -18,7 +19,7 @@ use prometheus_client::{
 };
 use tokio::time::Instant;
 
-pub use words::{Code, Ending, Limit};
+pub use words::{Code, Effect, Ending, Limit, Sending, Sent};
 
 /// What all names begin with.
 const PREFIX: &str = "nova_host";
@@ -48,6 +49,7 @@ struct Inner {
     loaded: Family<HandlerLabel, Counter>,
     generation: Family<HandlerLabel, Gauge<u64, AtomicU64>>,
     load_refused: Counter,
+    outgoing: outgoing::Outgoing,
 }
 
 /// A handler's name; empty, which Prometheus takes for absent, where no handler was found.
@@ -95,8 +97,10 @@ pub struct InFlight(Gauge);
 
 impl Default for Metrics {
     fn default() -> Self {
+        let mut registry = Registry::with_prefix(PREFIX);
         let mut inner = Inner {
-            registry: Registry::with_prefix(PREFIX),
+            outgoing: outgoing::Outgoing::register(&mut registry),
+            registry,
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             running: Family::default(),

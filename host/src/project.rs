@@ -56,7 +56,9 @@ pub enum Language {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No such project.
-    #[error("{0}: no project: there is none of Cargo.toml (Rust), app.py (Python), package.json (JavaScript), app.c (C) and go.mod (Go)")]
+    #[error(
+        "{0}: no project: there is none of Cargo.toml (Rust), app.py (Python), package.json (JavaScript), app.c (C) and go.mod (Go)"
+    )]
     Nothing(PathBuf),
     /// Several at once.
     #[error("{directory}: has {}, and is a project of one language only", files.join(" and "))]

@@ -91,7 +91,9 @@ pub fn verdict(outcome: Outcome, kind: Kind) -> Verdict {
     let fate = match (&outcome, kind) {
         (Outcome::Exhausted { .. }, _) => Fate::Poison,
         (Outcome::Replied(_), _) | (_, Kind::Call) => Fate::Done,
-        (Outcome::Failed(_) | Outcome::Refused(_) | Outcome::Faulted(_), Kind::Cast) => Fate::Untold,
+        (Outcome::Failed(_) | Outcome::Refused(_) | Outcome::Faulted(_) | Outcome::Unreleased(_), Kind::Cast) => {
+            Fate::Untold
+        }
     };
     let name = outcome.ending();
     let (level, answer) = match outcome {
@@ -111,6 +113,10 @@ pub fn verdict(outcome: Outcome, kind: Kind) -> Verdict {
             let mut failure = Failure::new(MODULE, class, fault.to_string());
             failure.add_frames(fault.frames());
             (Level::ERROR, Answer::Failure(failure))
+        }
+        // Some effects may be there: to run it again would make them twice.
+        Outcome::Unreleased(unreleased) => {
+            (Level::ERROR, Answer::Failure(Failure::new(MODULE, "EffectsNotReleased", unreleased.to_string())))
         }
         Outcome::Exhausted { attempts } => {
             let times = if attempts == 1 { "time" } else { "times" };

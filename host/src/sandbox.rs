@@ -6,7 +6,9 @@
 
 mod bindings;
 mod cache;
+mod client;
 mod compile;
+mod config;
 mod engine;
 mod fault;
 pub mod limits;
@@ -33,6 +35,7 @@ use wasmtime::{
 };
 
 use crate::{
+    capability::{GRANTABLE, Grants},
     metrics::{Code, Metrics},
     printable::printable,
     settings::Bytes,
@@ -43,6 +46,7 @@ pub use compile::{CompileLimits, Compiler, child};
 pub use fault::Fault;
 pub use limits::Limits;
 pub use places::{Full, Place};
+use program::Allowed;
 pub use program::{EndpointOffer, Invocation, Program};
 pub use request_info::RequestInfo;
 
@@ -136,6 +140,9 @@ pub enum LoadError {
         some(.0), bindings::OFFERED.join(", "), wasi::NAME
     )]
     Imports(Vec<String>),
+    /// Imports that a manifest could grant, and does not.
+    #[error("imports {}: grant it in the manifest, or leave it out; see docs/capabilities.md", not_granted(.0))]
+    NotGranted(Vec<String>),
     /// An import that is offered, but not like this; or the export that is missing.
     #[error("does not fit the world nova:rpc/dynamic: {0}")]
     World(String),
@@ -172,6 +179,9 @@ impl Sandbox {
         bindings::Dynamic::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
             .map_err(|error| Error(chain(&error)))?;
         wasi::add_to_linker(&mut linker).map_err(|error| Error(chain(&error)))?;
+        // What a component may import of it is its manifest's to say, and held against its imports when it is loaded.
+        bindings::Grantable::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
+            .map_err(|error| Error(chain(&error)))?;
         let cache = cache.map(|directory| cache::Cache::open(directory, &engine)).transpose()?;
         let shared = Arc::new(Shared {
             ticker: engine::Ticker::start(&engine)?,
@@ -181,7 +191,8 @@ impl Sandbox {
         Ok(Self { engine, linker, shared, cache, compilations: compile::Compilations::new(compiler), metrics })
     }
 
-    /// Compiles a component, or takes its code from the cache, and checks that it fits the world. `name` is the handler's.
+    /// Compiles a component, or takes its code from the cache, and checks that it fits the world, with what is granted to
+    /// it. `name` is the handler's.
     ///
     /// Takes seconds for large components, in which it holds up nobody: see [`compile`].
     ///
@@ -192,7 +203,13 @@ impl Sandbox {
     /// # Cancel safety
     ///
     /// Dropped half-way, nothing is loaded, and a compilation ends.
-    pub async fn load(self: &Arc<Self>, name: &str, wasm: Vec<u8>, limits: Limits) -> Result<Program, LoadError> {
+    pub async fn load(
+        self: &Arc<Self>,
+        name: &str,
+        wasm: Vec<u8>,
+        limits: Limits,
+        grants: Grants,
+    ) -> Result<Program, LoadError> {
         check(&wasm)?;
         let known = self.aside(move |sandbox| {
             let digest = Digest::of(&wasm);
@@ -220,7 +237,8 @@ impl Sandbox {
                 }
             };
             let Sandbox { engine, linker, shared, .. } = sandbox;
-            Program::new(engine, linker, &component, Arc::clone(shared), digest, limits, metrics)
+            let allowed = Allowed { limits, grants: Arc::new(grants) };
+            Program::new(engine, linker, &component, Arc::clone(shared), digest, allowed, metrics)
         });
         made.await?
     }
@@ -251,6 +269,16 @@ fn some(names: &[String]) -> String {
     let shown: Vec<String> = names.iter().take(SHOWN).map(|name| printable(name, MAX_SHOWN)).collect();
     let more = names.len().saturating_sub(SHOWN);
     if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
+}
+
+/// Imports that a manifest could grant, and the setting for each.
+fn not_granted(imports: &[String]) -> String {
+    let setting = |import: &String| {
+        let interface = import.split('@').next().unwrap_or_default();
+        let setting = GRANTABLE.iter().find(|(name, _)| *name == interface).map_or("", |(_, setting)| setting);
+        format!("{}, which is not granted ({setting})", printable(import, MAX_SHOWN))
+    };
+    imports.iter().map(setting).collect::<Vec<_>>().join(", ")
 }
 
 /// Looks at the first bytes.

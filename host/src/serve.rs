@@ -19,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use config::{Config, DeadLetters};
 
 use crate::{
+    capability::Capabilities,
     catalog::Current,
     dispatch,
     metrics::Metrics,
@@ -49,6 +50,7 @@ struct Corridor {
     metrics: Metrics,
     transport: Transport,
     catalog: Current,
+    capabilities: Capabilities,
     dispatch: dispatch::Options,
     max_attempts: u32,
     dead_letters: Option<DeadLetters>,
@@ -70,6 +72,7 @@ pub async fn serve(
     metrics: Metrics,
     transport: Transport,
     catalog: Current,
+    capabilities: Capabilities,
     mut deliveries: Deliveries,
     shutdown: Shutdown,
 ) {
@@ -78,6 +81,7 @@ pub async fn serve(
         metrics,
         transport,
         catalog,
+        capabilities,
         dispatch: config.dispatch,
         max_attempts: config.max_attempts,
         dead_letters: config.dead_letters.clone(),

@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    capability::Grants,
     catalog::{Catalog, Current, Endpoint, Generation, Source, manifest::Manifest},
     metrics::Metrics,
     sandbox::{Compiler, Config, Limits, LoadError, Program, Sandbox, SetUpError},
@@ -19,7 +20,7 @@ use crate::{
 #[path = "../../tests/harness/guest.rs"]
 mod guest;
 
-pub(crate) use guest::{DESCRIBE, ECHO, LOOP, answering, answering_with, guest, guest_with};
+pub(crate) use guest::{Asks, CALL, CAST, DESCRIBE, ECHO, LOOP, answering, answering_with, asking, guest, guest_with};
 
 /// Limits under which a guest that misbehaves ends soon.
 pub(crate) fn tight() -> Limits {
@@ -50,10 +51,20 @@ pub(crate) fn program(handle: &str, limits: Limits) -> Program {
 
 /// Loads a component, where there is a runtime as well as where there is none.
 pub(crate) fn load(sandbox: Arc<Sandbox>, component: &[u8], limits: Limits) -> Result<Program, LoadError> {
+    load_granted(sandbox, component, limits, Grants::default())
+}
+
+/// The same with what a manifest grants.
+pub(crate) fn load_granted(
+    sandbox: Arc<Sandbox>,
+    component: &[u8],
+    limits: Limits,
+    grants: Grants,
+) -> Result<Program, LoadError> {
     let component = component.to_vec();
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(sandbox.load("guest", component, limits))
+        runtime.block_on(sandbox.load("guest", component, limits, grants))
     });
     thread.join().unwrap()
 }

@@ -1,7 +1,9 @@
 //! Hosts that end, in order and not, while others serve the same topic.
 
-use super::{MAX_IN_FLIGHT, PLAIN, Scene, rounds, url};
-use crate::harness::{Broker, PATIENCE};
+use std::collections::BTreeSet;
+
+use super::{MAX_IN_FLIGHT, OUTSTANDING, PLAIN, Scene, rounds, url};
+use crate::harness::{Broker, Load, PATIENCE};
 
 #[test]
 fn a_host_that_is_told_to_stop_under_load_loses_nothing_and_nothing_runs_twice() {
@@ -40,6 +42,30 @@ fn a_host_that_is_killed_under_load_loses_nothing_and_at_most_what_was_in_flight
     let tally = scene.end("SIGKILL, another host takes over");
     tally.assert_nothing_lost();
     assert!(tally.again <= kills as u64 * MAX_IN_FLIGHT, "{tally}");
+}
+
+#[test]
+fn a_host_that_is_killed_under_load_runs_nothing_twice_where_the_policy_is_at_most_once() {
+    const POLICY: &str = "delivery.policy = \"at-most-once\"";
+    let vhost = Broker::shared().vhost();
+    let mut scene = Scene::new();
+    let kills = rounds(4);
+    let mut serving = scene.host_with(&url(&vhost, PLAIN), POLICY);
+    // Calls that are lost are answered by nobody.
+    scene.loads.push(Load::start(&url(&vhost, PLAIN), OUTSTANDING, PATIENCE / 2, &scene.ledger));
+    for _ in 0..kills {
+        scene.wait_until_answered();
+        let next = scene.host_with(&url(&vhost, PLAIN), POLICY);
+        scene.hosts[serving].kill();
+        serving = next;
+    }
+    scene.wait_until_answered();
+    let tally = scene.end_with_losses("SIGKILL, at-most-once", &vhost);
+    assert!(tally.wrong.is_empty(), "{tally:?}");
+    assert_eq!(tally.again, 0, "{tally}");
+    // What was in flight, and nothing that waited.
+    let gone: BTreeSet<u64> = tally.lost.iter().chain(&tally.unanswered).copied().collect();
+    assert!(gone.len() as u64 <= kills as u64 * MAX_IN_FLIGHT, "{tally}");
 }
 
 #[test]

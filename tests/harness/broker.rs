@@ -123,6 +123,12 @@ impl Broker {
         self.script().command("restart");
     }
 
+    /// Has the nodes write to disk which quorum queues they have, as they do three minutes after a declaration. RabbitMQ
+    /// 3.10 forgets queues otherwise when it is killed, and what is in them.
+    pub(crate) fn sync(&self) {
+        self.script().command("sync");
+    }
+
     /// Kills the node as a power cut does; [`Broker::start`] starts it again.
     pub(crate) fn kill(&self) {
         self.kill_node(0);
@@ -182,7 +188,16 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
+        let port = self.ports.amqp.first().copied().unwrap_or_default();
         let script = self.script.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if std::thread::panicking() {
+            let logs = repository().join(format!("target/brokers/{port}"));
+            // A second panic would end all tests: whatever goes wrong here is left alone.
+            if writeln!(script.commands, "logs {}", logs.display()).is_ok() && read_line(&mut script.answers).is_some()
+            {
+                eprintln!("the broker's logs are in {}", logs.display());
+            }
+        }
         // The script kills the node, even a paused one, and removes its data.
         process::signal(script.child.id(), "TERM");
         process::end(&mut script.child, PATIENCE);

@@ -19,6 +19,9 @@ pub(crate) const ECHO: &str =
 /// `handle` that never ends.
 pub(crate) const LOOP: &str = "(loop $again (br $again)) (unreachable)";
 
+/// The file that the text is in, as far as debug information knows.
+pub(crate) const FILE: &str = "/home/somebody/guests/guest.wat";
+
 /// A component of which `handle` has this body. Its parameters are, flattened: 0 the endpoint, 1 and 2 the method, 3 to
 /// 5 the namespace, 6 and 7 the version, 8 and 9 the arguments. A result lies at 400: a byte that is 0 for ok, then
 /// from 404 the string.
@@ -28,11 +31,84 @@ pub(crate) fn guest(handle: &str) -> Vec<u8> {
 
 /// The same with a body of `describe`, and other fields of the module.
 pub(crate) fn guest_with(describe: &str, handle: &str, fields: &str) -> Vec<u8> {
+    guest_of("dynamic", "", describe, handle, fields)
+}
+
+/// A request that a guest sends to its service's broker, in the null namespace, without a version.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asks<'a> {
+    /// The topic.
+    pub(crate) topic: &'a str,
+    /// The method.
+    pub(crate) method: &'a str,
+    /// The keyword arguments.
+    pub(crate) arguments: &'a str,
+    /// One server of the topic.
+    pub(crate) server: Option<&'a str>,
+    /// Milliseconds that a call may take.
+    pub(crate) timeout_ms: Option<u64>,
+}
+
+/// Calls; answers with the result, or fails with the error's text.
+pub(crate) const CALL: &str = "(call $call (i32.const 3000) (i32.const 3600)) (call $answer)";
+
+/// Casts, and goes on; or fails with the error's text.
+pub(crate) const CAST: &str = "(call $cast (i32.const 3000) (i32.const 3600))
+    (if (i32.load8_u (i32.const 3600)) (then (return (call $answer))))";
+
+/// A component that may send a request: its `handle` is made of [`CALL`], [`CAST`] and others.
+pub(crate) fn asking(asks: Asks<'_>, handle: &str) -> Vec<u8> {
+    // The record is at 3000, its texts from 3200, what comes back at 3600; the parts of a failure at 3900.
+    let Asks { topic, method, arguments, server, timeout_ms } = asks;
+    let (mut data, mut texts) = ([0; 104], Vec::new());
+    let mut put = |at: usize, text: &str| {
+        data[at..at + 4].copy_from_slice(&(3200 + texts.len() as u32).to_le_bytes());
+        data[at + 4..at + 8].copy_from_slice(&(text.len() as u32).to_le_bytes());
+        texts.extend_from_slice(text.as_bytes());
+    };
+    put(12, topic);
+    put(56, method);
+    put(64, arguments);
+    if let Some(server) = server {
+        put(24, server);
+        data[20] = 1;
+    }
+    if let Some(timeout) = timeout_ms {
+        data[72] = 1;
+        data[80..88].copy_from_slice(&timeout.to_le_bytes());
+    }
+    let literal = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
+    let fields = format!(
+        r#"(data (i32.const 3000) "{}") (data (i32.const 3200) "{}") (data (i32.const 3900) "E[]{{}}")
+            (func $answer (result i32)
+                (if (i32.load8_u (i32.const 3600))
+                    (then
+                        (i32.store8 (i32.const 400) (i32.const 1))
+                        (i32.store (i32.const 404) (i32.const 3900)) (i32.store (i32.const 408) (i32.const 1))
+                        (i32.store (i32.const 412) (i32.const 3900)) (i32.store (i32.const 416) (i32.const 1))
+                        (i32.store (i32.const 420) (i32.load (i32.const 3608)))
+                        (i32.store (i32.const 424) (i32.load (i32.const 3612)))
+                        (i32.store (i32.const 428) (i32.const 3901)) (i32.store (i32.const 432) (i32.const 2))
+                        (i32.store (i32.const 436) (i32.const 3903)) (i32.store (i32.const 440) (i32.const 2)))
+                    (else
+                        (i32.store (i32.const 404) (i32.load (i32.const 3604)))
+                        (i32.store (i32.const 408) (i32.load (i32.const 3608)))))
+                (i32.const 400))"#,
+        literal(&data),
+        literal(&texts),
+    );
+    let imports = r#"
+            (import "nova:rpc/client@0.1.0" "call" (func $call (param i32 i32)))
+            (import "nova:rpc/client@0.1.0" "cast" (func $cast (param i32 i32)))"#;
+    guest_of("capable", imports, DESCRIBE, handle, &fields)
+}
+
+fn guest_of(world: &str, imports: &str, describe: &str, handle: &str, fields: &str) -> Vec<u8> {
     // The list of endpoints is at 100, the endpoint at 200, its list of methods at 300.
     let module = format!(
         r#"(module
             (import "nova:rpc/log@0.1.0" "panicking" (func $panicking (param i32 i32)))
-            (import "nova:rpc/log@0.1.0" "write" (func $write (param i32 i32 i32)))
+            (import "nova:rpc/log@0.1.0" "write" (func $write (param i32 i32 i32))){imports}
             (memory $memory (export "memory") 1)
             (global $free (mut i32) (i32.const 4096))
             (data (i32.const 100) "\c8\00\00\00\01\00\00\00")
@@ -53,8 +129,11 @@ pub(crate) fn guest_with(describe: &str, handle: &str, fields: &str) -> Vec<u8> 
     let mut resolve = Resolve::default();
     let (package, _) =
         resolve.push_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit")).expect("the text is a component");
-    let world = resolve.select_world(&[package], Some("dynamic")).expect("the text is a component");
-    let mut bytes = wat::parse_str(module).expect("the text is a component");
+    let world = resolve.select_world(&[package], Some(world)).expect("the text is a component");
+    // With debug information: line 1 is the line of `(module`.
+    let mut parser = wat::Parser::new();
+    parser.generate_dwarf(wat::GenerateDwarf::Lines);
+    let mut bytes = parser.parse_str(Some(FILE.as_ref()), module).expect("the text is a component");
     embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8).expect("the text is a component");
     ComponentEncoder::default()
         .module(&bytes)

@@ -108,7 +108,8 @@ impl Ledger {
         }
     }
 
-    fn compare(&self, logs: &[String]) -> Tally {
+    /// Compares with what has run.
+    pub(crate) fn compare(&self, logs: &[String]) -> Tally {
         let mut runs = HashMap::<u64, u64>::new();
         for line in logs.iter().flat_map(|log| log.lines()) {
             if let Some(number) = line.rsplit_once(RECORDED).and_then(|(_, number)| number.parse().ok()) {

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nova_host::{
-    client::{Client, Error, Invocation, Options, Target},
+    client::{Client, Error, Invocation, Options, Origin, Target},
     config::Config,
     envelope::{Context, Text},
     settings::Settings,
@@ -25,9 +25,9 @@ use super::{
     ledger::{Fate, Kind, Ledger},
 };
 
-/// How long a sender waits; whatever takes longer is lost. A cluster that has to notice that a node is frozen takes half
+/// How long a sender waits where nothing may be lost; whatever takes longer is. A cluster that has to notice that a node is frozen takes half
 /// a minute on a loaded machine.
-pub(super) const LIMIT: Duration = PATIENCE.saturating_mul(3);
+pub(crate) const LIMIT: Duration = PATIENCE.saturating_mul(3);
 
 /// Requests of our own client, from as many tasks as are to be outstanding. They share the client's two connections.
 #[derive(Debug)]
@@ -45,11 +45,11 @@ pub(crate) struct OsloLoad {
 }
 
 impl Load {
-    /// Starts to send to topic `conductor` on `nova`, with so many requests outstanding.
-    pub(crate) fn start(url: &str, outstanding: usize, ledger: &Arc<Ledger>) -> Self {
+    /// Starts to send to topic `conductor` on `nova`, with so many requests outstanding, each for at most `limit`.
+    pub(crate) fn start(url: &str, outstanding: usize, limit: Duration, ledger: &Arc<Ledger>) -> Self {
         let (runtime, client) = client(url);
         let stop = Arc::new(AtomicBool::new(false));
-        let task = |_| runtime.spawn(send(Arc::clone(&client), Arc::clone(ledger), Arc::clone(&stop)));
+        let task = |_| runtime.spawn(send(Arc::clone(&client), limit, Arc::clone(ledger), Arc::clone(&stop)));
         let tasks = (0..outstanding).map(task).collect();
         Self { runtime, tasks, stop }
     }
@@ -108,18 +108,19 @@ fn record(number: u64) -> Invocation {
         method: "record".to_owned(),
         arguments: Text::of(&json!({"n": number})),
         context: Context::default(),
+        origin: Origin::default(),
     }
 }
 
 /// A confirmation alone does not mean that a queue has the message: a topic without one is an error here.
-fn options() -> Options {
-    Options { routing: Routing::Mandatory, ..LIMIT.into() }
+fn options(limit: Duration) -> Options {
+    Options { routing: Routing::Mandatory, ..limit.into() }
 }
 
-async fn send(client: Arc<Client>, ledger: Arc<Ledger>, stop: Arc<AtomicBool>) {
+async fn send(client: Arc<Client>, limit: Duration, ledger: Arc<Ledger>, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         let number = ledger.begin(Kind::Call);
-        let fate = match client.call(record(number), options()).await {
+        let fate = match client.call(record(number), options(limit)).await {
             Ok(result) if result.get() == number.to_string() => Fate::Answered,
             Ok(result) => Fate::Wrong(result.get().to_owned()),
             Err(Error::TimedOut { .. }) => Fate::Unanswered,
@@ -128,7 +129,7 @@ async fn send(client: Arc<Client>, ledger: Arc<Ledger>, stop: Arc<AtomicBool>) {
         };
         ledger.end(number, fate);
         let number = ledger.begin(Kind::Cast);
-        let fate = match client.cast(record(number), options()).await {
+        let fate = match client.cast(record(number), options(limit)).await {
             Ok(()) => Fate::Confirmed,
             Err(Error::NotSent { .. }) => Fate::Unsure,
             Err(error) => Fate::Wrong(error.to_string()),

@@ -227,15 +227,25 @@ impl Python {
             Release::Newest => "venv",
             Release::Oldest => "venv-old",
         };
+        // Nothing but sources in tests/.
+        Self::run(environment, &format!("oslo/{script}"), arguments, &[("PYTHONDONTWRITEBYTECODE", "1")])
+    }
+
+    /// Starts a script of `tests/` in an environment of `target/`, with more variables.
+    pub(super) fn run(
+        environment: &str,
+        script: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> (Self, BufReader<ChildStdout>) {
         let interpreter = repository().join("target").join(environment).join("bin/python");
         assert!(interpreter.exists(), "no {}; run tests/setup.sh (or make test)", interpreter.display());
         let scratch = Scratch::new();
         let log = File::create(scratch.path().join("log")).expect("the scratch directory is writable");
         let mut child = Command::new(interpreter)
-            .arg(repository().join("tests/oslo").join(script))
+            .arg(repository().join("tests").join(script))
             .args(arguments)
-            // Nothing but sources in tests/.
-            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -263,5 +273,8 @@ impl Drop for Python {
     fn drop(&mut self) {
         self.input.get_mut().map(Option::take).ok();
         process::end(&mut self.child, Duration::from_secs(5));
+        if std::thread::panicking() {
+            eprintln!("the log of Python:\n{}", fs::read_to_string(self.log()).unwrap_or_default());
+        }
     }
 }

@@ -128,8 +128,7 @@ impl Story {
     }
 
     fn an_endless_loop_ends_at_the_deadline(&self) {
-        let asked =
-            Asked { method: "loop_forever", args: json!({}), namespace: Some("hurried"), context: json!({}) };
+        let asked = Asked { method: "loop_forever", args: json!({}), namespace: Some("hurried"), context: json!({}) };
         let raised = self.caller.ask(&asked).expect_err("it never ends");
         assert_eq!(raised.class, "HandlerTimedOut", "{}: {raised:?}", self.calculator.name);
     }

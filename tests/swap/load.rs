@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nova_host::{
-    client::{Client, Invocation, Target},
+    client::{Client, Invocation, Origin, Target},
     control::{
         client::ask,
         protocol::{Answer, Request},
@@ -177,6 +177,7 @@ async fn ours(client: Arc<Client>, ledger: Arc<Ledger>) {
                 method: "m".to_owned(),
                 arguments: Text::of(&json!({"n": number})),
                 context: Context::default(),
+                origin: Origin::default(),
             };
             let answer = client.call(invocation, PATIENCE).await.map_err(|error| error.to_string())?;
             serde_json::from_str(answer.get()).map_err(|error| error.to_string())

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Story;
-use crate::harness::guest::{answering, answering_with};
+use crate::harness::guest::{Asks, ECHO, answering, answering_with, asking};
 
 /// A call by oslo.messaging of method `m`.
 fn call(namespace: Option<&str>, version: &str) -> serde_json::Value {
@@ -102,4 +102,36 @@ fn a_client_can_ask_what_the_service_answers() {
     assert_ne!(said["handlers"][0]["digest"], digest);
     let mistaken = ask(json!({"verbose": true})).expect_err("it takes no arguments");
     assert_eq!(mistaken.class, "TypeError");
+}
+
+#[test]
+fn a_version_that_wants_more_than_the_one_before_is_refused_until_it_is_granted() {
+    let story = Story::begin(&[("a.wasm", &answering("1"))]);
+    let asks = Asks { topic: "compute", method: "build", arguments: "{}", server: None, timeout_ms: None };
+    let wants_more = asking(asks, ECHO);
+    let refused = story.add("a", &wants_more, &[]);
+    let refused = refused.fails(3);
+    assert!(refused.contains("imports nova:rpc/client@0.1.0, which is not granted (grants.rpc)"), "{refused}");
+    assert_eq!(story.answer(), 1);
+
+    let manifest = "grants.rpc = [\"compute.build\", \"scheduler/*\"]\n[config]\ncity = \"Oslo\"\n\
+                    token = { value = \"hush-hush\", secret = true }";
+    story.scratch.write("new/a.toml", manifest);
+    story.add("a", &wants_more, &[]).succeeds();
+    assert_eq!(story.answer(), json!({}));
+    let file = story.file("a.wasm").display().to_string();
+    let inspected = story.command(&["inspect", &file]);
+    let inspected = inspected.succeeds();
+    assert!(inspected.contains("wants    nova:rpc/client, granted: compute.build, scheduler/*"), "{inspected}");
+    assert!(inspected.contains("config   city = Oslo\nconfig   token = ***"), "{inspected}");
+    let json = story.command(&["inspect", &file, "--json"]);
+    assert_eq!(json.json()["grants"][0]["granted"], json!(["compute.build", "scheduler/*"]));
+    assert_eq!(json.json()["config"], json!({"city": "Oslo", "token": "***"}));
+    assert!(!story.host.log().contains("hush-hush") && !json.stdout.contains("hush-hush"));
+
+    // Granted and not wanted is said, and harmless.
+    story.scratch.write("new/a.toml", "grants.rpc = [\"compute.build\"]");
+    story.add("a", &answering("3"), &[]).succeeds();
+    let inspected = story.command(&["inspect", &file]);
+    assert!(inspected.succeeds().contains("granted  nova:rpc/client, and not wanted: compute.build"), "{inspected:?}");
 }

@@ -4,7 +4,12 @@ pub(crate) use crate::bindings::nova::rpc::{
     log::panicking,
     request_info::{context, context_entry, reply_wanted, time_left_ms},
 };
-use crate::{bindings::nova::rpc::log as host, log::Level};
+use crate::{
+    Failure,
+    bindings::nova::rpc::{client, log as host, types},
+    log::Level,
+    rpc::{Error, Request},
+};
 
 /// Writes one line to the host's log.
 pub(crate) fn write(level: Level, message: &str) {
@@ -16,4 +21,60 @@ pub(crate) fn write(level: Level, message: &str) {
         Level::Error => host::Level::Error,
     };
     host::write(level, message);
+}
+
+/// Calls, and waits for the result's JSON.
+pub(crate) fn call(request: Request) -> Result<String, Error> {
+    client::call(&lower(request)).map_err(lift)
+}
+
+/// Calls all at once.
+pub(crate) fn call_many(requests: Vec<Request>) -> Vec<Result<String, Error>> {
+    let requests: Vec<_> = requests.into_iter().map(lower).collect();
+    client::call_many(&requests).into_iter().map(|result| result.map_err(lift)).collect()
+}
+
+/// Casts, or fans out where the request says so.
+pub(crate) fn cast(request: Request) -> Result<(), Error> {
+    let fanout = request.fanout;
+    let request = lower(request);
+    if fanout { client::fanout(&request) } else { client::cast(&request) }.map_err(lift)
+}
+
+fn lower(request: Request) -> client::Request {
+    let Request { target, method, arguments, fanout: _ } = request;
+    let crate::rpc::Target { broker, topic, server, namespace, version, timeout, monitor } = target;
+    let milliseconds = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    client::Request {
+        target: client::Target { broker, topic, server, namespace, version },
+        method,
+        arguments,
+        timeout_ms: timeout.map(milliseconds),
+        monitor_ms: monitor.map(milliseconds),
+    }
+}
+
+fn lift(error: client::Error) -> Error {
+    match error {
+        client::Error::Remote(failure) => Error::Remote(remote(failure)),
+        client::Error::TimedOut(text) => Error::TimedOut(text),
+        client::Error::Unavailable(text) => Error::Unavailable(text),
+        client::Error::Denied(text) => Error::Denied(text),
+        client::Error::Limited(text) => Error::Limited(text),
+        client::Error::Invalid(text) => Error::Invalid(text),
+    }
+}
+
+/// What another service said. Its JSON is the host's, and so is JSON.
+fn remote(failure: types::Failure) -> Failure {
+    let types::Failure { class, module, message, args, kwargs, traceback } = failure;
+    let args = serde_json::from_str(&args).unwrap_or_default();
+    let kwargs = serde_json::from_str(&kwargs).unwrap_or_default();
+    Failure::remote(class, module, message, args, kwargs, traceback)
+}
+
+/// One value of the manifest's section `config`.
+pub(crate) fn config(name: &str) -> Option<String> {
+    // The host has read them all before: there is no error.
+    crate::bindings::nova::rpc::config::get(name).ok().flatten()
 }

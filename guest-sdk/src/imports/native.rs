@@ -1,13 +1,18 @@
 //! Stand-ins for the host in native tests: each thread plays one request at a time.
 
-use std::{cell::RefCell, mem};
+use std::{cell::RefCell, collections::BTreeMap, mem};
 
 use serde_json::Value;
 
-use crate::log::Level;
+use crate::{
+    log::Level,
+    rpc::{Error, Request},
+};
 
-/// What the host would know about a request, and what the handler has logged so far.
-#[derive(Debug)]
+/// What stands for the other services.
+pub(crate) type Services = Box<dyn FnMut(&Request) -> Result<Value, Error>>;
+
+/// What the host would know about a request, and what the handler has done so far.
 pub(crate) struct Scene {
     /// The request context: a JSON object.
     pub(crate) context: Value,
@@ -17,6 +22,12 @@ pub(crate) struct Scene {
     pub(crate) time_left_ms: u64,
     /// The lines, oldest first.
     pub(crate) log: Vec<(Level, String)>,
+    /// Who answers calls.
+    pub(crate) services: Services,
+    /// The manifest's values.
+    pub(crate) config: BTreeMap<String, String>,
+    /// The casts, oldest first.
+    pub(crate) casts: Vec<Request>,
 }
 
 thread_local! {
@@ -32,12 +43,14 @@ impl Drop for Curtain {
     }
 }
 
-/// Runs a handler in a scene and returns what it logged.
-pub(crate) fn play<T>(scene: Scene, handler: impl FnOnce() -> T) -> (T, Vec<(Level, String)>) {
+/// Runs a handler in a scene; returns what it logged, and what it cast.
+pub(crate) fn play<T>(scene: Scene, handler: impl FnOnce() -> T) -> (T, Vec<(Level, String)>, Vec<Request>) {
     let _curtain = Curtain(SCENE.with_borrow_mut(|stage| stage.replace(scene)));
     let result = handler();
-    let log = SCENE.with_borrow_mut(|stage| stage.as_mut().map(|scene| mem::take(&mut scene.log)));
-    (result, log.unwrap_or_default())
+    let done = SCENE
+        .with_borrow_mut(|stage| stage.as_mut().map(|scene| (mem::take(&mut scene.log), mem::take(&mut scene.casts))));
+    let (log, casts) = done.unwrap_or_default();
+    (result, log, casts)
 }
 
 /// Outside a scene a line goes to the standard error.
@@ -67,4 +80,47 @@ pub(crate) fn reply_wanted() -> bool {
 /// Outside a scene there is no time.
 pub(crate) fn time_left_ms() -> u64 {
     SCENE.with_borrow(|scene| scene.as_ref().map_or(0, |scene| scene.time_left_ms))
+}
+
+/// Outside a scene nobody is there.
+pub(crate) fn call(request: Request) -> Result<String, Error> {
+    // Taken out, for whoever answers may use the stage.
+    let services = SCENE.with_borrow_mut(|scene| {
+        let scene = scene.as_mut()?;
+        Some(mem::replace(&mut scene.services, Box::new(nobody)))
+    });
+    let Some(mut services) = services else { return nobody(&request).map(|value| value.to_string()) };
+    let answer = services(&request);
+    SCENE.with_borrow_mut(|scene| {
+        if let Some(scene) = scene {
+            scene.services = services;
+        }
+    });
+    answer.map(|value| value.to_string())
+}
+
+/// One after the other: nobody can tell.
+pub(crate) fn call_many(requests: Vec<Request>) -> Vec<Result<String, Error>> {
+    requests.into_iter().map(call).collect()
+}
+
+/// Outside a scene it goes nowhere.
+pub(crate) fn cast(request: Request) -> Result<(), Error> {
+    SCENE.with_borrow_mut(|scene| match scene {
+        Some(scene) => {
+            scene.casts.push(request);
+            Ok(())
+        }
+        None => nobody(&request).map(drop),
+    })
+}
+
+/// There is no other service.
+pub(crate) fn nobody(request: &Request) -> Result<Value, Error> {
+    Err(Error::Unavailable(format!("nobody serves topic {}", request.target.topic)))
+}
+
+/// Outside a scene nothing is configured.
+pub(crate) fn config(name: &str) -> Option<String> {
+    SCENE.with_borrow(|scene| scene.as_ref()?.config.get(name).cloned())
 }

@@ -1,174 +1,155 @@
 //! Tasks that take several steps over several services: building instances.
 //!
-//! Today the request is checked and logged; the calls to the scheduler and to the compute services come later.
+//! As in nova: the scheduler is asked for a host for each instance, and each host is told to build its own. What others
+//! have made (objects with versions, old dictionaries) passes through as it is; [`hosts`] reads what the scheduler
+//! chose, [`filters`] keeps what nova counts in the filter properties. The casts are held by the host until all is well:
+//! either every instance has been sent to its host, or none.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod filters;
+mod hosts;
+#[cfg(test)]
+mod tests;
 
-use nova_guest::{Failure, Info, log};
-use serde::{Deserialize, de::IgnoredAny};
+use std::collections::BTreeSet;
 
-/// An object whose members are somebody else's business.
-type Object = BTreeMap<String, IgnoredAny>;
+use nova_guest::{Failure, Info, log, rpc::Target, serde_json::value::RawValue};
+use serde::{Deserialize, Serialize};
 
-/// A list whose items are somebody else's business.
-type List = Vec<IgnoredAny>;
+use filters::Filters;
+use hosts::{Chosen, Scheduler};
 
-/// The arguments of `build_instances` as the Havana client sends them: all of them, but each of those that are an
-/// `Option` here may be null.
+/// JSON that is somebody else's business.
+type Raw = Box<RawValue>;
+
+/// What computes understand that take requests with a specification, and those before them.
+const COMPUTE: &str = "6.0";
+const OLD_COMPUTE: &str = "4.0";
+
+/// The arguments of `build_instances`, as clients from version 1.5 to 1.19 send them. Those that are an `Option` here may
+/// be null.
 ///
 /// `Debug` is left out on purpose: the password must not be printed.
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "what is not used yet is checked by its type")]
 pub struct BuildInstances {
-    instances: Vec<Instance>,
+    instances: Vec<Raw>,
     #[serde(deserialize_with = "Option::deserialize")]
-    image: Option<Object>,
-    #[serde(deserialize_with = "Option::deserialize")]
-    filter_properties: Option<Object>,
+    image: Option<Raw>,
+    #[serde(deserialize_with = "Filters::deserialize")]
+    filter_properties: Filters,
     #[serde(deserialize_with = "Option::deserialize")]
     admin_password: Option<String>,
     #[serde(deserialize_with = "Option::deserialize")]
-    injected_files: Option<List>,
+    injected_files: Option<Raw>,
     #[serde(deserialize_with = "Option::deserialize")]
-    requested_networks: Option<List>,
+    requested_networks: Option<Raw>,
     #[serde(deserialize_with = "Option::deserialize")]
-    security_groups: Option<List>,
-    #[serde(deserialize_with = "Option::deserialize")]
-    block_device_mapping: Option<List>,
-    #[serde(default = "legacy")]
+    security_groups: Option<Raw>,
+    /// From clients below 1.7; the others leave it to the database.
+    block_device_mapping: Option<Raw>,
+    #[serde(default)]
+    #[expect(dead_code, reason = "what was legacy to 1.5 is so to computes of that time")]
     legacy_bdm: bool,
+    /// From 1.10 on.
+    request_spec: Option<Raw>,
+    /// From 1.18 on: what is left of the scheduler's choice where a host could not build an instance.
+    host_lists: Option<Vec<Vec<Raw>>>,
 }
 
-/// Clients before version 1.2 do not say, and have the legacy form.
-const fn legacy() -> bool {
-    true
-}
-
-/// What is needed of an instance; the rest passes through.
+/// An instance is an object with its data inside, or a dictionary.
 #[derive(Deserialize)]
 struct Instance {
-    uuid: String,
+    uuid: Option<String>,
+    #[serde(rename = "nova_object.data")]
+    data: Option<Box<Instance>>,
+}
+
+/// The arguments of `build_and_run_instance`.
+#[derive(Serialize)]
+struct BuildAndRun<'a> {
+    instance: &'a RawValue,
+    image: Option<&'a RawValue>,
+    request_spec: &'a RawValue,
+    filter_properties: &'a Filters,
+    admin_password: Option<&'a str>,
+    injected_files: Option<&'a RawValue>,
+    requested_networks: Option<&'a RawValue>,
+    security_groups: Option<&'a RawValue>,
+    block_device_mapping: &'a RawValue,
+    node: &'a str,
+    limits: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host_list: Option<&'a [Raw]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accel_uuids: Option<[(); 0]>,
 }
 
 /// `build_instances(instances, image, filter_properties, admin_password, injected_files, requested_networks,
-/// security_groups, block_device_mapping, legacy_bdm=True)` takes the instances and returns nothing; it is a cast.
+/// security_groups, block_device_mapping=None, legacy_bdm=True, request_spec=None, host_lists=None)` has every instance
+/// built on a host of the scheduler's choice; usually a cast.
 ///
 /// # Errors
 ///
-/// `ValueError` if there is no instance, or one has no name or that of another.
+/// `ValueError` if there is no instance, or one has no name or that of another. `MaxRetriesExceeded` where an instance has
+/// been tried as often as allowed. Whatever the scheduler says, `NoValidHost` among it; `MessagingTimeout` where it says
+/// nothing. Then nothing is built.
 pub fn build_instances(request: BuildInstances, info: &Info) -> Result<(), Failure> {
-    let instances = &request.instances;
-    if instances.is_empty() {
-        return Err(Failure::value_error("argument 'instances' must have at least one instance"));
-    }
-    let mut seen = BTreeSet::new();
-    for (index, Instance { uuid }) in instances.iter().enumerate() {
-        if uuid.is_empty() {
-            return Err(Failure::value_error(format!("argument 'instances[{index}].uuid' is empty")));
+    let uuids = uuids(&request.instances)?;
+    let mut filters = request.filter_properties;
+    filters.count_attempt(uuids.first().map_or("", String::as_str))?;
+
+    let scheduler = Scheduler { uuids: &uuids, filters: &filters };
+    let (chosen, request_spec, version) = match (request.request_spec, request.host_lists) {
+        (Some(spec), Some(lists)) => (hosts::left(lists, &uuids)?, spec, COMPUTE),
+        (Some(spec), None) => (scheduler.choose(&spec)?, spec, COMPUTE),
+        (None, _) => {
+            let spec = hosts::old_spec(&request.instances, request.image.as_deref(), &filters)?;
+            (scheduler.choose_old(&spec)?, spec, OLD_COMPUTE)
         }
-        if !seen.insert(uuid) {
-            return Err(Failure::value_error(format!("argument 'instances' has {uuid} twice")));
-        }
-    }
+    };
+
+    let no_devices = hosts::no_devices()?;
     let requested_by = info.context_entry::<String>("request_id")?.unwrap_or_else(|| "an unnamed request".to_owned());
-    for (index, Instance { uuid }) in instances.iter().enumerate() {
-        log::info(format!("building instance {uuid} ({} of {}) for {requested_by}", index + 1, instances.len()));
+    for (index, (instance, chosen)) in request.instances.iter().zip(&chosen).enumerate() {
+        let Chosen { host, node, limits, alternates } = chosen;
+        let arguments = BuildAndRun {
+            instance,
+            image: request.image.as_deref(),
+            request_spec: &request_spec,
+            filter_properties: &filters.on(host, node, limits)?,
+            admin_password: request.admin_password.as_deref(),
+            injected_files: request.injected_files.as_deref(),
+            requested_networks: request.requested_networks.as_deref(),
+            security_groups: request.security_groups.as_deref(),
+            block_device_mapping: request.block_device_mapping.as_deref().unwrap_or(&no_devices),
+            node,
+            limits,
+            host_list: alternates.as_deref(),
+            accel_uuids: alternates.is_some().then_some([]),
+        };
+        Target::topic("compute").server(host).version(version).cast("build_and_run_instance", &arguments)?;
+        let uuid = uuids.get(index).map_or("", String::as_str);
+        log::info(format!("instance {uuid} goes to {host} ({} of {}) for {requested_by}", index + 1, uuids.len()));
     }
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use nova_guest::{
-        Failure,
-        log::Level,
-        serde_json::{Value, json},
-        testing::{Answer, Request},
-    };
-
-    use crate::Conductor;
-
-    fn arguments(instances: Value) -> Value {
-        json!({
-            "instances": instances,
-            "image": {"id": "image-1"},
-            "filter_properties": {"retry": {"num_attempts": 1}},
-            "admin_password": "secret-password",
-            "injected_files": [["/etc/motd", "hello"]],
-            "requested_networks": null,
-            "security_groups": ["default"],
-            "block_device_mapping": [],
-            "legacy_bdm": false,
-        })
+/// The names of the instances, each there and different.
+fn uuids(instances: &[Raw]) -> Result<Vec<String>, Failure> {
+    if instances.is_empty() {
+        return Err(Failure::value_error("argument 'instances' must have at least one instance"));
     }
-
-    fn build(arguments: Value) -> Answer {
-        let context = json!({"request_id": "req-1", "auth_token": "secret-token"});
-        Request::new("build_instances", arguments)
-            .namespace("compute_task")
-            .version("1.5")
-            .context(context)
-            .cast()
-            .send::<Conductor>()
+    let mut uuids = Vec::with_capacity(instances.len());
+    let mut seen = BTreeSet::new();
+    for (index, instance) in instances.iter().enumerate() {
+        let read: Option<Instance> = nova_guest::serde_json::from_str(instance.get()).ok();
+        let uuid = read.and_then(|instance| instance.uuid.or_else(|| instance.data?.uuid)).unwrap_or_default();
+        if uuid.is_empty() {
+            return Err(Failure::value_error(format!("argument 'instances[{index}]' has no uuid")));
+        }
+        if !seen.insert(uuid.clone()) {
+            return Err(Failure::value_error(format!("argument 'instances' has {uuid} twice")));
+        }
+        uuids.push(uuid);
     }
-
-    fn refusal(arguments: Value) -> Failure {
-        build(arguments).value().unwrap_err()
-    }
-
-    #[test]
-    fn each_instance_gets_one_line_in_the_log_without_secrets() {
-        let answer = build(arguments(json!([{"uuid": "a", "vcpus": 1}, {"uuid": "b"}])));
-        let line = |text: &str| (Level::Info, text.to_owned());
-        assert_eq!(
-            answer.log,
-            [line("building instance a (1 of 2) for req-1"), line("building instance b (2 of 2) for req-1")]
-        );
-        assert_eq!(answer.value(), Ok(json!(null)));
-    }
-
-    #[test]
-    fn what_havana_may_leave_out_may_be_left_out() {
-        let mut arguments = arguments(json!([{"uuid": "a"}]));
-        arguments.as_object_mut().unwrap().remove("legacy_bdm");
-        assert_eq!(build(arguments).value(), Ok(json!(null)));
-    }
-
-    #[test]
-    fn instances_must_be_named_and_different() {
-        let message = |instances| refusal(arguments(instances)).message().to_owned();
-        assert_eq!(message(json!([])), "argument 'instances' must have at least one instance");
-        assert_eq!(message(json!([{"uuid": "a"}, {"uuid": ""}])), "argument 'instances[1].uuid' is empty");
-        assert_eq!(message(json!([{"uuid": "a"}, {"uuid": "a"}])), "argument 'instances' has a twice");
-        assert_eq!(message(json!([{"id": 1}])), "Conductor.build_instances() argument 'instances[0]' has no 'uuid'");
-        assert_eq!(
-            message(json!({"uuid": "a"})),
-            "Conductor.build_instances() argument 'instances' must be a list, not an object"
-        );
-    }
-
-    #[test]
-    fn a_wrong_password_is_refused_without_being_repeated() {
-        let mut arguments = arguments(json!([{"uuid": "a"}]));
-        arguments["admin_password"] = json!(["secret-password"]);
-        let failure = refusal(arguments);
-        assert_eq!(
-            failure.message(),
-            "Conductor.build_instances() argument 'admin_password' must be a string, not a list"
-        );
-        assert!(!format!("{failure:?}").contains("secret"));
-    }
-
-    #[test]
-    fn the_arguments_of_other_releases_are_refused() {
-        let mut arguments = arguments(json!([{"uuid": "a"}]));
-        arguments["request_specs"] = json!([]);
-        assert_eq!(
-            refusal(arguments).message(),
-            "Conductor.build_instances() got an unexpected keyword argument 'request_specs'"
-        );
-        assert!(
-            refusal(json!({"instances": []})).message().contains("missing 7 required positional arguments: 'image',")
-        );
-    }
+    Ok(uuids)
 }

@@ -1,13 +1,14 @@
-//! The conductor of a compute service, as its clients of the Havana release know it.
+//! The conductor of a compute service, as nova's clients know it, from Havana's to today's.
 //!
 //! | namespace | version | methods |
 //! | --- | --- | --- |
 //! | null | 1.58 | `ping` |
 //! | `baseapi` | 1.1 | `ping`, `get_backdoor_port` |
-//! | `compute_task` | 1.5 | `build_instances` |
+//! | `compute_task` | 1.19 | `build_instances` |
 //!
-//! The versions are those of the nova 2013.2 conductor. Every other service calls `baseapi` `ping` when it starts and
-//! waits until it is answered ([`base`]). [`compute_task`] takes the requests that build instances.
+//! A client may ask for any lower version: that of nova 2013.2 was 1.5, today's asks for 1.19. Every other service calls `baseapi` `ping` when it starts and
+//! waits until it is answered ([`base`]). [`compute_task`] takes the requests that build instances: it asks the scheduler,
+//! and tells the compute services. `conductor.toml` grants it that.
 
 pub mod base;
 pub mod compute_task;
@@ -22,7 +23,7 @@ pub struct Conductor;
 
 impl Handler for Conductor {
     const ENDPOINTS: &'static [Endpoint] = &[
-        Endpoint { namespace: Some("compute_task"), version: "1.5", methods: methods![build_instances] },
+        Endpoint { namespace: Some("compute_task"), version: "1.19", methods: methods![build_instances] },
         // Where `ping` was before `baseapi`; kept there for clients of that time.
         Endpoint { namespace: None, version: "1.58", methods: methods![ping] },
         Endpoint { namespace: Some("baseapi"), version: "1.1", methods: methods![ping, get_backdoor_port] },

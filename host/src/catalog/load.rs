@@ -180,7 +180,8 @@ pub async fn generation(
         Some(text) => Manifest::parse(text, limits)?,
         None => Manifest::none(limits),
     };
-    let program = sandbox.load(name, source.wasm.to_vec(), manifest.limits.clone()).await?;
+    let Manifest { limits, grants, .. } = &manifest;
+    let program = sandbox.load(name, source.wasm.to_vec(), limits.clone(), grants.clone()).await?;
     let program = program.raising_in(manifest.errors_module.clone());
     let endpoints = endpoints::apply(&manifest.endpoints, program.describe().await?)?;
     manifest.policies.check(endpoints.iter().flat_map(|endpoint| &endpoint.methods).map(String::as_str))?;

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use delivery::Policies;
 
 use crate::{
+    capability::{Grants, Values},
     sandbox::Limits,
     settings::{self, Problems, Settings},
 };
@@ -33,6 +34,8 @@ pub(crate) struct Manifest {
     pub(super) errors_module: Option<String>,
     /// When its requests are acknowledged.
     pub(super) policies: Policies,
+    /// What it may do beyond computing.
+    pub(super) grants: Grants,
 }
 
 impl Manifest {
@@ -47,6 +50,7 @@ impl Manifest {
         let mut problems = Vec::new();
         let endpoints = list(&mut table, "endpoint", &mut problems);
         let selftests = list(&mut table, "selftest", &mut problems);
+        let config = Values::take(&mut table, |name| std::env::var(name).ok(), &mut problems);
         let mut settings = Settings::default();
         settings.add_table(table);
         settings.refuse("limits.stack", "is one for all handlers: set it in the service's configuration");
@@ -55,11 +59,12 @@ impl Manifest {
         let dropped: Vec<String> = settings.take_optional("dropped").unwrap_or_default();
         let dropped = dropped.into_iter().collect();
         let policies = Policies::read(&mut settings);
+        let grants = Grants::read(&mut settings, config);
         if let Err(Problems(more)) = settings.finish() {
             problems.extend(more);
         }
         match problems.is_empty() {
-            true => Ok(Self { limits, endpoints, selftests, dropped, errors_module, policies }),
+            true => Ok(Self { limits, endpoints, selftests, dropped, errors_module, policies, grants }),
             false => Err(Problems(problems)),
         }
     }

@@ -1,8 +1,6 @@
 //! Exit codes, and what is said before them.
 
-use crate::{
-    client, config, host, metrics::http, printable::printable, project, sandbox::SetUpError, transport,
-};
+use crate::{client, config, host, metrics::http, printable::printable, project, sandbox::SetUpError, transport};
 
 /// Bytes of a remote failure that are shown; `--json` shows all.
 const MAX_FAILURE: usize = 4096;

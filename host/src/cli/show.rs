@@ -1,11 +1,20 @@
 //! A handler in words, for `check` and `inspect`.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use crate::catalog::{
-    Endpoint, Generation,
-    describe::{EndpointDescription, HandlerDescription},
+use crate::{
+    capability::GRANTABLE,
+    catalog::{
+        Endpoint, Generation,
+        describe::{EndpointDescription, HandlerDescription},
+    },
+    printable::printable,
 };
+
+/// Bytes of a configured value that are shown.
+const MAX_VALUE: usize = 200;
 
 /// A handler in lines: what each is about, and what there is to say.
 pub(super) fn lines(generation: &Generation) -> Vec<(&'static str, String)> {
@@ -34,6 +43,19 @@ pub(super) fn lines(generation: &Generation) -> Vec<(&'static str, String)> {
             limits.timeout, limits.memory, limits.arguments, limits.result, limits.log
         ),
     ));
+    for Wanted { interface, is_wanted, granted, .. } in wanted(generation) {
+        let granted = granted.join(", ");
+        lines.push((
+            if is_wanted { "wants" } else { "granted" },
+            match is_wanted {
+                true => format!("{interface}, granted: {granted}"),
+                false => format!("{interface}, and not wanted: {granted}"),
+            },
+        ));
+    }
+    let config = generation.program.grants().config.shown();
+    lines
+        .extend(config.into_iter().map(|(name, value)| ("config", printable(&format!("{name} = {value}"), MAX_VALUE))));
     match generation.selftests() {
         0 => {}
         count => lines.push(("selftest", format!("{count} passed"))),
@@ -57,8 +79,31 @@ pub(super) fn json(generation: &Generation) -> Value {
             "log": limits.log.0,
             "concurrency": limits.concurrency,
         },
+        "grants": wanted(generation).iter().map(|wanted| json!({
+            "interface": wanted.interface, "wanted": wanted.is_wanted, "granted": wanted.granted,
+        })).collect::<Vec<_>>(),
+        "config": generation.program.grants().config.shown().into_iter().collect::<BTreeMap<_, _>>(),
         "selftests": generation.selftests(),
     })
+}
+
+/// An interface that is granted, or wanted: without the former there is no generation.
+struct Wanted {
+    interface: &'static str,
+    is_wanted: bool,
+    granted: Vec<String>,
+}
+
+/// What the handler wants of what can be granted, and what its manifest grants.
+fn wanted(generation: &Generation) -> Vec<Wanted> {
+    let program = &generation.program;
+    let imports = |interface| program.imports().iter().any(|import| import.split('@').next() == Some(interface));
+    let each = GRANTABLE.iter().map(|(interface, _)| Wanted {
+        interface,
+        is_wanted: imports(interface),
+        granted: program.grants().of(interface),
+    });
+    each.filter(|wanted| wanted.is_wanted || !wanted.granted.is_empty()).collect()
 }
 
 fn endpoint(endpoint: &Endpoint) -> Value {

@@ -20,7 +20,8 @@ pub(super) struct Asked {
 
 pub(super) fn invocation(method: &str) -> Invocation {
     let target = Target::new("nova", "t");
-    Invocation { target, method: method.into(), arguments: Text::of(&json!({"a": 1})), context: Context::default() }
+    let (arguments, context) = (Text::of(&json!({"a": 1})), Context::default());
+    Invocation { target, method: method.into(), arguments, context, origin: Origin::default() }
 }
 
 impl Line {

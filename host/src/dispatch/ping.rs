@@ -55,10 +55,12 @@ mod tests {
     async fn ask(catalog: &Current, ping: bool, message: &str) -> String {
         let request = Request::decode(message.as_bytes(), Some("application/json"), None).unwrap();
         match resolve(catalog, Options { ping, ..Options::default() }, request) {
-            Ok(resolved) => match resolved.admit().await.unwrap().run().await {
-                Outcome::Replied(text) => text.get().to_owned(),
-                other => panic!("{other:?}"),
-            },
+            Ok(resolved) => {
+                match resolved.admit(&crate::capability::Capabilities::default()).await.unwrap().run().await {
+                    Outcome::Replied(text) => text.get().to_owned(),
+                    other => panic!("{other:?}"),
+                }
+            }
             Err(refusal) => refusal.to_string(),
         }
     }

@@ -18,6 +18,9 @@ use super::{
 /// What stands before the name of a context entry in a message.
 const CONTEXT_PREFIX: &str = "_context_";
 
+/// Our own key: how many handlers have sent requests on behalf of each other before this one. The reference ignores it.
+const HOPS: &str = "_nova_host_hops";
+
 /// One request, decoded. Fields of the wrong type are kept as such: what they mean depends on the endpoint that is
 /// asked, so [`crate::dispatch`] judges them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub struct Request {
     pub reply_to: Option<ReplyTo>,
     /// The sender's mark, the same when it sends the message again.
     pub unique_id: Option<String>,
+    /// How many requests of handlers led to this one; 0 where it is nobody's consequence, or nobody says.
+    pub hops: u32,
 }
 
 /// A field that should be a string.
@@ -202,7 +207,7 @@ impl<'de> Visitor<'de> for Keys {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Request, A::Error> {
         let (mut method, mut namespace, mut version) = (None, None, None);
         let (mut arguments, mut message_id, mut queue) = (None, None, None);
-        let (mut monitor, mut unique_id) = (None, None);
+        let (mut monitor, mut unique_id, mut hops) = (None, None, None);
         let mut context = Vec::new();
         while let Some(Name(key)) = map.next_key()? {
             let value: Text = map.next_value()?;
@@ -215,6 +220,7 @@ impl<'de> Visitor<'de> for Keys {
                 "_reply_q" => queue = Some(value),
                 "_timeout" => monitor = Some(value),
                 "_unique_id" => unique_id = Some(value),
+                HOPS => hops = Some(value),
                 key => {
                     if let Some(name) = key.strip_prefix(CONTEXT_PREFIX) {
                         context.push((name.to_owned(), value));
@@ -240,6 +246,7 @@ impl<'de> Visitor<'de> for Keys {
             context: Context(context),
             reply_to,
             unique_id: string(unique_id).filter(|id| !id.is_empty()),
+            hops: hops.map_or(0, |hops| count(&hops)),
         })
     }
 }
@@ -247,6 +254,12 @@ impl<'de> Visitor<'de> for Keys {
 /// A string, if it is one of ours: an id with half a surrogate pair cannot be sent back as it was.
 fn string(text: Option<Text>) -> Option<String> {
     serde_json::from_str(text?.get()).ok()
+}
+
+/// A count, if it is one. One that is too large to be counted on is the largest.
+fn count(text: &Text) -> u32 {
+    let counted = serde_json::from_str::<u64>(text.get()).ok();
+    counted.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 fn field(text: Option<Text>) -> Field {
@@ -282,6 +295,9 @@ impl Serialize for Request {
         }
         if let Some(id) = &self.unique_id {
             map.serialize_entry("_unique_id", id)?;
+        }
+        if self.hops > 0 {
+            map.serialize_entry(HOPS, &self.hops)?;
         }
         for (name, value) in &self.context.0 {
             map.serialize_entry(&format!("{CONTEXT_PREFIX}{name}"), value)?;

@@ -217,7 +217,7 @@ proptest! {
     #[test]
     fn a_request_reads_back_as_it_was_written(
         method in ".{0,20}", version in proptest::option::of("[0-9.]{1,5}"), key in "[a-z_]{1,8}", value: i64,
-        call: bool,
+        call: bool, hops: u32,
     ) {
         let request = Request {
             method: Field::Text(method),
@@ -231,6 +231,7 @@ proptest! {
                 style: Style::OneMessage { monitor: Text::null() },
             }),
             unique_id: Some("u".into()),
+            hops,
         };
         prop_assert_eq!(Request::decode(&request.encode(), Some(CONTENT_TYPE), None).unwrap(), request);
     }

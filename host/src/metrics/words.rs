@@ -53,6 +53,8 @@ words! {
         InvalidResult = "invalid_result",
         /// It could not be started.
         Unavailable = "unavailable",
+        /// The handler succeeded, and not all of its effects could be released.
+        Unreleased = "unreleased",
         /// The request was begun as often as is allowed and never came to an end.
         Exhausted = "exhausted",
     }
@@ -79,6 +81,10 @@ words! {
         Log = "log",
         /// Requests of one handler at once.
         Concurrency = "concurrency",
+        /// Requests that one request sent.
+        RpcRequests = "rpc_requests",
+        /// What it sent, or got in return.
+        RpcBytes = "rpc_bytes",
     }
 }
 
@@ -90,6 +96,50 @@ words! {
         /// Taken from the cache.
         Cached = "cached",
         /// It does not compile, or not within the limits.
+        Failed = "failed",
+    }
+}
+
+words! {
+    /// How a handler asks others.
+    Sending {
+        /// It waits for the result.
+        Call = "call",
+        /// It does not.
+        Cast = "cast",
+        /// It does not, and asks everybody.
+        Fanout = "fanout",
+    }
+}
+
+words! {
+    /// What came of a request that a handler sent.
+    Sent {
+        /// A call has its result; a cast was sent, or is held.
+        Done = "done",
+        /// The other side says that it failed.
+        Failed = "failed",
+        /// No reply came in time.
+        TimedOut = "timed_out",
+        /// Nobody is there.
+        Unavailable = "unavailable",
+        /// It is not granted.
+        Denied = "denied",
+        /// A limit was reached.
+        Limited = "limited",
+        /// It makes no sense.
+        Invalid = "invalid",
+    }
+}
+
+words! {
+    /// What became of an effect that was held until its handler ended.
+    Effect {
+        /// The handler succeeded, and the effect with it.
+        Released = "released",
+        /// The handler did not succeed, or an effect before this one failed.
+        Discarded = "discarded",
+        /// The handler succeeded, and the effect failed.
         Failed = "failed",
     }
 }

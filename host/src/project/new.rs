@@ -28,20 +28,14 @@ const DYNAMIC: [(Language, &[(&str, &str)]); 5] = [
     (Language::C, &[("app.c", include_str!("templates/c/dynamic.c"))]),
     (
         Language::Go,
-        &[
-            ("go.mod", include_str!("templates/go/go.mod.txt")),
-            ("app.go", include_str!("templates/go/dynamic.go")),
-        ],
+        &[("go.mod", include_str!("templates/go/go.mod.txt")), ("app.go", include_str!("templates/go/dynamic.go"))],
     ),
 ];
 
 const TYPED: [(Language, &[(&str, &str)]); 5] = [
     (
         Language::Rust,
-        &[
-            ("Cargo.toml", include_str!("templates/rust/typed.toml")),
-            (LIB, include_str!("templates/rust/typed.txt")),
-        ],
+        &[("Cargo.toml", include_str!("templates/rust/typed.toml")), (LIB, include_str!("templates/rust/typed.txt"))],
     ),
     (Language::Python, &[("app.py", include_str!("templates/python/typed.py"))]),
     (

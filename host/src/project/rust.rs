@@ -9,7 +9,7 @@ const CARGO: tool::Tool = tool::Tool { names: &["cargo"], install: "see https://
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The crate `nova-guest`, which a dynamic project names as `path = ".nova/nova-guest"`.
-pub(super) const SDK: [(&str, &str); 16] = [
+pub(super) const SDK: [(&str, &str); 18] = [
     ("src/arguments.rs", include_str!("../../../guest-sdk/src/arguments.rs")),
     ("src/arguments/mistake.rs", include_str!("../../../guest-sdk/src/arguments/mistake.rs")),
     ("src/arguments/parts.rs", include_str!("../../../guest-sdk/src/arguments/parts.rs")),
@@ -17,6 +17,7 @@ pub(super) const SDK: [(&str, &str); 16] = [
     ("src/bindings.rs", include_str!("../../../guest-sdk/src/bindings.rs")),
     ("src/call.rs", include_str!("../../../guest-sdk/src/call.rs")),
     ("src/component.rs", include_str!("../../../guest-sdk/src/component.rs")),
+    ("src/config.rs", include_str!("../../../guest-sdk/src/config.rs")),
     ("src/failure.rs", include_str!("../../../guest-sdk/src/failure.rs")),
     ("src/handler.rs", include_str!("../../../guest-sdk/src/handler.rs")),
     ("src/imports.rs", include_str!("../../../guest-sdk/src/imports.rs")),
@@ -25,6 +26,7 @@ pub(super) const SDK: [(&str, &str); 16] = [
     ("src/info.rs", include_str!("../../../guest-sdk/src/info.rs")),
     ("src/lib.rs", include_str!("../../../guest-sdk/src/lib.rs")),
     ("src/log.rs", include_str!("../../../guest-sdk/src/log.rs")),
+    ("src/rpc.rs", include_str!("../../../guest-sdk/src/rpc.rs")),
     ("src/testing.rs", include_str!("../../../guest-sdk/src/testing.rs")),
 ];
 

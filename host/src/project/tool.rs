@@ -32,9 +32,10 @@ impl Tool {
     pub(super) fn find(&self, also: Option<&Path>) -> Result<PathBuf> {
         let path = env::var_os("PATH").unwrap_or_default();
         let folders: Vec<PathBuf> = also.map(Path::to_owned).into_iter().chain(env::split_paths(&path)).collect();
-        let found = self.names.iter().find_map(|name| {
-            folders.iter().map(|folder| folder.join(name)).find(|file| is_program(file))
-        });
+        let found = self
+            .names
+            .iter()
+            .find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|file| is_program(file)));
         let tool = self.names.first().copied().unwrap_or_default();
         found.ok_or(Error::Missing { tool, install: self.install })
     }

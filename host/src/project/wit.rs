@@ -7,7 +7,9 @@ use wit_parser::{Resolve, WorldId};
 use super::{Error, Result, WORKSHOP, at, write};
 
 /// The files of the package `nova:rpc`.
-pub(super) const PACKAGE: [(&str, &str); 5] = [
+pub(super) const PACKAGE: [(&str, &str); 7] = [
+    ("client.wit", include_str!("../../../wit/client.wit")),
+    ("config.wit", include_str!("../../../wit/config.wit")),
     ("handler.wit", include_str!("../../../wit/handler.wit")),
     ("log.wit", include_str!("../../../wit/log.wit")),
     ("request-info.wit", include_str!("../../../wit/request-info.wit")),

@@ -1,10 +1,20 @@
 //! The host's side of the WIT package, generated, and the list of what is offered.
 
 /// The interfaces that a handler may import, without their version.
-pub(super) const OFFERED: [&str; 3] = ["nova:rpc/types", "nova:rpc/log", "nova:rpc/request-info"];
+pub(super) const OFFERED: [&str; 4] = ["nova:rpc/types", "nova:rpc/log", "nova:rpc/request-info", "nova:rpc/config"];
 
 /// What a dynamic handler exports, without its version.
 pub(super) const HANDLER: &str = "nova:rpc/handler";
+
+/// The side of what must be granted.
+mod grantable {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "nova:rpc/grantable",
+        imports: { default: async },
+        with: { "nova:rpc/types": super::generated::nova::rpc::types },
+    });
+}
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -17,3 +27,7 @@ mod generated {
 pub(super) use generated::exports::nova::rpc::handler::{Endpoint, Failure, Request};
 pub(super) use generated::nova::rpc::{log, request_info, types};
 pub(super) use generated::{Dynamic, DynamicIndices};
+pub(super) use grantable::{
+    Grantable,
+    nova::rpc::{client, config},
+};

@@ -5,7 +5,10 @@ use std::time::Duration;
 use wasmtime::ResourceLimiter;
 
 use super::engine::{MAX_INSTANCES, MAX_MEMORY, MAX_TABLES};
-use crate::settings::{Bytes, Settings};
+use crate::{
+    capability,
+    settings::{Bytes, Settings},
+};
 
 /// Wall-clock time: the reference's `rpc_response_timeout`, after which nobody waits for the answer.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -53,6 +56,8 @@ pub struct Limits {
     pub log: Bytes,
     /// Requests of the handler at once; `None` leaves it to `max_in_flight`.
     pub concurrency: Option<u16>,
+    /// What one request may send and get.
+    pub rpc: capability::Limits,
 }
 
 impl Default for Limits {
@@ -67,6 +72,7 @@ impl Default for Limits {
             result: DEFAULT_MESSAGE,
             log: DEFAULT_LOG,
             concurrency: None,
+            rpc: capability::Limits::default(),
         }
     }
 }
@@ -97,6 +103,7 @@ impl Limits {
                 0 => self.concurrency,
                 given => Some(given),
             },
+            rpc: self.rpc.read(settings),
         }
     }
 }

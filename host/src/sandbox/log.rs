@@ -91,11 +91,12 @@ impl Drop for Log {
 
 impl Host for State {
     fn write(&mut self, level: Level, message: String) {
+        let message = self.grants.config.scrub(message);
         self.log.line(level, &message);
     }
 
     fn panicking(&mut self, message: String) {
-        self.log.panic = Some(clean(&message));
+        self.log.panic = Some(clean(&self.grants.config.scrub(message)));
     }
 }
 

@@ -22,6 +22,7 @@ use super::{
     wasi,
 };
 use crate::{
+    capability::{GRANTABLE, Grants},
     envelope::{Answer, Failure, Text, failure::BUILTINS},
     metrics::{Handler, Limit},
 };
@@ -48,6 +49,7 @@ pub struct Program {
     places: Arc<Places>,
     digest: Digest,
     limits: Limits,
+    grants: Arc<Grants>,
     metrics: Handler,
     imports: Vec<String>,
     exports: Vec<String>,
@@ -71,6 +73,13 @@ pub struct EndpointOffer {
     pub version: String,
     /// Method names.
     pub methods: Vec<String>,
+}
+
+/// What its manifest says that a program may use and do.
+#[derive(Clone, Debug)]
+pub(super) struct Allowed {
+    pub(super) limits: Limits,
+    pub(super) grants: Arc<Grants>,
 }
 
 /// One request to a program.
@@ -99,9 +108,10 @@ impl Program {
         component: &Component,
         shared: Arc<Shared>,
         digest: Digest,
-        limits: Limits,
+        allowed: Allowed,
         metrics: Handler,
     ) -> Result<Self, LoadError> {
+        let Allowed { limits, grants } = allowed;
         let world = component.component_type();
         let imports: Vec<String> = world.imports(engine).map(|(name, _)| name.to_owned()).collect();
         let exports = world.exports(engine).map(|(name, _)| name.to_owned()).collect();
@@ -110,16 +120,19 @@ impl Program {
             .imports(engine)
             .filter(|(_, import)| !matches!(import.ty, ComponentItem::Type(_)))
             .map(|(name, _)| name.to_owned())
-            .filter(|name| !OFFERED.contains(&name.split('@').next().unwrap_or_default()) && !wasi::offers(name))
+            .filter(|name| !OFFERED.contains(&interface(name)) && !wasi::offers(name))
+            .filter(|name| !grants.allows_import(interface(name)))
             .collect();
         if !refused.is_empty() {
-            return Err(LoadError::Imports(refused));
+            let is_grantable = |name: &String| GRANTABLE.iter().any(|(grantable, _)| *grantable == interface(name));
+            let grantable = refused.iter().all(is_grantable);
+            return Err(if grantable { LoadError::NotGranted(refused) } else { LoadError::Imports(refused) });
         }
         let refusing = wasi::refusing(linker, component, engine).map_err(|error| LoadError::World(chain(&error)))?;
         let linker = refusing.as_ref().unwrap_or(linker);
         let pre = linker.instantiate_pre(component).map_err(|error| LoadError::World(chain(&error)))?;
         // By our own look at the names: wasmtime would take another minor version for the same interface.
-        let dynamic = world.exports(engine).any(|(name, _)| name.split('@').next() == Some(HANDLER));
+        let dynamic = world.exports(engine).any(|(name, _)| interface(name) == HANDLER);
         let entry = if dynamic {
             let indices = DynamicIndices::new(&pre).map_err(|error| LoadError::World(chain(&error)))?;
             Entry::Dynamic(Arc::new(indices))
@@ -128,7 +141,7 @@ impl Program {
         };
         let errors_module = Arc::from(BUILTINS);
         let places = Arc::new(Places::new(limits.concurrency, Arc::clone(&shared.room)));
-        Ok(Self { pre, entry, errors_module, shared, places, digest, limits, metrics, imports, exports })
+        Ok(Self { pre, entry, errors_module, shared, places, digest, limits, grants, metrics, imports, exports })
     }
 
     /// Asks the guest what it offers, and checks that it makes sense.
@@ -196,7 +209,7 @@ impl Program {
         });
         match answer.await? {
             Ok(result) => result_of(result, &self.limits).map(Answer::Result),
-            Err(failure) => failure_of(failure).map(Answer::Failure),
+            Err(failure) => failure_of(scrubbed(failure, &self.grants)).map(Answer::Failure),
         }
     }
 
@@ -249,7 +262,7 @@ impl Program {
     ) -> Result<T, Fault> {
         let deadline = since + limits.timeout;
         let Shared { ticker, turns, .. } = &*self.shared;
-        let mut store = store(self.pre.engine(), limits, info, deadline);
+        let mut store = store(self.pre.engine(), limits, &self.grants, info, deadline);
         let started = within(ticker, turns, deadline, self.pre.instantiate_async(&mut store)).await;
         let instance = started.map_err(|error| {
             store.data_mut().flush();
@@ -275,6 +288,12 @@ impl Program {
         &self.limits
     }
 
+    /// What it may do beyond computing.
+    #[must_use]
+    pub fn grants(&self) -> &Arc<Grants> {
+        &self.grants
+    }
+
     /// What is counted about the handler.
     #[must_use]
     pub fn metrics(&self) -> &Handler {
@@ -298,6 +317,11 @@ impl std::fmt::Debug for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Program").field("digest", &self.digest.short()).field("limits", &self.limits).finish()
     }
+}
+
+/// The name of an interface without its version.
+fn interface(name: &str) -> &str {
+    name.split('@').next().unwrap_or_default()
 }
 
 fn check(offers: &[EndpointOffer]) -> Result<(), String> {
@@ -333,6 +357,14 @@ fn result_of(result: String, limits: &Limits) -> Result<Text, Fault> {
         return Err(Fault::ResultTooLarge { limit: limits.result });
     }
     Text::parse(result).map_err(|error| Fault::InvalidResult { reason: format!("not JSON: {error}") })
+}
+
+/// A failure without the handler's secrets.
+fn scrubbed(failure: bindings::Failure, grants: &Grants) -> bindings::Failure {
+    let bindings::Failure { class, module, message, args, kwargs, traceback } = failure;
+    let scrub = |text| grants.config.scrub(text);
+    let (message, args, kwargs) = (scrub(message), scrub(args), scrub(kwargs));
+    bindings::Failure { class, module, message, args, kwargs, traceback: traceback.into_iter().map(scrub).collect() }
 }
 
 pub(super) fn failure_of(failure: bindings::Failure) -> Result<Failure, Fault> {

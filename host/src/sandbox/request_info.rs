@@ -1,7 +1,12 @@
 //! The import `request-info`: what else is known about the request.
 
+use std::sync::Arc;
+
 use super::{bindings::request_info::Host, state::State};
-use crate::envelope::{Context, Text};
+use crate::{
+    capability::Session,
+    envelope::{Context, Text},
+};
 
 /// What a guest can ask about its request.
 #[derive(Clone, Debug)]
@@ -12,6 +17,16 @@ pub struct RequestInfo {
     pub client_timeout: Text,
     /// Whether the caller waits for the result.
     pub reply_wanted: bool,
+    /// What may be done for it; `None` where nothing is granted, and in a self-test.
+    pub session: Option<Arc<Session>>,
+}
+
+impl RequestInfo {
+    /// Of a call that nobody has sent: a self-test.
+    #[must_use]
+    pub fn bare() -> Self {
+        Self { context: Context::default(), client_timeout: Text::null(), reply_wanted: true, session: None }
+    }
 }
 
 impl Host for State {

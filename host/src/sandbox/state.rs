@@ -1,6 +1,6 @@
 //! What the host keeps for one instance while it runs.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use wasmtime::{Store, UpdateDeadline};
 
@@ -14,6 +14,7 @@ use super::{
     turns::Turns,
     wasi::Wasi,
 };
+use crate::capability::Grants;
 
 /// The data of a store: one field for each import that has state.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub(super) struct State {
     pub(super) limiter: Limiter,
     pub(super) log: Log,
     pub(super) request: Option<RequestInfo>,
+    pub(super) grants: Arc<Grants>,
     pub(super) deadline: Instant,
     pub(super) wasi: Wasi,
 }
@@ -32,11 +34,12 @@ impl types::Host for State {}
 pub(super) fn store(
     engine: &wasmtime::Engine,
     limits: &Limits,
+    grants: &Arc<Grants>,
     request: Option<RequestInfo>,
     deadline: Instant,
 ) -> Store<State> {
-    let state =
-        State { limiter: Limiter::new(limits), log: Log::new(limits.log), request, deadline, wasi: Wasi::new() };
+    let (limiter, log) = (Limiter::new(limits), Log::new(limits.log));
+    let state = State { limiter, log, request, grants: Arc::clone(grants), deadline, wasi: Wasi::new() };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(limits.result.0);

@@ -41,7 +41,7 @@ impl Turns {
         let mut guest = pin!(guest);
         let mut used = Duration::ZERO;
         loop {
-            let turn = match used >= SHARE {
+            let mut turn = match used >= SHARE {
                 true => timeout_at(deadline.into(), self.0.acquire()).await.ok(),
                 false => None,
             };
@@ -55,11 +55,12 @@ impl Turns {
                 let poll = guest.as_mut().poll(context);
                 took = started.elapsed();
                 let ended = poll.is_ready();
+                // Not kept while the guest waits, for its neighbours or for an answer from elsewhere.
+                drop(turn.take());
                 polled = Some(poll);
                 if ended { Poll::Ready(()) } else { Poll::Pending }
             })
             .await;
-            drop(turn);
             used += took;
             if let Some(Poll::Ready(ended)) = polled {
                 return ended;
@@ -111,6 +112,30 @@ mod tests {
             guest.await.unwrap();
         }
         assert_eq!(most.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_waits_for_others_keeps_no_turn() {
+        let turns = Turns::of(1);
+        let deadline = Instant::now() + Duration::from_secs(600);
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let had_its_share = async || {
+            thread::sleep(SHARE);
+            tokio::task::yield_now().await;
+        };
+        let waits = turns.run(deadline, async {
+            had_its_share().await;
+            answered.await.unwrap()
+        });
+        let computes = turns.run(deadline, async {
+            had_its_share().await;
+            tokio::task::yield_now().await;
+            answer.send("from the one that computes").unwrap();
+        });
+        let both = async { tokio::join!(waits, computes) };
+        // The deadline would let it in, which is not what is meant.
+        let (waited, ()) = tokio::time::timeout(Duration::from_secs(60), both).await.unwrap();
+        assert_eq!(waited, "from the one that computes");
     }
 
     #[tokio::test]

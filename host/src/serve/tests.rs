@@ -12,7 +12,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     catalog::Catalog,
-    client::{Client, Error, Invocation, Target},
+    client::{Client, Error, Invocation, Origin, Target},
     envelope::{Context, Text},
     testing::{ECHO, LOOP, catalog, tight, wide},
     transport::{Destination, Disposition, Message, Subscription, memory::Broker},
@@ -35,6 +35,7 @@ fn invocation(method: &str) -> Invocation {
         method: method.into(),
         arguments: Text::of(&json!({"a": 1})),
         context: Context::default(),
+        origin: Origin::default(),
     }
 }
 
@@ -83,7 +84,9 @@ impl Service {
         };
         let deliveries = transport.listen(subscription).await.unwrap();
         let current = Current::new(catalog, Duration::ZERO);
-        tokio::spawn(serve(config, Metrics::default(), transport.clone(), current, deliveries, shutdown.clone()))
+        let capabilities = crate::capability::Capabilities::default();
+        let (metrics, transport) = (Metrics::default(), transport.clone());
+        tokio::spawn(serve(config, metrics, transport, current, capabilities, deliveries, shutdown.clone()))
     }
 
     /// Waits until this many requests run.

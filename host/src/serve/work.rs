@@ -152,7 +152,7 @@ impl Corridor {
             // Decoded, it is not needed any more, and may be large.
             work.message.body = Vec::new();
         }
-        let admitted = match resolved.admit().await {
+        let admitted = match resolved.admit(&self.capabilities).await {
             Ok(admitted) => admitted,
             Err(refusal) => return Some(Outcome::Refused(refusal)),
         };

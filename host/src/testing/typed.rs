@@ -10,7 +10,7 @@ use wit_parser::{
 
 use super::{sandbox, tight};
 use crate::{
-    envelope::{Answer, Context, Failure, Text},
+    envelope::{Answer, Failure},
     sandbox::{Fault, Invocation, LoadError, Program, RequestInfo},
 };
 
@@ -87,7 +87,7 @@ pub(crate) fn invocation(method: &str, arguments: &str) -> Invocation {
         namespace: None,
         version: "1.0".into(),
         arguments: arguments.into(),
-        info: RequestInfo { context: Context::default(), client_timeout: Text::null(), reply_wanted: true },
+        info: RequestInfo::bare(),
         since: std::time::Instant::now(),
     }
 }

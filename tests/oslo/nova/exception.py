@@ -18,3 +18,9 @@ class InstanceNotFound(NovaException):
 
     msg_fmt = "Instance %(instance_id)s could not be found."
     code = 404
+
+
+class NoValidHost(NovaException):
+    """Nowhere to go."""
+
+    msg_fmt = "No valid host was found. %(reason)s"

@@ -77,7 +77,7 @@ impl Story {
     /// Calls a method for its answer, as the corridor does.
     async fn call(&self, version: &str, method: &str) -> Result<String, Miss> {
         use crate::{
-            envelope::{Answer, Context, Text},
+            envelope::Answer,
             sandbox::{Invocation, RequestInfo},
         };
         let current = self.keeper.current();
@@ -91,7 +91,7 @@ impl Story {
             namespace: None,
             version: version.to_owned(),
             arguments: "{}".to_owned(),
-            info: RequestInfo { context: Context::default(), client_timeout: Text::null(), reply_wanted: true },
+            info: RequestInfo::bare(),
             since: std::time::Instant::now(),
         };
         match working.program.handle(invocation).await.unwrap() {

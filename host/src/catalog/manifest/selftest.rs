@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::endpoints::Namespace;
 use crate::{
     catalog::{Catalog, Found, Generation},
-    envelope::{Answer, Context, Text},
+    envelope::{Answer, Text},
     printable::printable,
     sandbox::{Invocation, RequestInfo},
     version::Version,
@@ -60,7 +60,7 @@ impl SelfTest {
             namespace: namespace.map(str::to_owned),
             version,
             arguments: Text::of(&self.args).get().to_owned(),
-            info: RequestInfo { context: Context::default(), client_timeout: Text::null(), reply_wanted: true },
+            info: RequestInfo::bare(),
             since: std::time::Instant::now(),
         };
         match (generation.program.handle(invocation).await, &self.fails) {

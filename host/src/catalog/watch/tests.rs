@@ -3,6 +3,11 @@
 use std::{fs, os::unix::fs::symlink, path::Path};
 
 use super::*;
+use crate::{
+    catalog::load,
+    metrics::Metrics,
+    testing::{ECHO, answering, guest, load_config, sandbox, wide},
+};
 
 /// A directory and what a watch makes of it.
 struct Story {
@@ -153,4 +158,20 @@ fn a_handler_is_tried_again_when_that_is_asked_for() {
     story.looks(5);
     story.watch.again("a");
     assert_eq!(story.looks(5), changed("a"));
+}
+
+#[tokio::test]
+async fn a_file_that_changes_between_look_and_load_is_left_to_the_next_looks() {
+    let mut story = Story::begin();
+    let config = load::Config { directory: story.path().to_owned(), ..load_config() };
+    let (keeper, _) = Keeper::open(&config, &wide(), sandbox(), Metrics::default()).await.unwrap();
+    let file = story.path().join("a.wasm");
+    fs::write(&file, guest(ECHO)).unwrap();
+    assert_eq!(story.looks(SETTLED), changed("a"));
+    fs::write(&file, answering("2")).unwrap();
+    act(&keeper, &mut story.watch, Event::Changed("a".into())).await;
+    assert!(keeper.list().iter().all(|handler| handler.serving.is_none()));
+    assert_eq!(story.looks(SETTLED), changed("a"));
+    act(&keeper, &mut story.watch, Event::Changed("a".into())).await;
+    assert!(keeper.list().iter().any(|handler| handler.serving.is_some()));
 }

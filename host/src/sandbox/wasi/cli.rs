@@ -71,14 +71,14 @@ impl State {
     fn end_line(&mut self, channel: Channel) {
         let line = std::mem::take(self.wasi.output.of(channel));
         let line = String::from_utf8_lossy(&line);
-        let line = line.trim_end();
+        let line = self.grants.config.scrub(line.trim_end().to_owned());
         if line.is_empty() {
             return;
         }
         if channel == Channel::Stderr {
-            self.log.said(line);
+            self.log.said(&line);
         }
-        self.log.line(channel.level(), line);
+        self.log.line(channel.level(), &line);
     }
 
     /// Logs what was printed without an end of line.

@@ -1,0 +1,227 @@
+//! What a manifest grants: the section `grants`, and how effects are released.
+//!
+//! Before it: [`crate::catalog`] reads the manifest. After it: [`crate::sandbox`] refuses a component that imports more,
+//! and [`super::Session`] holds each request against it.
+
+use std::fmt;
+
+use super::Values;
+use crate::{
+    printable::printable,
+    settings::{Setting, Settings},
+};
+
+/// The interfaces that can be granted, and the setting that does it.
+pub const GRANTABLE: [(&str, &str); 1] = [("nova:rpc/client", "grants.rpc")];
+
+/// Stands for every method.
+const ANY: &str = "*";
+
+/// Bytes of a topic or a method: AMQP's bound on routing keys.
+const MAX_NAME: usize = 255;
+
+/// Bytes of a grant in a message.
+const MAX_SHOWN: usize = 100;
+
+/// What a handler may do. Nothing, by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    rpc: Vec<Method>,
+    /// When casts are sent.
+    pub effects: Effects,
+    /// Values for the handler.
+    pub config: Values,
+}
+
+/// When a handler's casts are sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effects {
+    /// When the handler has succeeded; never, where it does not.
+    #[default]
+    Held,
+    /// At once.
+    Immediate,
+}
+
+/// Methods that may be asked for: one, or all of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Method {
+    broker: Option<String>,
+    topic: String,
+    /// `None` is any.
+    method: Option<String>,
+}
+
+impl Setting for Effects {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "held" => Ok(Self::Held),
+            "immediate" => Ok(Self::Immediate),
+            _ => Err(format!("{text:?} is neither \"held\" nor \"immediate\"")),
+        }
+    }
+}
+
+impl Grants {
+    /// Takes the settings of a manifest; `config` was taken before.
+    #[must_use]
+    pub fn read(settings: &mut Settings, config: Values) -> Self {
+        let effects = settings.take("delivery.effects", Effects::default());
+        let mut rpc = Vec::new();
+        for text in settings.take_optional::<Vec<String>>("grants.rpc").unwrap_or_default() {
+            match Method::parse(&text) {
+                Ok(method) => rpc.push(method),
+                Err(reason) => settings.problem("grants.rpc", &format!("{}: {reason}", printable(&text, MAX_SHOWN))),
+            }
+        }
+        Self { rpc, effects, config }
+    }
+
+    /// Whether it may send requests.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        !self.rpc.is_empty()
+    }
+
+    /// Whether an interface, named without its version, may be imported.
+    #[must_use]
+    pub fn allows_import(&self, interface: &str) -> bool {
+        match GRANTABLE.iter().find(|(name, _)| *name == interface) {
+            Some((_, "grants.rpc")) => self.asks(),
+            Some(_) | None => false,
+        }
+    }
+
+    /// Whether a method may be asked for.
+    #[must_use]
+    pub fn allows(&self, broker: Option<&str>, topic: &str, method: &str) -> bool {
+        self.rpc.iter().any(|granted| {
+            granted.broker.as_deref() == broker
+                && granted.topic == topic
+                && granted.method.as_deref().is_none_or(|granted| granted == method)
+        })
+    }
+
+    /// What is granted of an interface, as the manifest writes it.
+    #[must_use]
+    pub fn of(&self, interface: &str) -> Vec<String> {
+        match interface {
+            "nova:rpc/client" => self.rpc.iter().map(ToString::to_string).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Method {
+    /// Reads `[BROKER:]TOPIC/METHOD`. A dot does for the slash where the topic has none; `*` is any method.
+    fn parse(text: &str) -> Result<Self, String> {
+        let (broker, rest) = match text.split_once(':') {
+            Some((broker, rest)) => (Some(broker), rest),
+            None => (None, text),
+        };
+        let (topic, method) = match rest.split_once('/') {
+            Some(parts) => parts,
+            None => match rest.split_once('.') {
+                Some((_, method)) if method.contains('.') => {
+                    return Err("has two dots: write TOPIC/METHOD where the topic has one".to_owned());
+                }
+                Some(parts) => parts,
+                None => return Err("names no method: write TOPIC.METHOD, or TOPIC/* for all".to_owned()),
+            },
+        };
+        let named = |what: &str, name: &str, others: &str| {
+            let fits = |letter: char| letter.is_ascii_alphanumeric() || others.contains(letter);
+            match name.len() {
+                1..=MAX_NAME if name.chars().all(fits) => Ok(name.to_owned()),
+                _ if name.contains('*') => Err(format!("{what} must be named; only the method may be *")),
+                _ => Err(format!("{what} is 1 to {MAX_NAME} letters, digits and {others}")),
+            }
+        };
+        Ok(Self {
+            broker: broker.map(|broker| named("the broker", broker, "_-.")).transpose()?,
+            topic: named("the topic", topic, "_-.")?,
+            method: match method {
+                ANY => None,
+                method => Some(named("the method", method, "_")?),
+            },
+        })
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(broker) = &self.broker {
+            write!(f, "{broker}:")?;
+        }
+        let between = if self.topic.contains('.') || self.method.is_none() { '/' } else { '.' };
+        write!(f, "{}{between}{}", self.topic, self.method.as_deref().unwrap_or(ANY))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Problems;
+
+    fn read(rpc: &str) -> Result<Grants, Problems> {
+        let mut settings = Settings::default();
+        settings.add_file(&format!("grants.rpc = {rpc}")).unwrap();
+        let grants = Grants::read(&mut settings, Values::default());
+        settings.finish().map(|_| grants)
+    }
+
+    #[test]
+    fn a_method_is_granted_by_topic_and_name() {
+        let grants = read(r#"["scheduler.select_destinations", "compute/*", "cell1:a.b/ping"]"#).unwrap();
+        for (broker, topic, method, allowed) in [
+            (None, "scheduler", "select_destinations", true),
+            (None, "scheduler", "select_destination", false),
+            (None, "scheduler", "update_aggregates", false),
+            (None, "compute", "anything", true),
+            (None, "compute.host", "anything", false),
+            (None, "comput", "anything", false),
+            (None, "", "", false),
+            (Some("cell1"), "a.b", "ping", true),
+            (None, "a.b", "ping", false),
+            (Some("cell1"), "compute", "anything", false),
+            (Some(""), "compute", "anything", false),
+        ] {
+            assert_eq!(grants.allows(broker, topic, method), allowed, "{broker:?} {topic} {method}");
+        }
+        let written = ["scheduler.select_destinations", "compute/*", "cell1:a.b/ping"];
+        assert_eq!(grants.of("nova:rpc/client"), written);
+    }
+
+    #[test]
+    fn what_is_no_grant_is_refused_by_name() {
+        for (text, reason) in [
+            ("scheduler", "names no method: write TOPIC.METHOD, or TOPIC/* for all"),
+            ("*", "names no method: write TOPIC.METHOD, or TOPIC/* for all"),
+            ("*/*", "the topic must be named; only the method may be *"),
+            ("*.build", "the topic must be named; only the method may be *"),
+            ("comp*/build", "the topic must be named; only the method may be *"),
+            ("compute/build*", "the method must be named; only the method may be *"),
+            ("a.b.c", "has two dots: write TOPIC/METHOD where the topic has one"),
+            ("/build", "the topic is 1 to 255 letters, digits and _-."),
+            ("compute/", "the method is 1 to 255 letters, digits and _"),
+            ("compute/a/b", "the method is 1 to 255 letters, digits and _"),
+            (":compute/a", "the broker is 1 to 255 letters, digits and _-."),
+            ("a:b:c/d", "the topic is 1 to 255 letters, digits and _-."),
+            ("com pute/a", "the topic is 1 to 255 letters, digits and _-."),
+            ("comput\u{e9}/a", "the topic is 1 to 255 letters, digits and _-."),
+        ] {
+            let problems = read(&format!("[{text:?}]")).unwrap_err().0;
+            assert_eq!(problems, [format!("grants.rpc: {text}: {reason}")]);
+        }
+        assert!(read(&format!("[\"{}/a\"]", "t".repeat(256))).is_err());
+    }
+
+    #[test]
+    fn without_a_grant_nothing_is_allowed() {
+        let mut settings = Settings::default();
+        let grants = Grants::read(&mut settings, Values::default());
+        assert!(!grants.asks() && !grants.allows(None, "compute", "ping"));
+        assert!(!grants.allows_import("nova:rpc/client") && !grants.allows_import("wasi:http/outgoing-handler"));
+        assert!(read(r#"["a.b"]"#).unwrap().allows_import("nova:rpc/client"));
+    }
+}

@@ -1,0 +1,41 @@
+//! How much one request may send and get.
+
+use crate::settings::{Bytes, Settings};
+
+/// Calls and casts: nova builds at most some hundred instances a request, with one cast each.
+const DEFAULT_REQUESTS: u32 = 1000;
+
+/// Calls at once: as many as a client in Python would have threads for.
+const DEFAULT_OUTSTANDING: u16 = 16;
+
+/// Arguments that are sent, and results that come back: as much as a handler is given and may answer itself.
+const DEFAULT_BYTES: Bytes = Bytes(16 << 20);
+
+/// What one request may send and get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls, casts and fanouts.
+    pub requests: u32,
+    /// Calls that wait for their results at once; more wait their turn.
+    pub outstanding: u16,
+    /// Arguments sent, and results and failures that come back: so much each way.
+    pub bytes: Bytes,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { requests: DEFAULT_REQUESTS, outstanding: DEFAULT_OUTSTANDING, bytes: DEFAULT_BYTES }
+    }
+}
+
+impl Limits {
+    /// Takes the settings; `self` are those of the service.
+    #[must_use]
+    pub fn read(&self, settings: &mut Settings) -> Self {
+        Self {
+            requests: settings.take_within("limits.rpc_requests", self.requests, 1..=1_000_000),
+            outstanding: settings.take_within("limits.rpc_outstanding", self.outstanding, 1..=1000),
+            bytes: settings.take_within("limits.rpc_bytes", self.bytes, Bytes(1)..=Bytes(1 << 30)),
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! What one request of a handler does to the world.
+//!
+//! Before it: [`crate::dispatch`] opens it for a request. The guest calls and casts through it. After it:
+//! [`Session::release`] sends what was held, once the handler has succeeded; a session that is dropped before leaves
+//! nothing behind. Everything is held against the grants and the limits here, and nowhere else.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{StreamExt as _, stream};
+use tokio::time::Instant;
+
+use super::{Capabilities, Effects, Error, Grants, Limits, Outgoing, Unreleased, brokers::Broker, outgoing::Checked};
+use crate::{
+    client::{self, DEFAULT_TIMEOUT, Options, Origin},
+    envelope::{Context, Text},
+    metrics::{Effect, Handler, Limit, Sending, Sent},
+    printable::printable,
+    transport::{Retry, Routing},
+};
+
+/// Bytes of a name in the log.
+const MAX_SHOWN: usize = 64;
+
+/// What one request may do, and has done.
+#[derive(Debug)]
+pub struct Session {
+    capabilities: Capabilities,
+    grants: Arc<Grants>,
+    limits: Limits,
+    metrics: Handler,
+    cause: Cause,
+    used: Mutex<Used>,
+}
+
+/// The request that is handled: whatever its handler sends is a consequence of it.
+#[derive(Clone, Debug)]
+pub struct Cause {
+    /// Its context, which travels on.
+    pub context: Context,
+    /// How many requests of handlers led to it.
+    pub hops: u32,
+    /// Its sender's mark.
+    pub unique_id: Option<String>,
+    /// When its handler is stopped.
+    pub deadline: std::time::Instant,
+    /// How long the effects of a handler that has succeeded may take.
+    pub release: Duration,
+}
+
+/// What it has done so far.
+#[derive(Debug, Default)]
+struct Used {
+    requests: u32,
+    casts: u32,
+    sent: usize,
+    received: usize,
+    /// Whether the log knows that it has wanted too much.
+    told: bool,
+    held: Vec<Held>,
+}
+
+/// A cast that waits for the handler's success.
+#[derive(Debug)]
+struct Held {
+    request: Checked,
+    unique_id: Option<String>,
+}
+
+impl Session {
+    /// Opens a session for one request of a handler.
+    #[must_use]
+    pub fn new(
+        capabilities: &Capabilities,
+        grants: &Arc<Grants>,
+        limits: &Limits,
+        metrics: &Handler,
+        cause: Cause,
+    ) -> Self {
+        Self {
+            capabilities: capabilities.clone(),
+            grants: Arc::clone(grants),
+            limits: limits.clone(),
+            metrics: metrics.clone(),
+            cause,
+            used: Mutex::default(),
+        }
+    }
+
+    /// Calls and waits for the result, no longer than the handler may run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, the request may be handled or not; its reply is dropped.
+    pub async fn call(&self, request: Outgoing) -> Result<Text, Error> {
+        let started = Instant::now();
+        let shown = shown(&request);
+        let called = self.try_call(request).await;
+        self.note(Sending::Call, &shown, called.as_ref().err());
+        self.metrics.called_in(started.elapsed());
+        called
+    }
+
+    /// Calls all at once, as far as the limit allows, and gives the results in the order of the requests.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Session::call`].
+    pub async fn call_many(&self, requests: Vec<Outgoing>) -> Vec<Result<Text, Error>> {
+        let at_once = usize::from(self.limits.outstanding);
+        stream::iter(requests).map(|request| self.call(request)).buffered(at_once).collect().await
+    }
+
+    /// Casts, to every server of the topic where `fanout` says so: now, or when the handler has succeeded.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; of a cast that is held, only what is wrong with the request.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, the cast may have been sent or not.
+    pub async fn cast(&self, request: Outgoing, fanout: bool) -> Result<(), Error> {
+        let shown = shown(&request);
+        let cast = self.try_cast(request, fanout).await;
+        self.note(if fanout { Sending::Fanout } else { Sending::Cast }, &shown, cast.as_ref().err());
+        cast
+    }
+
+    /// Sends what was held, in the order of the handler's making, each confirmed before the next. The handler has
+    /// succeeded.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreleased`] where the broker does not take one; it and those after it are not sent.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, some are sent.
+    pub async fn release(&self) -> Result<(), Unreleased> {
+        let held = mem::take(&mut self.used().held);
+        let all = held.len();
+        let until = Instant::now() + self.cause.release;
+        for (released, Held { request, unique_id }) in held.into_iter().enumerate() {
+            let left = until.saturating_duration_since(Instant::now());
+            if let Err(error) = self.send(request, unique_id, left).await {
+                self.metrics.effects(Effect::Failed, 1);
+                self.metrics.effects(Effect::Discarded, all - released - 1);
+                return Err(Unreleased { released, all, reason: error.text() });
+            }
+            self.metrics.effects(Effect::Released, 1);
+        }
+        Ok(())
+    }
+
+    async fn try_call(&self, request: Outgoing) -> Result<Text, Error> {
+        let left = self.time_left();
+        let timeout = request.timeout.unwrap_or(DEFAULT_TIMEOUT).min(left);
+        let monitor = request.monitor;
+        let request = self.admit(request, false)?;
+        if timeout.is_zero() {
+            return Err(Error::TimedOut(format!("no time is left to call {}", request.method)));
+        }
+        let broker = self.broker(&request)?;
+        let options = Options { timeout, monitor, ..options(left) };
+        let invocation = request.invocation(&broker.exchange, self.cause.context.clone(), self.origin(None));
+        let called = broker.client.call(invocation, options).await.map_err(Error::from);
+        let length = match &called {
+            Ok(result) => result.get().len(),
+            Err(Error::Remote(failure)) => failure.encode().len(),
+            Err(_) => 0,
+        };
+        self.receive(length)?;
+        called
+    }
+
+    async fn try_cast(&self, request: Outgoing, fanout: bool) -> Result<(), Error> {
+        let request = self.admit(request, fanout)?;
+        // What is known now is better said now than when it is too late.
+        let broker = self.broker(&request)?;
+        let check = request.clone().invocation(&broker.exchange, Context::default(), Origin::default());
+        check.check_cast(&Options::default())?;
+        let number = {
+            let mut used = self.used();
+            used.casts += 1;
+            used.casts
+        };
+        let unique_id = self.cause.unique_id.as_ref().map(|cause| request.mark(cause, number));
+        match self.grants.effects {
+            Effects::Held => {
+                self.used().held.push(Held { request, unique_id });
+                Ok(())
+            }
+            Effects::Immediate => self.send(request, unique_id, self.time_left()).await,
+        }
+    }
+
+    /// Sends a cast and waits until the broker has it.
+    async fn send(&self, request: Checked, unique_id: Option<String>, left: Duration) -> Result<(), Error> {
+        let broker = self.broker(&request)?;
+        let invocation = request.invocation(&broker.exchange, self.cause.context.clone(), self.origin(unique_id));
+        broker.client.cast(invocation, options(left)).await.map_err(Error::from)
+    }
+
+    /// Holds a request against grants and limits, and counts it.
+    fn admit(&self, request: Outgoing, fanout: bool) -> Result<Checked, Error> {
+        let mut used = self.used();
+        used.requests += 1;
+        if used.requests > self.limits.requests {
+            self.metrics.hit(Limit::RpcRequests);
+            let message = format!("more than {} requests (limits.rpc_requests)", self.limits.requests);
+            return Err(Error::Limited(message));
+        }
+        let length = request.length();
+        let request = request.check(fanout)?;
+        let (broker, topic) = (request.recipient.broker.as_deref(), request.recipient.topic.as_str());
+        if !self.grants.allows(broker, topic, &request.method) {
+            let broker = broker.map_or_else(String::new, |broker| format!("{broker}:"));
+            let message = format!("{broker}{topic}/{} is not granted (grants.rpc in the manifest)", request.method);
+            if !mem::replace(&mut used.told, true) {
+                tracing::warn!(reason = printable(&message, 4 * MAX_SHOWN), "a handler wants more than it is granted");
+            }
+            return Err(Error::Denied(message));
+        }
+        let most = self.capabilities.max_hops();
+        if self.cause.hops >= most {
+            let message = format!("{} requests of handlers led to one another already (rpc.max_hops)", self.cause.hops);
+            if !mem::replace(&mut used.told, true) {
+                tracing::warn!(hops = self.cause.hops, "a chain of requests is cut");
+            }
+            return Err(Error::Denied(message));
+        }
+        used.sent = used.sent.saturating_add(length);
+        if used.sent > self.limits.bytes.0 {
+            return Err(self.too_much("sent"));
+        }
+        Ok(request)
+    }
+
+    fn receive(&self, length: usize) -> Result<(), Error> {
+        let mut used = self.used();
+        used.received = used.received.saturating_add(length);
+        if used.received > self.limits.bytes.0 { Err(self.too_much("received")) } else { Ok(()) }
+    }
+
+    fn too_much(&self, what: &str) -> Error {
+        self.metrics.hit(Limit::RpcBytes);
+        Error::Limited(format!("more than {} {what} (limits.rpc_bytes)", self.limits.bytes))
+    }
+
+    fn broker(&self, request: &Checked) -> Result<&Broker, Error> {
+        let name = request.recipient.broker.as_ref();
+        let missing = || match name {
+            Some(name) => format!("the service has no broker {name} (brokers.{name}.transport_url)"),
+            None => "there is no broker here".to_owned(),
+        };
+        self.capabilities.broker(name).ok_or_else(|| Error::Unavailable(missing()))
+    }
+
+    fn origin(&self, unique_id: Option<String>) -> Origin {
+        Origin { hops: self.cause.hops.saturating_add(1), unique_id }
+    }
+
+    fn time_left(&self) -> Duration {
+        self.cause.deadline.saturating_duration_since(std::time::Instant::now())
+    }
+
+    /// Counts and logs what became of a request.
+    fn note(&self, kind: Sending, shown: &str, error: Option<&Error>) {
+        let ending = error.map_or(Sent::Done, Error::ending);
+        self.metrics.sent(kind, ending);
+        tracing::debug!(request = shown, kind = kind.as_str(), outcome = ending.as_str(), "a handler asks");
+    }
+
+    fn used(&self) -> MutexGuard<'_, Used> {
+        // A panic while the lock was held cannot leave more than a count half-done.
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Error {
+    fn ending(&self) -> Sent {
+        match self {
+            Self::Remote(_) => Sent::Failed,
+            Self::TimedOut(_) => Sent::TimedOut,
+            Self::Unavailable(_) => Sent::Unavailable,
+            Self::Denied(_) => Sent::Denied,
+            Self::Limited(_) => Sent::Limited,
+            Self::Invalid(_) => Sent::Invalid,
+        }
+    }
+}
+
+/// Whoever is asked must be there: a request that no queue takes is an error, and not silence.
+fn options(timeout: Duration) -> Options {
+    let routing = Routing::Mandatory;
+    client::Options {
+        timeout: timeout.min(client::DEFAULT_TIMEOUT),
+        retry: Retry::Forever,
+        routing,
+        ..Options::default()
+    }
+}
+
+/// A request in the log: never its arguments.
+fn shown(request: &Outgoing) -> String {
+    printable(&format!("{}/{}", request.recipient.topic, request.method), MAX_SHOWN)
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let discarded = self.used.get_mut().unwrap_or_else(PoisonError::into_inner).held.len();
+        if discarded > 0 {
+            self.metrics.effects(Effect::Discarded, discarded);
+            tracing::info!(casts = discarded, "the handler did not succeed; its casts are not sent");
+        }
+    }
+}
