@@ -16,11 +16,12 @@ build: ## Install a C compiler where there is none; build target/release/nova-ho
 	@tests/setup.sh --compiler-only
 	cargo build --release --package nova-host
 	handlers/build.sh
+	handlers/languages.sh target/release/nova-host
 
 demo: build ## Build, then show a service at work.
 	tests/demo.sh
 
-test: ## Install what the tests need (RabbitMQ, oslo.messaging), build, and run every test.
+test: ## Install what the tests need (RabbitMQ, oslo.messaging, the languages' compilers), build, and run every test.
 	tests/setup.sh
 	handlers/build.sh
 	cargo test --workspace --release

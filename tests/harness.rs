@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 #[allow(unused_imports, reason = "as above")]
 pub(crate) use self::{
     broker::Broker,
-    build::{handlers, nova_host},
+    build::{handlers, languages, nova_host},
     certificates::Certificates,
     decoder::{Judged, OsloDecoder},
     ledger::{Ledger, Tally},

@@ -23,6 +23,7 @@ mod delivery;
 mod diagnostics;
 mod faults;
 mod interop;
+mod languages;
 mod metrics;
 mod neighbours;
 mod nova;

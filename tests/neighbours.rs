@@ -57,7 +57,7 @@ impl Story {
     fn begin() -> Self {
         let vhost = Broker::shared().vhost();
         let directory = Scratch::new();
-        for name in ["calculator.wasm", "conductor.wasm"] {
+        for name in ["calculator.wasm", "conductor.wasm", "conductor.toml"] {
             fs::copy(handlers().join(name), directory.path().join(name)).expect("it is built");
         }
         directory.write("calculator.toml", MANIFEST);

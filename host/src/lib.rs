@@ -43,5 +43,7 @@ pub mod contract;
 
 pub mod client;
 
+pub mod project;
+
 #[cfg(test)]
 mod testing;

@@ -20,6 +20,7 @@ mod request_info;
 mod state;
 mod turns;
 pub mod typed;
+mod wasi;
 
 use std::{
     path::Path,
@@ -135,7 +136,10 @@ pub enum LoadError {
     #[error("is not accepted: {0}")]
     Shape(String),
     /// Imports that nobody offers.
-    #[error("imports {}, which no handler is given; what is offered: {}", some(.0), bindings::OFFERED.join(", "))]
+    #[error(
+        "imports {}, which no handler is given; what is offered: {}; {}",
+        some(.0), bindings::OFFERED.join(", "), wasi::NAME
+    )]
     Imports(Vec<String>),
     /// Imports that a manifest could grant, and does not.
     #[error("imports {}: grant it in the manifest, or leave it out; see docs/capabilities.md", not_granted(.0))]
@@ -175,6 +179,7 @@ impl Sandbox {
         let mut linker = Linker::new(&engine);
         bindings::Dynamic::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
             .map_err(|error| Error(chain(&error)))?;
+        wasi::add_to_linker(&mut linker).map_err(|error| Error(chain(&error)))?;
         // What a component may import of it is its manifest's to say, and held against its imports when it is loaded.
         bindings::Grantable::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
             .map_err(|error| Error(chain(&error)))?;

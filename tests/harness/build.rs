@@ -26,6 +26,21 @@ pub(crate) fn handlers() -> &'static Path {
     }))
 }
 
+/// The directory of the projects of `handlers/languages/`, as components. Beside them, in `cache`, is their code.
+///
+/// # Panics
+///
+/// With the words of `nova-host build`, where one does not build.
+pub(crate) fn languages() -> &'static Path {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    get(BUILT.get_or_init(|| {
+        let mut command = Command::new(repository().join("handlers/languages.sh"));
+        command.arg(nova_host()).arg("--all");
+        run(command)?;
+        Ok(repository().join("target/languages"))
+    }))
+}
+
 fn run(mut command: Command) -> Result<(), String> {
     let output = command.current_dir(repository()).stdin(Stdio::null()).output();
     let output = output.map_err(|error| format!("cannot run {command:?}: {error}"))?;

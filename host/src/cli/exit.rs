@@ -1,6 +1,6 @@
 //! Exit codes, and what is said before them.
 
-use crate::{client, config, host, metrics::http, printable::printable, sandbox::SetUpError, transport};
+use crate::{client, config, host, metrics::http, printable::printable, project, sandbox::SetUpError, transport};
 
 /// Bytes of a remote failure that are shown; `--json` shows all.
 const MAX_FAILURE: usize = 4096;
@@ -20,6 +20,8 @@ pub enum Exit {
     TimedOut = 5,
     /// No running host answers on the control socket.
     Control = 6,
+    /// A project cannot be built: a tool is missing, or fails.
+    Build = 7,
 }
 
 /// For everything that is no [`Failed`]: a fault of ours. `EX_SOFTWARE` of BSD's `sysexits.h`.
@@ -29,7 +31,7 @@ pub const INTERNAL: u8 = 70;
 pub(super) const HELP: &str = "\
 Exit codes: 0 done; 1 the remote side failed; 2 wrong command line or configuration; 3 a handler was refused; \
 4 the broker cannot be reached or refuses, or nobody serves the topic; 5 no reply in time; 6 no running \
-host on the control socket; 70 internal error.";
+host on the control socket; 7 a project does not build; 70 internal error.";
 
 /// Why the program ends without having done what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +76,16 @@ impl From<SetUpError> for Failed {
 impl From<http::Error> for Failed {
     fn from(error: http::Error) -> Self {
         Self::new(Exit::Usage, error)
+    }
+}
+
+impl From<project::Error> for Failed {
+    fn from(error: project::Error) -> Self {
+        use project::Error as E;
+        match error {
+            E::Nothing(_) | E::Several { .. } | E::Project(_) | E::Io { .. } => Self::new(Exit::Usage, error),
+            E::Wit(_) | E::Missing { .. } | E::Tool { .. } | E::Component(_) => Self::new(Exit::Build, error),
+        }
     }
 }
 

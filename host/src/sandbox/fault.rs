@@ -8,6 +8,7 @@ use super::{
     chain,
     limits::{Exceeded, Limits},
     log::clean,
+    wasi::Ended,
 };
 use crate::settings::Bytes;
 
@@ -125,6 +126,10 @@ impl Fault {
         }
         if error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>().is_some() {
             return Self::Unavailable { reason: "too many instances at once".to_owned() };
+        }
+        if let Some(ended) = error.downcast_ref::<Ended>() {
+            let words = panic.map_or_else(|| ended.to_string(), |panic| format!("{panic} ({ended})"));
+            return Self::Trapped { message: clean(&words), frames };
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::StackOverflow) => Self::OutOfStack { limit: limits.stack, frames },

@@ -12,7 +12,7 @@ use crate::{printable::printable, settings::Bytes};
 const TARGET: &str = "handler";
 
 /// A longer line is cut.
-const MAX_LINE: usize = 4096;
+pub(super) const MAX_LINE: usize = 4096;
 
 /// What one request has written.
 #[derive(Debug)]
@@ -20,11 +20,22 @@ pub(super) struct Log {
     left: usize,
     dropped: usize,
     panic: Option<String>,
+    said: Option<String>,
+    /// Whether what was said is the last word, whatever comes after it.
+    decided: bool,
+    /// Whether a traceback has begun.
+    traced: bool,
 }
+
+/// How Python begins to say why it ends; the first line after it that is not indented says it.
+const TRACEBACK: &str = "Traceback (most recent call last):";
+
+/// How Go's runtime begins the line that says why it ends; what follows it is a stack.
+const LAST_WORDS: [&str; 2] = ["panic: ", "fatal error: "];
 
 impl Log {
     pub(super) fn new(limit: Bytes) -> Self {
-        Self { left: limit.0, dropped: 0, panic: None }
+        Self { left: limit.0, dropped: 0, panic: None, said: None, decided: false, traced: false }
     }
 
     /// Whether lines were dropped.
@@ -32,9 +43,41 @@ impl Log {
         self.dropped > 0
     }
 
-    /// What the guest said last before it trapped.
+    /// What the guest said last before it trapped: to the host, else on standard error.
     pub(super) fn take_panic(&mut self) -> Option<String> {
-        self.panic.take()
+        self.panic.take().or_else(|| self.said.take())
+    }
+
+    /// Remembers a line of standard error: the one under a traceback of Python's, the first of Go's runtime, else the
+    /// last that is not indented.
+    pub(super) fn said(&mut self, line: &str) {
+        if line == TRACEBACK {
+            (self.said, self.decided) = (None, false);
+        } else if !line.starts_with(char::is_whitespace) && !self.decided {
+            self.decided = self.traced || LAST_WORDS.iter().any(|words| line.starts_with(words));
+            self.said = Some(clean(line));
+        }
+        self.traced = line == TRACEBACK || (self.traced && !self.decided);
+    }
+
+    /// Writes a line, unless there were too many.
+    pub(super) fn line(&mut self, level: Level, text: &str) {
+        let line = clean(text);
+        match self.left.checked_sub(line.len()) {
+            Some(left) => self.left = left,
+            None => {
+                self.left = 0;
+                self.dropped += 1;
+                return;
+            }
+        }
+        match level {
+            Level::Trace => tracing::trace!(target: TARGET, "{line}"),
+            Level::Debug => tracing::debug!(target: TARGET, "{line}"),
+            Level::Info => tracing::info!(target: TARGET, "{line}"),
+            Level::Warn => tracing::warn!(target: TARGET, "{line}"),
+            Level::Error => tracing::error!(target: TARGET, "{line}"),
+        }
     }
 }
 
@@ -48,22 +91,8 @@ impl Drop for Log {
 
 impl Host for State {
     fn write(&mut self, level: Level, message: String) {
-        let line = clean(&self.grants.config.scrub(message));
-        match self.log.left.checked_sub(line.len()) {
-            Some(left) => self.log.left = left,
-            None => {
-                self.log.left = 0;
-                self.log.dropped += 1;
-                return;
-            }
-        }
-        match level {
-            Level::Trace => tracing::trace!(target: TARGET, "{line}"),
-            Level::Debug => tracing::debug!(target: TARGET, "{line}"),
-            Level::Info => tracing::info!(target: TARGET, "{line}"),
-            Level::Warn => tracing::warn!(target: TARGET, "{line}"),
-            Level::Error => tracing::error!(target: TARGET, "{line}"),
-        }
+        let message = self.grants.config.scrub(message);
+        self.log.line(level, &message);
     }
 
     fn panicking(&mut self, message: String) {

@@ -19,6 +19,7 @@ use super::{
     places::{Full, Place, Places},
     state::{State, store, within},
     typed::{Decoded, Interface},
+    wasi,
 };
 use crate::{
     capability::{GRANTABLE, Grants},
@@ -119,13 +120,16 @@ impl Program {
             .imports(engine)
             .filter(|(_, import)| !matches!(import.ty, ComponentItem::Type(_)))
             .map(|(name, _)| name.to_owned())
-            .filter(|name| !OFFERED.contains(&interface(name)) && !grants.allows_import(interface(name)))
+            .filter(|name| !OFFERED.contains(&interface(name)) && !wasi::offers(name))
+            .filter(|name| !grants.allows_import(interface(name)))
             .collect();
         if !refused.is_empty() {
             let is_grantable = |name: &String| GRANTABLE.iter().any(|(grantable, _)| *grantable == interface(name));
             let grantable = refused.iter().all(is_grantable);
             return Err(if grantable { LoadError::NotGranted(refused) } else { LoadError::Imports(refused) });
         }
+        let refusing = wasi::refusing(linker, component, engine).map_err(|error| LoadError::World(chain(&error)))?;
+        let linker = refusing.as_ref().unwrap_or(linker);
         let pre = linker.instantiate_pre(component).map_err(|error| LoadError::World(chain(&error)))?;
         // By our own look at the names: wasmtime would take another minor version for the same interface.
         let dynamic = world.exports(engine).any(|(name, _)| interface(name) == HANDLER);
@@ -260,9 +264,12 @@ impl Program {
         let Shared { ticker, turns, .. } = &*self.shared;
         let mut store = store(self.pre.engine(), limits, &self.grants, info, deadline);
         let started = within(ticker, turns, deadline, self.pre.instantiate_async(&mut store)).await;
-        let instance =
-            started.map_err(|error| Fault::classify_start(&error, store.data_mut().log.take_panic(), limits))?;
+        let instance = started.map_err(|error| {
+            store.data_mut().flush();
+            Fault::classify_start(&error, store.data_mut().log.take_panic(), limits)
+        })?;
         let ran = within(ticker, turns, deadline, call(&instance, &mut store)).await;
+        store.data_mut().flush();
         if store.data().log.exceeded() {
             self.metrics.hit(Limit::Log);
         }

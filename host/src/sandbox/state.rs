@@ -12,6 +12,7 @@ use super::{
     log::Log,
     request_info::RequestInfo,
     turns::Turns,
+    wasi::Wasi,
 };
 use crate::capability::Grants;
 
@@ -23,6 +24,7 @@ pub(super) struct State {
     pub(super) request: Option<RequestInfo>,
     pub(super) grants: Arc<Grants>,
     pub(super) deadline: Instant,
+    pub(super) wasi: Wasi,
 }
 
 /// `types` has no functions.
@@ -37,7 +39,7 @@ pub(super) fn store(
     deadline: Instant,
 ) -> Store<State> {
     let (limiter, log) = (Limiter::new(limits), Log::new(limits.log));
-    let state = State { limiter, log, request, grants: Arc::clone(grants), deadline };
+    let state = State { limiter, log, request, grants: Arc::clone(grants), deadline, wasi: Wasi::new() };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(limits.result.0);

@@ -160,9 +160,9 @@ fn what_is_no_component_is_refused_and_named() {
 
 #[test]
 fn an_unknown_import_is_refused_by_its_name() {
-    let sockets = r#"(component (import "wasi:sockets/tcp@0.2.0" (instance (export "f" (func)))))"#;
-    let text = refused(&wat::parse_str(sockets).unwrap());
-    assert!(text.starts_with("imports wasi:sockets/tcp@0.2.0, which"), "{text}");
+    let http = r#"(component (import "wasi:http/types@0.2.0" (instance (export "f" (func)))))"#;
+    let text = refused(&wat::parse_str(http).unwrap());
+    assert!(text.starts_with("imports wasi:http/types@0.2.0, which"), "{text}");
     let unknown = r#"(component (import "nova:rpc/log@0.1.0" (instance (export "shout" (func)))))"#;
     let text = refused(&wat::parse_str(unknown).unwrap());
     assert!(text.contains("does not fit the world") && text.contains("shout"), "{text}");

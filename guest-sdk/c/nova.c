@@ -1,0 +1,113 @@
+/* Joins a handler's endpoints to the world nova:rpc/dynamic. */
+#include "nova.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dynamic.h"
+#include "nova_json.h"
+
+static exports_nova_rpc_handler_failure_t failure;
+
+void *nova_allocate(void *block, size_t size) {
+    void *memory = realloc(block, size ? size : 1);
+    if (memory == NULL) nova_panic("out of memory");
+    return memory;
+}
+
+void nova_panic(const char *message) {
+    dynamic_string_t words;
+    dynamic_string_set(&words, message);
+    nova_rpc_log_panicking(&words);
+    __builtin_trap();
+}
+
+static void set(dynamic_string_t *field, const char *text) { dynamic_string_dup(field, text); }
+
+nova_result nova_raise_from(const char *module, const char *class_name, const char *message, const char *args,
+                            const char *kwargs) {
+    memset(&failure, 0, sizeof failure);
+    set(&failure.class_, class_name);
+    set(&failure.module, module);
+    set(&failure.message, message);
+    set(&failure.kwargs, kwargs ? kwargs : "{}");
+    if (args) {
+        set(&failure.args, args);
+    } else {
+        nova_json list = {0};
+        nova_put_text(&list, "[");
+        nova_put_string(&list, message, strlen(message));
+        nova_put_text(&list, "]");
+        dynamic_string_dup_n(&failure.args, list.text, list.length);
+    }
+    return NOVA_FAILED;
+}
+
+nova_result nova_raise(const char *class_name, const char *message) {
+    return nova_raise_from("builtins", class_name, message, NULL, NULL);
+}
+
+void nova_log(nova_level level, const char *message) {
+    dynamic_string_t line;
+    dynamic_string_set(&line, message);
+    nova_rpc_log_write((nova_rpc_log_level_t)level, &line);
+}
+
+void nova_context(nova_json *context) {
+    nova_rpc_request_info_json_t text;
+    nova_rpc_request_info_context(&text);
+    *context = (nova_json){(char *)text.ptr, text.len, text.len};
+}
+
+bool nova_context_entry(const char *name, nova_json *entry) {
+    dynamic_string_t key;
+    nova_rpc_request_info_json_t text;
+    dynamic_string_set(&key, name);
+    if (!nova_rpc_request_info_context_entry(&key, &text)) return false;
+    *entry = (nova_json){(char *)text.ptr, text.len, text.len};
+    return true;
+}
+
+bool nova_reply_wanted(void) { return nova_rpc_request_info_reply_wanted(); }
+
+uint64_t nova_time_left_ms(void) { return nova_rpc_request_info_time_left_ms(); }
+
+void exports_nova_rpc_handler_describe(exports_nova_rpc_handler_list_endpoint_t *ret) {
+    size_t count = 0;
+    while (nova_endpoints[count].version) count++;
+    ret->len = count;
+    ret->ptr = nova_allocate(NULL, count * sizeof *ret->ptr);
+    for (size_t at = 0; at < count; at++) {
+        const nova_endpoint *from = &nova_endpoints[at];
+        exports_nova_rpc_handler_endpoint_t *to = &ret->ptr[at];
+        size_t methods = 0;
+        while (from->methods[methods].name) methods++;
+        to->namespace_.is_some = from->name_space != NULL;
+        if (from->name_space) set(&to->namespace_.val, from->name_space);
+        set(&to->version, from->version);
+        to->methods.len = methods;
+        to->methods.ptr = nova_allocate(NULL, methods * sizeof *to->methods.ptr);
+        for (size_t index = 0; index < methods; index++) set(&to->methods.ptr[index], from->methods[index].name);
+    }
+}
+
+static bool is_name(const dynamic_string_t *given, const char *name) {
+    return given->len == strlen(name) && memcmp(given->ptr, name, given->len) == 0;
+}
+
+bool exports_nova_rpc_handler_handle(exports_nova_rpc_handler_request_t *request, exports_nova_rpc_handler_json_t *ret,
+                                     exports_nova_rpc_handler_failure_t *err) {
+    const nova_method *method = nova_endpoints[request->endpoint].methods;
+    while (method->name && !is_name(&request->method, method->name)) method++;
+    if (!method->name) nova_panic("a method that is not there");
+    nova_json arguments = {(char *)request->arguments.ptr, request->arguments.len, 0}, result = {0};
+    if (!nova_check_names(&arguments, method->name, method->parameters) ||
+        method->run(&arguments, &result) == NOVA_FAILED) {
+        *err = failure;
+        return false;
+    }
+    if (result.length == 0) nova_put_text(&result, "null");
+    ret->ptr = (uint8_t *)result.text;
+    ret->len = result.length;
+    return true;
+}

@@ -1,0 +1,197 @@
+"""Handlers for Nova Host in Python.
+
+    import nova
+
+    @nova.method(version="1.3")
+    def divide(a: float, b: float = 1.0) -> float:
+        return a / b
+
+Keyword arguments, results and exceptions are those of any Python service. What is printed, logged with `logging`, or
+written with `nova.log` goes to the service's log. Typed handlers use everything here but `method`.
+"""
+
+import json
+import logging
+import re
+import traceback
+import typing
+
+from wit_world.imports import log as _log, request_info as _info
+
+__all__ = ["Failure", "Request", "context", "log", "method", "panic", "request"]
+
+#: (namespace, version) → name → function, in the order of the endpoints.
+_endpoints: dict = {}
+
+
+def method(function=None, *, namespace: str | None = None, version: str = "1.0", name: str | None = None):
+    """Serves a function as a method. Without a namespace it is in the null namespace, and its version is 1.0."""
+    if function is None:
+        return lambda function: method(function, namespace=namespace, version=version, name=name)
+    methods = _endpoints.setdefault((namespace, version), {})
+    methods[name or function.__name__] = function
+    return function
+
+
+class Failure(Exception):
+    """An exception of a class that the handler does not have, such as `nova.exception.InstanceNotFound`.
+
+    The caller meets `class_` of `module`, with these arguments; the message is the only one unless `args` says otherwise.
+    """
+
+    def __init__(self, class_: str, message: str = "", *, module: str = "builtins", args=None, kwargs=None):
+        super().__init__(message)
+        self.class_ = class_
+        self.module = module
+        self.message = message
+        self.args = (message,) if args is None else tuple(args)
+        self.kwargs = dict(kwargs or {})
+
+
+class Panic(BaseException):
+    """Ends the instance. See `panic`."""
+
+
+def panic(message: str) -> typing.NoReturn:
+    """Ends the request as `HandlerTrapped`, with these words; nothing catches it but `except BaseException`."""
+    _log.panicking(str(message))
+    raise Panic(message)
+
+
+class Request(typing.NamedTuple):
+    """What is known about the request beside its arguments and its context."""
+
+    method: str
+    namespace: str | None
+    version: str
+    reply_wanted: bool
+    time_left_ms: int
+
+
+_request = None
+
+
+def request() -> Request:
+    """The request that is being handled, in a dynamic handler."""
+    given = _request
+    return Request(given.method, given.namespace, given.version, _info.reply_wanted(), _info.time_left_ms())
+
+
+def context(name: str | None = None):
+    """The caller's request context, a dict, or one entry of it. It often holds a live token: never log it."""
+    if name is None:
+        return json.loads(_info.context())
+    entry = _info.context_entry(name)
+    return None if entry is None else json.loads(entry)
+
+
+class _Log:
+    """The service's log, line by line."""
+
+    def trace(self, message):
+        _log.write(_log.Level.TRACE, str(message))
+
+    def debug(self, message):
+        _log.write(_log.Level.DEBUG, str(message))
+
+    def info(self, message):
+        _log.write(_log.Level.INFO, str(message))
+
+    def warn(self, message):
+        _log.write(_log.Level.WARN, str(message))
+
+    def error(self, message):
+        _log.write(_log.Level.ERROR, str(message))
+
+
+log = _Log()
+
+
+class _Handler(logging.Handler):
+    """Python's own logging, in the service's log."""
+
+    def emit(self, record):
+        levels = _log.Level
+        level = (
+            levels.ERROR if record.levelno >= logging.ERROR
+            else levels.WARN if record.levelno >= logging.WARNING
+            else levels.INFO if record.levelno >= logging.INFO
+            else levels.DEBUG
+        )
+        for line in self.format(record).splitlines():
+            _log.write(level, line)
+
+
+logging.basicConfig(level=logging.DEBUG, handlers=[_Handler()], format="%(name)s: %(message)s")
+
+
+def _default(value):
+    """What JSON has no word for, as OpenStack's services write it."""
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+#: Strings, and what Python writes for numbers that JSON has not.
+_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN')
+
+
+def dumps(value) -> str:
+    """JSON text. `NaN` is null, and the infinities are ±1e999, which everybody reads as infinite."""
+    text = json.dumps(value, default=_default)
+    if "Infinity" not in text and "NaN" not in text:
+        return text
+    words = {"NaN": "null", "Infinity": "1e999", "-Infinity": "-1e999"}
+    return _TOKENS.sub(lambda token: words.get(token[0], token[0]), text)
+
+
+def _text(value) -> str:
+    """JSON text of whatever an exception holds."""
+    try:
+        return dumps(value)
+    except (TypeError, ValueError):
+        return json.dumps(str(value))
+
+
+def _failure(error: BaseException):
+    """An exception as the caller meets it: class, module, message, arguments, traceback."""
+    frames = [
+        f"at {frame.name} ({frame.filename.rsplit('/', 1)[-1]}:{frame.lineno})"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.endswith(("/nova.py", "/nova_entry.py"))
+    ]
+    args = "[" + ", ".join(_text(arg) for arg in error.args) + "]"
+    kwargs = getattr(error, "kwargs", None)
+    kwargs = kwargs if isinstance(kwargs, dict) else {}
+    kwargs = "{" + ", ".join(f"{json.dumps(str(name))}: {_text(value)}" for name, value in kwargs.items()) + "}"
+    class_, module = type(error).__name__, type(error).__module__
+    if isinstance(error, Failure):
+        class_, module = error.class_, error.module
+    message = error.message if isinstance(error, Failure) else str(error)
+    return {
+        "class_": class_, "module": module, "message": message, "args": args, "kwargs": kwargs, "traceback": frames
+    }
+
+
+def _offer(module):
+    """What a module offers: its decorated functions, else all its public ones."""
+    if not _endpoints:
+        version, namespace = getattr(module, "VERSION", "1.0"), getattr(module, "NAMESPACE", None)
+        for name, function in vars(module).items():
+            ours = getattr(function, "__module__", None) == module.__name__
+            if ours and callable(function) and not isinstance(function, type) and not name.startswith("_"):
+                method(function, namespace=namespace, version=version)
+    return _endpoints
+
+
+def _run(given) -> str:
+    """Runs a request to the JSON of its result."""
+    global _request
+    _request = given
+    try:
+        function = list(_endpoints.values())[given.endpoint][given.method]
+        return dumps(function(**json.loads(given.arguments)))
+    finally:
+        _request = None

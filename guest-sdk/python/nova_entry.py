@@ -1,0 +1,24 @@
+"""Joins a dynamic project's `app` to the world `nova:rpc/dynamic`."""
+
+import app
+import nova
+from componentize_py_types import Err
+from wit_world import exports
+from wit_world.imports import types
+
+_ENDPOINTS = [
+    types.Endpoint(namespace, version, list(methods)) for (namespace, version), methods in nova._offer(app).items()
+]
+
+
+class Handler(exports.Handler):
+    def describe(self):
+        return _ENDPOINTS
+
+    def handle(self, request):
+        try:
+            return nova._run(request)
+        except nova.Panic:
+            raise
+        except BaseException as error:
+            raise Err(types.Failure(**nova._failure(error)))

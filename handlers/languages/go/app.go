@@ -1,0 +1,103 @@
+// Package calculator is the calculator that every language has, in Go: what a handler can do, and do wrong.
+package calculator
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"nova-host/nova"
+)
+
+func init() {
+	nova.Serve(nova.Endpoint{Version: "1.3", Methods: nova.Methods{
+		"add":          nova.Method(add),
+		"divide":       nova.Method(divide),
+		"echo":         nova.Method(echo),
+		"concat":       nova.Method(concat),
+		"blob":         nova.Method(blob),
+		"not_found":    nova.Method(notFound),
+		"context":      nova.Method(context),
+		"log":          nova.Method(log),
+		"panic":        nova.Method(panics),
+		"loop_forever": nova.Method(loopForever),
+		"allocate":     nova.Method(allocate),
+		"calls":        nova.Method(calls),
+	}})
+}
+
+type nothing struct{}
+
+type pair[T any] struct{ A, B T }
+
+func add(args pair[int64]) (int64, error) {
+	sum := args.A + args.B
+	if (sum > args.A) != (args.B > 0) && args.B != 0 {
+		return 0, nova.Raise("OverflowError", "integer overflow")
+	}
+	return sum, nil
+}
+
+func divide(args pair[float64]) (float64, error) {
+	if args.B == 0 {
+		return 0, nova.Raise("ZeroDivisionError", "division by zero")
+	}
+	return args.A / args.B, nil
+}
+
+// A RawMessage is any value, to the letter.
+func echo(args struct{ Value json.RawMessage }) (json.RawMessage, error) { return args.Value, nil }
+
+func concat(args struct {
+	Texts     []string
+	Separator string `json:"separator,omitempty"`
+}) (string, error) {
+	return strings.Join(args.Texts, args.Separator), nil
+}
+
+func blob(args struct{ Size int }) (string, error) { return strings.Repeat("x", args.Size), nil }
+
+func notFound(args struct {
+	Instance string `json:"instance_id"`
+}) (any, error) {
+	return nil, &nova.Failure{
+		Module:  "nova.exception",
+		Class:   "InstanceNotFound",
+		Message: fmt.Sprintf("Instance %s could not be found.", args.Instance),
+		Kwargs:  map[string]any{"instance_id": args.Instance, "code": 404},
+	}
+}
+
+func context(nothing) (any, error) {
+	var context json.RawMessage
+	err := nova.Context(&context)
+	return context, err
+}
+
+func log(args struct{ Message string }) (any, error) {
+	nova.Log(nova.Info, args.Message)
+	fmt.Println("printed " + args.Message)
+	return nil, nil
+}
+
+func panics(args struct{ Message string }) (any, error) { panic(args.Message) }
+
+func loopForever(nothing) (any, error) {
+	for {
+	}
+}
+
+func allocate(args struct{ Mib int }) (int, error) {
+	block := make([]byte, args.Mib<<20)
+	for at := 0; at < len(block); at += 1 << 16 {
+		block[at] = 1
+	}
+	return len(block), nil
+}
+
+var count int
+
+func calls(nothing) (int, error) {
+	count++
+	return count, nil
+}

@@ -1,0 +1,87 @@
+//! What a project is, and that this program carries all that one needs.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use super::*;
+
+fn scratch(files: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in files {
+        fs::write(folder.path().join(file), "").unwrap();
+    }
+    folder
+}
+
+fn opened(files: &[&str]) -> Result<Language> {
+    Project::open(scratch(files).path()).map(|project| project.language)
+}
+
+/// The files below a folder of the repository, with `/`.
+fn files(folder: &str) -> BTreeSet<String> {
+    fn collect(folder: &Path, prefix: &str, found: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            match entry.path().is_dir() {
+                true => collect(&entry.path(), &format!("{name}/"), found),
+                false => drop(found.insert(name)),
+            }
+        }
+    }
+    let mut found = BTreeSet::new();
+    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder), "", &mut found);
+    found
+}
+
+#[test]
+fn a_project_is_known_by_one_file() {
+    assert_eq!(opened(&["Cargo.toml", "lib.rs"]).unwrap(), Language::Rust);
+    assert_eq!(opened(&["app.py", "pyproject.toml"]).unwrap(), Language::Python);
+    assert_eq!(opened(&["package.json", "app.ts"]).unwrap(), Language::JavaScript);
+    assert_eq!(opened(&["app.c", "app.h"]).unwrap(), Language::C);
+    assert_eq!(opened(&["go.mod", "app.go"]).unwrap(), Language::Go);
+    assert!(matches!(opened(&["README.md"]), Err(Error::Nothing(_))));
+    let both = opened(&["go.mod", "app.c"]).unwrap_err().to_string();
+    assert!(both.ends_with(": has app.c and go.mod, and is a project of one language only"), "{both}");
+    assert!(matches!(Project::open(Path::new("/nowhere/at/all")), Err(Error::Io { .. })));
+}
+
+#[test]
+fn the_program_carries_the_whole_package() {
+    assert_eq!(wit::PACKAGE.map(|(name, _)| name.to_owned()).into_iter().collect::<BTreeSet<_>>(), files("wit"));
+}
+
+#[test]
+fn the_program_carries_the_whole_crate() {
+    let carried: BTreeSet<_> = rust::SDK.map(|(name, _)| name.to_owned()).into_iter().collect();
+    let there: BTreeSet<_> = files("guest-sdk/src").into_iter().map(|name| format!("src/{name}")).collect();
+    assert_eq!(carried, there);
+}
+
+#[test]
+fn a_projects_wit_finds_ours_and_is_read_before_any_tool_runs() {
+    let folder = scratch(&[]);
+    let own = folder.path().join("wit");
+    fs::create_dir(&own).unwrap();
+    let wit = "package acme:greeter@1.2.0;
+        interface api { greet: func(name: string) -> string; }
+        world greeter { include nova:rpc/imports@0.1.0; export api; }";
+    fs::write(own.join("greeter.wit"), wit).unwrap();
+    let world = wit::prepare(folder.path()).unwrap();
+    assert_eq!((world.name.as_str(), world.typed), ("greeter", true));
+    assert_eq!(fs::read_to_string(folder.path().join(".nova/.gitignore")).unwrap(), "*\n");
+    fs::write(own.join("greeter.wit"), "package acme:greeter@1.2.0; interface api { greet: fnc(); }").unwrap();
+    let Err(Error::Wit(words)) = wit::prepare(folder.path()) else { panic!("it is wrong") };
+    assert!(words.contains("expected keyword `func`"), "{words}");
+}
+
+#[test]
+fn a_tool_that_is_missing_or_fails_is_named() {
+    let tool = tool::Tool { names: &["nova-no-such-tool"], install: "pip install it" };
+    let missing = tool.find(None).unwrap_err().to_string();
+    assert_eq!(missing, "nova-no-such-tool is not installed; install it with: pip install it");
+    let mut command = std::process::Command::new("/bin/sh");
+    command.args(["-c", "echo first; printf 'bad \\033[2J line\\n' >&2; exit 3"]);
+    let failed = tool::run(&mut command).unwrap_err().to_string();
+    assert_eq!(failed, "sh failed (exit status: 3):\nfirst\nbad \\u{1b}[2J line");
+}

@@ -1,0 +1,127 @@
+//! The part of WASI 0.2 that language runtimes import: what a program has without being given anything.
+//!
+//! Before it: [`super::Program`] links a component. Our own and not `wasmtime-wasi`: what there is no code for, no
+//! mistake can give away. [`cli`] has output, which is the log's, and nothing to read; [`io`] streams and what can be
+//! waited for; [`clocks`] and [`random`] are real. [`closed`] is what runtimes link and no handler has: files, sockets.
+//! The functions and their meaning are those of <https://github.com/WebAssembly/WASI/tree/v0.2.12>.
+
+mod cli;
+mod clocks;
+mod closed;
+mod io;
+mod random;
+
+use std::time::Instant;
+
+use wasmtime::{
+    Engine,
+    component::{Component, Linker},
+};
+
+use super::state::State;
+
+/// What is real. Linked as 0.2.0, which stands for every 0.2.
+const OPEN: [&str; 18] = [
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stderr",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stderr",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+];
+
+/// What all of this is called in messages.
+pub(super) const NAME: &str = "WASI 0.2's cli, clocks, io, random, and its filesystem and sockets, both without any";
+
+/// Handles that a guest holds at once: Python's and Go's runtimes hold less than ten. Each takes memory of the host's.
+const MAX_HANDLES: usize = 1024;
+
+/// Why a guest ended in one of these functions.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum Ended {
+    /// It wanted to.
+    #[error("it called exit({0})")]
+    Exit(u8),
+    /// It asked for what nobody is given.
+    #[error("{0}")]
+    Misuse(String),
+}
+
+/// What is kept for one instance.
+#[derive(Debug)]
+pub(super) struct Wasi {
+    /// What the monotonic clock counts from, so that it does not tell how long the machine has been running.
+    started: Instant,
+    /// Handles that the guest holds, of every kind.
+    handles: usize,
+    pollables: Vec<Option<io::Wake>>,
+    output: cli::Output,
+}
+
+impl Wasi {
+    pub(super) fn new() -> Self {
+        Self { started: Instant::now(), handles: 0, pollables: Vec::new(), output: cli::Output::default() }
+    }
+
+    /// Counts a handle that the guest is about to get.
+    fn hold(&mut self) -> wasmtime::Result<()> {
+        if self.handles >= MAX_HANDLES {
+            return Err(misuse(format!("it holds more than {MAX_HANDLES} handles of WASI")));
+        }
+        self.handles += 1;
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        self.handles = self.handles.saturating_sub(1);
+    }
+}
+
+/// Whether an import is offered: by its name with a version of 0.2.
+pub(super) fn offers(import: &str) -> bool {
+    let Some((name, version)) = import.split_once('@') else { return false };
+    let patch = version.strip_prefix("0.2.");
+    let known = patch.is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit()));
+    known && (OPEN.contains(&name) || closed::is(name))
+}
+
+/// Links what is real.
+pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    io::add_to_linker(linker)?;
+    cli::add_to_linker(linker)?;
+    clocks::add_to_linker(linker)?;
+    random::add_to_linker(linker)
+}
+
+/// Links what a component imports of the rest, all of it to refusals; `None` where it imports nothing of it.
+pub(super) fn refusing(
+    linker: &Linker<State>,
+    component: &Component,
+    engine: &Engine,
+) -> wasmtime::Result<Option<Linker<State>>> {
+    closed::link(linker, component, engine)
+}
+
+fn misuse(what: impl Into<String>) -> wasmtime::Error {
+    wasmtime::Error::new(Ended::Misuse(what.into()))
+}
+
+/// The full name of an interface of WASI.
+fn versioned(name: &str) -> String {
+    format!("wasi:{name}@0.2.0")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! `wasi:clocks`: the time, and how long something takes.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use wasmtime::{
+    StoreContextMut,
+    component::{ComponentType, Linker, Lower},
+};
+
+use super::{io::Wake, versioned};
+use crate::sandbox::state::State;
+
+/// What both clocks tell of the time, in nanoseconds: enough for every timeout, and coarser than what a side channel
+/// wants.
+const RESOLUTION: u64 = 1000;
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+struct Datetime {
+    seconds: u64,
+    nanoseconds: u32,
+}
+
+type Store<'a> = StoreContextMut<'a, State>;
+
+/// Nanoseconds, rounded down.
+fn coarse(time: Duration) -> u64 {
+    let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    nanoseconds - nanoseconds % RESOLUTION
+}
+
+/// When an instant of the guest's is.
+fn wake(from: Instant, nanoseconds: u64) -> Wake {
+    from.checked_add(Duration::from_nanos(nanoseconds)).map_or(Wake::Never, Wake::At)
+}
+
+pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut monotonic = linker.instance(&versioned("clocks/monotonic-clock"))?;
+    monotonic.func_wrap("now", |store: Store<'_>, ()| Ok((coarse(store.data().wasi.started.elapsed()),)))?;
+    monotonic.func_wrap("resolution", |_: Store<'_>, ()| Ok((RESOLUTION,)))?;
+    monotonic.func_wrap("subscribe-instant", |mut store: Store<'_>, (when,): (u64,)| {
+        let wasi = &mut store.data_mut().wasi;
+        wasi.pollable(wake(wasi.started, when))
+    })?;
+    monotonic.func_wrap("subscribe-duration", |mut store: Store<'_>, (time,): (u64,)| {
+        store.data_mut().wasi.pollable(wake(Instant::now(), time))
+    })?;
+
+    let mut wall = linker.instance(&versioned("clocks/wall-clock"))?;
+    wall.func_wrap("now", |_: Store<'_>, ()| {
+        let now = coarse(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+        let now = Duration::from_nanos(now);
+        Ok((Datetime { seconds: now.as_secs(), nanoseconds: now.subsec_nanos() },))
+    })?;
+    wall.func_wrap("resolution", |_: Store<'_>, ()| {
+        Ok((Datetime { seconds: 0, nanoseconds: u32::try_from(RESOLUTION)? },))
+    })
+}

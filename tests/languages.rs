@@ -1,0 +1,122 @@
+//! One list of stories for every language: the same calculator, dynamic and typed, over RabbitMQ with a real
+//! oslo.messaging client and over `memory://` with our own.
+//!
+//! `handlers/languages/` has the calculators; Rust's are `handlers/calculator` and `handlers/calculator-typed`. What a
+//! language cannot do stands in [`Calculator`], and in docs/languages.md.
+
+mod callers;
+mod new;
+mod stories;
+
+use crate::harness::{handlers, languages};
+
+use self::{
+    callers::{Caller, Command, Oslo},
+    stories::Story,
+};
+
+/// One of the components.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Calculator {
+    /// Its file without the ending.
+    name: &'static str,
+    /// Whether it is built with all crates, or with `nova-host build`.
+    crate_of_ours: bool,
+    /// How it counts beyond 2^53.
+    integers: Integers,
+    /// Whether it prints, on standard output, beside what it logs.
+    prints: bool,
+}
+
+/// What becomes of large integers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Integers {
+    /// 64 bits, and `OverflowError` beyond.
+    Bits64,
+    /// As many as it takes.
+    Python,
+    /// Exact up to 2^53: WIT's `s64` is a JavaScript number.
+    JavaScript,
+}
+
+impl Calculator {
+    fn of(name: &'static str) -> Self {
+        Self { name, crate_of_ours: false, integers: Integers::Bits64, prints: true }
+    }
+
+    /// The component.
+    fn read(&self) -> Vec<u8> {
+        let folder = if self.crate_of_ours { handlers() } else { languages() };
+        let path = folder.join(format!("{}.wasm", self.name));
+        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Tells all stories, to one caller after the other.
+    fn tell(self) {
+        let oslo = Oslo::serving(&self);
+        Story { calculator: self, caller: Caller::Oslo(oslo) }.tell();
+        let command = Command::serving(&self);
+        Story { calculator: self, caller: Caller::Command(command) }.tell();
+    }
+}
+
+#[test]
+fn rust_dynamic() {
+    Calculator { crate_of_ours: true, prints: false, ..Calculator::of("calculator") }.tell();
+}
+
+#[test]
+fn rust_typed() {
+    Calculator { crate_of_ours: true, prints: false, ..Calculator::of("calculator-typed") }.tell();
+}
+
+#[test]
+fn python_dynamic() {
+    Calculator { integers: Integers::Python, ..Calculator::of("python") }.tell();
+}
+
+#[test]
+fn python_typed() {
+    Calculator::of("python-typed").tell();
+}
+
+#[test]
+fn go_dynamic() {
+    Calculator::of("go").tell();
+}
+
+#[test]
+fn go_typed() {
+    Calculator::of("go-typed").tell();
+}
+
+#[test]
+fn c_dynamic() {
+    Calculator::of("c").tell();
+}
+
+#[test]
+fn c_typed() {
+    Calculator::of("c-typed").tell();
+}
+
+#[test]
+fn javascript_dynamic() {
+    Calculator::of("javascript").tell();
+}
+
+#[test]
+fn javascript_typed() {
+    Calculator { integers: Integers::JavaScript, ..Calculator::of("javascript-typed") }.tell();
+}
+
+/// In every language, dynamic and typed: what `new` writes, `build` builds, and the manifest in it tests.
+#[test]
+fn a_new_project_builds_and_answers() {
+    languages();
+    for language in ["rust", "python", "javascript", "c", "go"] {
+        for typed in [false, true] {
+            new::greets(language, typed);
+        }
+    }
+}
