@@ -4,13 +4,14 @@
 mod host;
 #[cfg(target_family = "wasm")]
 pub(crate) use host::{
-    call, call_many, cast, config, context, context_entry, panicking, reply_wanted, time_left_ms, write,
+    call, call_many, cast, config, context, context_entry, panicking, reply_wanted, state_get, state_increment,
+    state_keys, state_set, state_swap, time_left_ms, write,
 };
 
 #[cfg(not(target_family = "wasm"))]
 mod native;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use native::{
-    Scene, Services, call, call_many, cast, config, context, context_entry, nobody, play, reply_wanted, time_left_ms,
-    write,
+    Done, Scene, Services, call, call_many, cast, config, context, context_entry, nobody, play, reply_wanted,
+    state_get, state_increment, state_keys, state_set, state_swap, time_left_ms, write,
 };

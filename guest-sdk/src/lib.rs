@@ -77,6 +77,11 @@
 //! [`config::get`] has the values that the manifest gives in its section `config`, secrets among them; in native tests
 //! [`testing::Request::config`] gives them.
 //!
+//! # State
+//!
+//! [`keyvalue`] keeps bytes by keys, where the manifest grants it. An instance lives for one request: there is no other
+//! way to remember anything.
+//!
 //! # Panics
 //!
 //! A panic ends the instance, never the host. The caller is told what it said, so keep secrets out of it.
@@ -104,6 +109,7 @@ mod arguments;
 pub mod config;
 mod failure;
 mod info;
+pub mod keyvalue;
 pub mod log;
 pub mod rpc;
 

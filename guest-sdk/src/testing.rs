@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     Endpoint, Failure, Handler, Info, Reply,
     handler::handle,
-    imports::{Scene, Services, nobody, play},
+    imports::{Done, Scene, Services, nobody, play},
     log::Level,
     rpc,
 };
@@ -37,6 +37,7 @@ pub struct Request {
     time_left: Duration,
     services: Services,
     config: BTreeMap<String, String>,
+    state: BTreeMap<String, Vec<u8>>,
 }
 
 impl Request {
@@ -55,6 +56,7 @@ impl Request {
             time_left: TIME_LEFT,
             services: Box::new(nobody),
             config: BTreeMap::new(),
+            state: BTreeMap::new(),
         }
     }
 
@@ -107,6 +109,13 @@ impl Request {
         self
     }
 
+    /// Gives the handler a value that it has kept from requests before.
+    #[must_use]
+    pub fn state(mut self, key: &str, value: impl AsRef<[u8]>) -> Self {
+        self.state.insert(key.to_owned(), value.as_ref().to_vec());
+        self
+    }
+
     /// Lets a handler answer.
     ///
     /// # Panics
@@ -121,17 +130,32 @@ impl Request {
             log: Vec::new(),
             services: self.services,
             config: self.config,
+            state: self.state,
+            writes: BTreeMap::new(),
             casts: Vec::new(),
         };
         let endpoint = match find(H::ENDPOINTS, self.namespace.as_deref(), &self.version, &self.method) {
             Ok(endpoint) => endpoint,
-            Err(failure) => return Answer { reply: Err(failure), log: Vec::new(), casts: Vec::new() },
+            Err(failure) => {
+                let (log, casts, state) = (Vec::new(), Vec::new(), scene.state);
+                return Answer { reply: Err(failure), log, casts, state };
+            }
         };
         let info = Info::new(self.method, self.namespace, self.version);
-        let (reply, log, casts) = play(scene, || handle::<H>(endpoint, &info, &self.arguments));
-        // As the host does where casts are held.
-        let casts = if reply.is_ok() { casts } else { Vec::new() };
-        Answer { reply, log, casts }
+        let (reply, done) = play(scene, || handle::<H>(endpoint, &info, &self.arguments));
+        let Done { log, mut casts, mut state, writes } = done;
+        // As the host does where effects are held.
+        if reply.is_ok() {
+            for (key, value) in writes {
+                match value {
+                    Some(value) => drop(state.insert(key, value)),
+                    None => drop(state.remove(&key)),
+                }
+            }
+        } else {
+            casts.clear();
+        }
+        Answer { reply, log, casts, state }
     }
 }
 
@@ -144,6 +168,8 @@ pub struct Answer {
     pub log: Vec<(Level, String)>,
     /// What the handler has cast, oldest first; nothing where it did not succeed.
     pub casts: Vec<rpc::Request>,
+    /// What the handler keeps afterwards.
+    pub state: BTreeMap<String, Vec<u8>>,
 }
 
 impl Answer {

@@ -8,9 +8,11 @@ mod brokers;
 mod config;
 mod error;
 mod grants;
+pub mod keyvalue;
 mod limits;
 mod outgoing;
 mod session;
+mod state;
 
 pub use brokers::{Capabilities, Config};
 pub use config::Values;

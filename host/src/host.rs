@@ -10,7 +10,7 @@ use tokio_util::{
 };
 
 use crate::{
-    capability::Capabilities,
+    capability::{Capabilities, keyvalue::OpenError},
     catalog::{
         Current,
         keeper::Keeper,
@@ -41,6 +41,9 @@ pub enum Error {
     /// No subscription.
     #[error(transparent)]
     Transport(#[from] transport::Error),
+    /// No store for handlers' state.
+    #[error(transparent)]
+    Keyvalue(#[from] OpenError),
 }
 
 /// A service that runs in this process.
@@ -87,13 +90,15 @@ impl Host {
     /// # Errors
     ///
     /// [`transport::Error::Refused`] where the broker refuses, or has no dead-letter exchange of the configured name; a
-    /// broker that is down is waited for.
+    /// broker that is down is waited for. [`OpenError`] where handlers' state cannot be kept.
     pub async fn start(
         config: &Config,
         metrics: &Metrics,
         transport: Transport,
         current: Current,
-    ) -> Result<Self, transport::Error> {
+    ) -> Result<Self, Error> {
+        let (capability, exchange) = (&config.capability, &config.control_exchange);
+        let capabilities = Capabilities::new(capability, &transport, exchange, &config.rabbit)?;
         if let Some(to) = &config.serve.dead_letters {
             // A mistake in its name is better said now than when the first letter is lost.
             transport.require_exchange(&to.exchange).await?;
@@ -101,7 +106,6 @@ impl Host {
         warn_of_impatient_queues(config);
         let deliveries = transport.listen(config.subscription()).await?;
         let shutdown = Shutdown::default();
-        let capabilities = Capabilities::new(&config.capability, &transport, &config.control_exchange, &config.rabbit);
         let task = serve(
             config.serve.clone(),
             metrics.clone(),

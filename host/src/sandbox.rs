@@ -11,6 +11,7 @@ mod compile;
 mod config;
 mod engine;
 mod fault;
+mod keyvalue;
 pub mod limits;
 mod log;
 mod places;

@@ -120,7 +120,12 @@ impl Broker {
 
     /// Stops the node in order and starts it again.
     pub(crate) fn restart(&self) {
-        self.script().command("restart");
+        self.restart_node(0);
+    }
+
+    /// Stops a node in order and starts it again.
+    pub(crate) fn restart_node(&self, node: usize) {
+        self.script().command(&format!("restart {}", node + 1));
     }
 
     /// Has the nodes write to disk which quorum queues they have, as they do three minutes after a declaration. RabbitMQ

@@ -143,6 +143,19 @@ fn guest_of(world: &str, imports: &str, describe: &str, handle: &str, fields: &s
         .expect("it is one")
 }
 
+/// A component that counts its requests in its state, and answers with their number, up to nine. With other fields of
+/// the module.
+pub(crate) fn counting(fields: &str) -> Vec<u8> {
+    let imports = r#"
+            (import "nova:rpc/keyvalue@0.1.0" "increment" (func $increment (param i32 i32 i64 i32)))"#;
+    // What comes back is at 3000: whether it failed, and from 3008 the number.
+    let handle = "(call $increment (i32.const 2000) (i32.const 1) (i64.const 1) (i32.const 3000))
+        (if (i32.load8_u (i32.const 3000)) (then (unreachable)))
+        (i32.store8 (i32.const 2001) (i32.add (i32.const 48) (i32.wrap_i64 (i64.load (i32.const 3008)))))
+        (i32.store (i32.const 404) (i32.const 2001)) (i32.store (i32.const 408) (i32.const 1)) (i32.const 400)";
+    guest_of("capable", imports, DESCRIBE, handle, &format!("(data (i32.const 2000) \"n\") {fields}"))
+}
+
 /// A component of which method `m`, version 1.0, answers this JSON.
 pub(crate) fn answering(answer: &str) -> Vec<u8> {
     answering_with(answer, "")

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::Story;
-use crate::harness::guest::{Asks, ECHO, answering, answering_with, asking};
+use crate::harness::Scratch;
+use crate::harness::guest::{Asks, ECHO, answering, answering_with, asking, counting};
 
 /// A call by oslo.messaging of method `m`.
 fn call(namespace: Option<&str>, version: &str) -> serde_json::Value {
@@ -134,4 +135,24 @@ fn a_version_that_wants_more_than_the_one_before_is_refused_until_it_is_granted(
     story.add("a", &answering("3"), &[]).succeeds();
     let inspected = story.command(&["inspect", &file]);
     assert!(inspected.succeeds().contains("granted  nova:rpc/client, and not wanted: compute.build"), "{inspected:?}");
+}
+
+#[test]
+fn state_outlives_versions_and_restarts() {
+    let directory = Scratch::new();
+    let path = format!("keyvalue.path = \"{}/state\"", directory.path().display());
+    let grant = "grants.keyvalue = true";
+    let other = format!("{grant}\n[[endpoint]]\nversion = \"2.0\"");
+    let (component, grant) = (counting(""), grant.as_bytes());
+    let files = [("a.wasm", &*component), ("a.toml", grant), ("b.wasm", &*component), ("b.toml", other.as_bytes())];
+    let mut story = Story::configured(&files, &path);
+    assert_eq!([story.answer(), story.answer()], [1, 2]);
+    let replaced = story.add("a", &counting(r#"(data (i32.const 2010) "another")"#), &[]);
+    assert!(replaced.succeeds().contains("replaced"), "{replaced:?}");
+    assert_eq!(story.answer(), 3);
+    story.restart();
+    assert_eq!(story.answer(), 4);
+    // Nothing of it is its neighbour's.
+    let other = story.client.call(json!({"topic": "conductor", "method": "m", "version": "2.0", "timeout": 60}));
+    assert_eq!(other.expect("a result"), 1);
 }

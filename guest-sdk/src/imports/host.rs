@@ -6,7 +6,7 @@ pub(crate) use crate::bindings::nova::rpc::{
 };
 use crate::{
     Failure,
-    bindings::nova::rpc::{client, log as host, types},
+    bindings::nova::rpc::{client, keyvalue, log as host, types},
     log::Level,
     rpc::{Error, Request},
 };
@@ -77,4 +77,42 @@ fn remote(failure: types::Failure) -> Failure {
 pub(crate) fn config(name: &str) -> Option<String> {
     // The host has read them all before: there is no error.
     crate::bindings::nova::rpc::config::get(name).ok().flatten()
+}
+
+/// A value of the handler's state.
+pub(crate) fn state_get(key: &str) -> Result<Option<Vec<u8>>, String> {
+    keyvalue::get(key).map_err(trouble)
+}
+
+/// Sets a value, or takes it away.
+pub(crate) fn state_set(key: &str, value: Option<&[u8]>, time: Option<std::time::Duration>) -> Result<(), String> {
+    let milliseconds = time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    match value {
+        Some(value) => keyvalue::set(key, value, milliseconds),
+        None => keyvalue::delete(key),
+    }
+    .map_err(trouble)
+}
+
+/// Adds to a number.
+pub(crate) fn state_increment(key: &str, delta: i64) -> Result<i64, String> {
+    keyvalue::increment(key, delta).map_err(trouble)
+}
+
+/// Exchanges a value.
+pub(crate) fn state_swap(key: &str, current: Option<&[u8]>, next: Option<&[u8]>) -> Result<bool, String> {
+    keyvalue::swap(key, current, next).map_err(trouble)
+}
+
+/// Some keys, and where to go on.
+pub(crate) fn state_keys(cursor: Option<String>) -> Result<(Vec<String>, Option<String>), String> {
+    keyvalue::list_keys(cursor.as_deref()).map(|response| (response.keys, response.cursor)).map_err(trouble)
+}
+
+fn trouble(error: keyvalue::Error) -> String {
+    match error {
+        keyvalue::Error::NoSuchStore => "there is no store: it is not granted, or there is no request".to_owned(),
+        keyvalue::Error::AccessDenied => "access denied".to_owned(),
+        keyvalue::Error::Other(text) => text,
+    }
 }

@@ -12,6 +12,18 @@ use crate::{
 /// What stands for the other services.
 pub(crate) type Services = Box<dyn FnMut(&Request) -> Result<Value, Error>>;
 
+/// Keys and values.
+pub(crate) type State = BTreeMap<String, Vec<u8>>;
+
+/// What a handler has done beside its result.
+#[derive(Default)]
+pub(crate) struct Done {
+    pub(crate) log: Vec<(Level, String)>,
+    pub(crate) casts: Vec<Request>,
+    pub(crate) state: State,
+    pub(crate) writes: BTreeMap<String, Option<Vec<u8>>>,
+}
+
 /// What the host would know about a request, and what the handler has done so far.
 pub(crate) struct Scene {
     /// The request context: a JSON object.
@@ -26,6 +38,10 @@ pub(crate) struct Scene {
     pub(crate) services: Services,
     /// The manifest's values.
     pub(crate) config: BTreeMap<String, String>,
+    /// What the handler keeps, as others see it.
+    pub(crate) state: State,
+    /// What it has set or deleted.
+    pub(crate) writes: BTreeMap<String, Option<Vec<u8>>>,
     /// The casts, oldest first.
     pub(crate) casts: Vec<Request>,
 }
@@ -43,14 +59,19 @@ impl Drop for Curtain {
     }
 }
 
-/// Runs a handler in a scene; returns what it logged, and what it cast.
-pub(crate) fn play<T>(scene: Scene, handler: impl FnOnce() -> T) -> (T, Vec<(Level, String)>, Vec<Request>) {
+/// Runs a handler in a scene; returns what it did beside.
+pub(crate) fn play<T>(scene: Scene, handler: impl FnOnce() -> T) -> (T, Done) {
     let _curtain = Curtain(SCENE.with_borrow_mut(|stage| stage.replace(scene)));
     let result = handler();
-    let done = SCENE
-        .with_borrow_mut(|stage| stage.as_mut().map(|scene| (mem::take(&mut scene.log), mem::take(&mut scene.casts))));
-    let (log, casts) = done.unwrap_or_default();
-    (result, log, casts)
+    let done = SCENE.with_borrow_mut(|stage| {
+        stage.as_mut().map(|scene| Done {
+            log: mem::take(&mut scene.log),
+            casts: mem::take(&mut scene.casts),
+            state: mem::take(&mut scene.state),
+            writes: mem::take(&mut scene.writes),
+        })
+    });
+    (result, done.unwrap_or_default())
 }
 
 /// Outside a scene a line goes to the standard error.
@@ -123,4 +144,49 @@ pub(crate) fn nobody(request: &Request) -> Result<Value, Error> {
 /// Outside a scene nothing is configured.
 pub(crate) fn config(name: &str) -> Option<String> {
     SCENE.with_borrow(|scene| scene.as_ref()?.config.get(name).cloned())
+}
+
+/// A value, as the request itself sees it.
+pub(crate) fn state_get(key: &str) -> Result<Option<Vec<u8>>, String> {
+    on_stage(|scene| scene.writes.get(key).cloned().unwrap_or_else(|| scene.state.get(key).cloned()))
+}
+
+/// Sets a value, or takes it away; a test is over before any time is.
+pub(crate) fn state_set(key: &str, value: Option<&[u8]>, _time: Option<std::time::Duration>) -> Result<(), String> {
+    on_stage(|scene| drop(scene.writes.insert(key.to_owned(), value.map(<[u8]>::to_vec))))
+}
+
+/// Adds to a number.
+pub(crate) fn state_increment(key: &str, delta: i64) -> Result<i64, String> {
+    let sum = on_stage(|scene| {
+        let value = scene.state.get(key).map_or(Some("0"), |value| std::str::from_utf8(value).ok());
+        let sum = value.and_then(|text| text.parse::<i64>().ok())?.checked_add(delta)?;
+        scene.state.insert(key.to_owned(), sum.to_string().into_bytes());
+        Some(sum)
+    });
+    sum?.ok_or_else(|| "the value is not a number that can be added to".to_owned())
+}
+
+/// Exchanges a value.
+pub(crate) fn state_swap(key: &str, current: Option<&[u8]>, next: Option<&[u8]>) -> Result<bool, String> {
+    on_stage(|scene| {
+        let is_current = scene.state.get(key).map(Vec::as_slice) == current;
+        if is_current {
+            match next {
+                Some(next) => drop(scene.state.insert(key.to_owned(), next.to_vec())),
+                None => drop(scene.state.remove(key)),
+            }
+        }
+        is_current
+    })
+}
+
+/// All keys at once.
+pub(crate) fn state_keys(_cursor: Option<String>) -> Result<(Vec<String>, Option<String>), String> {
+    on_stage(|scene| (scene.state.keys().cloned().collect(), None))
+}
+
+/// Outside a scene there is no store.
+fn on_stage<T>(act: impl FnOnce(&mut Scene) -> T) -> Result<T, String> {
+    SCENE.with_borrow_mut(|scene| scene.as_mut().map(act)).ok_or_else(|| "there is no store".to_owned())
 }

@@ -3,8 +3,9 @@
 //! Before it: the configuration. After it: [`super::Session`] asks for the client of a broker. The service's own broker
 //! has no name, and shares the service's connection; the others are connected to when a handler first needs them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
+use super::keyvalue::{OpenError, Store};
 use crate::{
     client::Client,
     settings::Settings,
@@ -17,11 +18,13 @@ const DEFAULT_MAX_HOPS: u32 = 16;
 /// What stands before the name of a broker.
 const BROKERS: &str = "brokers.";
 
-/// What is configured for all handlers: the setting `rpc.max_hops` and the tables `brokers.NAME`.
+/// What is configured for all handlers: the settings `rpc.max_hops` and `keyvalue.path`, and the tables `brokers.NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The most requests of handlers that may lead to one another, so that loops end.
     pub max_hops: u32,
+    /// Where handlers' state is kept; `None` is in memory.
+    pub keyvalue: Option<PathBuf>,
     /// Other brokers, by name.
     pub brokers: BTreeMap<String, BrokerConfig>,
 }
@@ -41,6 +44,7 @@ pub struct Capabilities(Arc<Reachable>);
 #[derive(Debug, Default)]
 struct Reachable {
     max_hops: u32,
+    store: Store,
     /// The service's own under `None`.
     brokers: BTreeMap<Option<String>, Broker>,
 }
@@ -89,14 +93,24 @@ impl Config {
         for name in brokers.iter().filter(|(_, broker)| broker.url.is_none()).map(|(name, _)| name) {
             settings.problem(&format!("{BROKERS}{name}.transport_url"), "is missing");
         }
-        Self { max_hops, brokers }
+        Self { max_hops, keyvalue: settings.take_optional("keyvalue.path"), brokers }
     }
 }
 
 impl Capabilities {
-    /// Prepares the clients; nothing is connected yet. `transport` and `exchange` are the service's own.
-    #[must_use]
-    pub fn new(config: &Config, transport: &Transport, exchange: &str, rabbit: &rabbit::Config) -> Self {
+    /// Opens the store, and prepares the clients; nothing is connected yet. `transport` and `exchange` are the service's
+    /// own.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub fn new(
+        config: &Config,
+        transport: &Transport,
+        exchange: &str,
+        rabbit: &rabbit::Config,
+    ) -> Result<Self, OpenError> {
+        let store = Store::open(config.keyvalue.as_deref())?;
         let own = Broker { client: Client::new(transport.clone()), exchange: exchange.to_owned(), own: None };
         let mut brokers = BTreeMap::from([(None, own)]);
         for (name, BrokerConfig { url, exchange: others }) in &config.brokers {
@@ -106,12 +120,17 @@ impl Capabilities {
             let broker = Broker { client: Client::new(transport.clone()), exchange, own: Some(transport) };
             brokers.insert(Some(name.clone()), broker);
         }
-        Self(Arc::new(Reachable { max_hops: config.max_hops, brokers }))
+        Ok(Self(Arc::new(Reachable { max_hops: config.max_hops, store, brokers })))
     }
 
     /// The broker of this name; `None` is the service's own.
     pub(super) fn broker(&self, name: Option<&String>) -> Option<&Broker> {
         self.0.brokers.get(&name.cloned())
+    }
+
+    /// Where handlers' state is kept.
+    pub(super) fn store(&self) -> &Store {
+        &self.0.store
     }
 
     /// The most requests of handlers that may lead to one another.
@@ -154,7 +173,7 @@ mod tests {
         assert_eq!(config.brokers.keys().collect::<Vec<_>>(), ["a.b", "cell1"]);
         assert_eq!(config.brokers["a.b"].exchange.as_deref(), Some("cinder"));
         assert!(!format!("{config:?}").contains("secret"));
-        assert_eq!(read("").unwrap(), Config { max_hops: DEFAULT_MAX_HOPS, brokers: BTreeMap::new() });
+        assert_eq!(read("").unwrap(), Config { max_hops: DEFAULT_MAX_HOPS, keyvalue: None, brokers: BTreeMap::new() });
     }
 
     #[test]

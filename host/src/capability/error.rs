@@ -24,7 +24,7 @@ pub enum Error {
 
 /// Effects of a handler that has succeeded and that are not all released. `Display` is for the caller.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the handler succeeded, but only {released} of its {all} casts were sent: {reason}")]
+#[error("the handler succeeded, but only {released} of its {all} effects were released: {reason}")]
 pub struct Unreleased {
     /// How many were, in the order of the handler's making.
     pub released: usize,

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The interfaces that can be granted, and the setting that does it.
-pub const GRANTABLE: [(&str, &str); 1] = [("nova:rpc/client", "grants.rpc")];
+pub const GRANTABLE: [(&str, &str); 2] = [("nova:rpc/client", "grants.rpc"), ("nova:rpc/keyvalue", "grants.keyvalue")];
 
 /// Stands for every method.
 const ANY: &str = "*";
@@ -27,6 +27,8 @@ const MAX_SHOWN: usize = 100;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
     rpc: Vec<Method>,
+    /// Whether it may keep state.
+    pub keyvalue: bool,
     /// When casts are sent.
     pub effects: Effects,
     /// Values for the handler.
@@ -74,20 +76,22 @@ impl Grants {
                 Err(reason) => settings.problem("grants.rpc", &format!("{}: {reason}", printable(&text, MAX_SHOWN))),
             }
         }
-        Self { rpc, effects, config }
+        let keyvalue = settings.take("grants.keyvalue", false);
+        Self { rpc, keyvalue, effects, config }
     }
 
-    /// Whether it may send requests.
+    /// Whether anything is granted that takes a session.
     #[must_use]
-    pub fn asks(&self) -> bool {
-        !self.rpc.is_empty()
+    pub fn is_anything(&self) -> bool {
+        self.keyvalue || !self.rpc.is_empty()
     }
 
     /// Whether an interface, named without its version, may be imported.
     #[must_use]
     pub fn allows_import(&self, interface: &str) -> bool {
         match GRANTABLE.iter().find(|(name, _)| *name == interface) {
-            Some((_, "grants.rpc")) => self.asks(),
+            Some((_, "grants.rpc")) => !self.rpc.is_empty(),
+            Some((_, "grants.keyvalue")) => self.keyvalue,
             Some(_) | None => false,
         }
     }
@@ -107,6 +111,7 @@ impl Grants {
     pub fn of(&self, interface: &str) -> Vec<String> {
         match interface {
             "nova:rpc/client" => self.rpc.iter().map(ToString::to_string).collect(),
+            "nova:rpc/keyvalue" if self.keyvalue => vec!["true".to_owned()],
             _ => Vec::new(),
         }
     }
@@ -220,7 +225,7 @@ mod tests {
     fn without_a_grant_nothing_is_allowed() {
         let mut settings = Settings::default();
         let grants = Grants::read(&mut settings, Values::default());
-        assert!(!grants.asks() && !grants.allows(None, "compute", "ping"));
+        assert!(!grants.is_anything() && !grants.allows(None, "compute", "ping"));
         assert!(!grants.allows_import("nova:rpc/client") && !grants.allows_import("wasi:http/outgoing-handler"));
         assert!(read(r#"["a.b"]"#).unwrap().allows_import("nova:rpc/client"));
     }

@@ -1,4 +1,4 @@
-//! How much one request may send and get.
+//! How much one request may send and get, and a handler keep.
 
 use crate::settings::{Bytes, Settings};
 
@@ -11,7 +11,10 @@ const DEFAULT_OUTSTANDING: u16 = 16;
 /// Arguments that are sent, and results that come back: as much as a handler is given and may answer itself.
 const DEFAULT_BYTES: Bytes = Bytes(16 << 20);
 
-/// What one request may send and get.
+/// Keys and values of a handler: a cache or some counters, and no database.
+const DEFAULT_KEYVALUE: Bytes = Bytes(16 << 20);
+
+/// What one request may send and get, and a handler keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Calls, casts and fanouts.
@@ -20,11 +23,18 @@ pub struct Limits {
     pub outstanding: u16,
     /// Arguments sent, and results and failures that come back: so much each way.
     pub bytes: Bytes,
+    /// Keys and values that the handler keeps, all together.
+    pub keyvalue: Bytes,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { requests: DEFAULT_REQUESTS, outstanding: DEFAULT_OUTSTANDING, bytes: DEFAULT_BYTES }
+        Self {
+            requests: DEFAULT_REQUESTS,
+            outstanding: DEFAULT_OUTSTANDING,
+            bytes: DEFAULT_BYTES,
+            keyvalue: DEFAULT_KEYVALUE,
+        }
     }
 }
 
@@ -36,6 +46,7 @@ impl Limits {
             requests: settings.take_within("limits.rpc_requests", self.requests, 1..=1_000_000),
             outstanding: settings.take_within("limits.rpc_outstanding", self.outstanding, 1..=1000),
             bytes: settings.take_within("limits.rpc_bytes", self.bytes, Bytes(1)..=Bytes(1 << 30)),
+            keyvalue: settings.take_within("limits.keyvalue", self.keyvalue, Bytes(1)..=Bytes(1 << 40)),
         }
     }
 }

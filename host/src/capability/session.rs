@@ -5,6 +5,7 @@
 //! nothing behind. Everything is held against the grants and the limits here, and nowhere else.
 
 use std::{
+    collections::BTreeMap,
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -13,7 +14,12 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
-use super::{Capabilities, Effects, Error, Grants, Limits, Outgoing, Unreleased, brokers::Broker, outgoing::Checked};
+use super::{
+    Capabilities, Effects, Error, Grants, Limits, Outgoing, Unreleased,
+    brokers::Broker,
+    keyvalue::{Bucket, Write},
+    outgoing::Checked,
+};
 use crate::{
     client::{self, DEFAULT_TIMEOUT, Options, Origin},
     envelope::{Context, Text},
@@ -29,10 +35,12 @@ const MAX_SHOWN: usize = 64;
 #[derive(Debug)]
 pub struct Session {
     capabilities: Capabilities,
-    grants: Arc<Grants>,
+    pub(super) grants: Arc<Grants>,
     limits: Limits,
-    metrics: Handler,
+    pub(super) metrics: Handler,
     cause: Cause,
+    /// The handler's state, where it may keep any.
+    pub(super) bucket: Option<Bucket>,
     used: Mutex<Used>,
 }
 
@@ -53,9 +61,10 @@ pub struct Cause {
 
 /// What it has done so far.
 #[derive(Debug, Default)]
-struct Used {
+pub(super) struct Used {
     requests: u32,
     casts: u32,
+    pub(super) writes: BTreeMap<String, Write>,
     sent: usize,
     received: usize,
     /// Whether the log knows that it has wanted too much.
@@ -80,12 +89,18 @@ impl Session {
         metrics: &Handler,
         cause: Cause,
     ) -> Self {
+        let bucket = grants.keyvalue.then(|| Bucket {
+            store: capabilities.store().clone(),
+            handler: metrics.name().to_owned(),
+            quota: limits.keyvalue.0,
+        });
         Self {
             capabilities: capabilities.clone(),
             grants: Arc::clone(grants),
             limits: limits.clone(),
             metrics: metrics.clone(),
             cause,
+            bucket,
             used: Mutex::default(),
         }
     }
@@ -134,26 +149,37 @@ impl Session {
         cast
     }
 
-    /// Sends what was held, in the order of the handler's making, each confirmed before the next. The handler has
-    /// succeeded.
+    /// Keeps the state that was held, and sends the casts in the order of the handler's making, each confirmed before the
+    /// next. The handler has succeeded.
     ///
     /// # Errors
     ///
-    /// [`Unreleased`] where the broker does not take one; it and those after it are not sent.
+    /// [`Unreleased`] where the store does not take the state, or the broker not a cast; that and what comes after it are
+    /// not done.
     ///
     /// # Cancel safety
     ///
     /// Dropped half-way, some are sent.
     pub async fn release(&self) -> Result<(), Unreleased> {
-        let held = mem::take(&mut self.used().held);
-        let all = held.len();
+        let (writes, held) = {
+            let mut used = self.used();
+            (mem::take(&mut used.writes), mem::take(&mut used.held))
+        };
+        let (state, casts) = (writes.len(), held.len());
+        // State first: all of it or none, and casts may be about it.
+        if let Err(error) = self.put(writes).await {
+            self.metrics.effects(Effect::Failed, state);
+            self.metrics.effects(Effect::Discarded, casts);
+            return Err(Unreleased { released: 0, all: state + casts, reason: error.to_string() });
+        }
+        self.metrics.effects(Effect::Released, state);
         let until = Instant::now() + self.cause.release;
         for (released, Held { request, unique_id }) in held.into_iter().enumerate() {
             let left = until.saturating_duration_since(Instant::now());
             if let Err(error) = self.send(request, unique_id, left).await {
                 self.metrics.effects(Effect::Failed, 1);
-                self.metrics.effects(Effect::Discarded, all - released - 1);
-                return Err(Unreleased { released, all, reason: error.text() });
+                self.metrics.effects(Effect::Discarded, casts - released - 1);
+                return Err(Unreleased { released: state + released, all: state + casts, reason: error.text() });
             }
             self.metrics.effects(Effect::Released, 1);
         }
@@ -279,7 +305,7 @@ impl Session {
         tracing::debug!(request = shown, kind = kind.as_str(), outcome = ending.as_str(), "a handler asks");
     }
 
-    fn used(&self) -> MutexGuard<'_, Used> {
+    pub(super) fn used(&self) -> MutexGuard<'_, Used> {
         // A panic while the lock was held cannot leave more than a count half-done.
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -316,10 +342,11 @@ fn shown(request: &Outgoing) -> String {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let discarded = self.used.get_mut().unwrap_or_else(PoisonError::into_inner).held.len();
-        if discarded > 0 {
-            self.metrics.effects(Effect::Discarded, discarded);
-            tracing::info!(casts = discarded, "the handler did not succeed; its casts are not sent");
+        let used = self.used.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let (casts, writes) = (used.held.len(), used.writes.len());
+        if casts + writes > 0 {
+            self.metrics.effects(Effect::Discarded, casts + writes);
+            tracing::info!(casts, writes, "the handler did not succeed; its effects are dropped");
         }
     }
 }

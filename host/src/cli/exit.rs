@@ -58,6 +58,7 @@ impl From<host::Error> for Failed {
         match error {
             host::Error::Transport(error) => error.into(),
             host::Error::SetUp(error) => error.into(),
+            host::Error::Keyvalue(error) => Self::new(Exit::Usage, error),
             host::Error::Handlers { .. } => {
                 Self::new(Exit::Handlers, format!("{error}; name another with --handlers DIR"))
             }

@@ -18,7 +18,7 @@ pub(super) fn open(
     since: Instant,
 ) -> Option<Arc<Session>> {
     let program = &generation.program;
-    if !program.grants().asks() {
+    if !program.grants().is_anything() {
         return None;
     }
     let limits = program.limits();

@@ -55,6 +55,12 @@ impl Outgoing {
 }
 
 impl Handler {
+    /// The handler's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The handler has sent a request, or wanted to.
     pub fn sent(&self, kind: Sending, outcome: Sent) {
         let labels = SentLabels { handler: Arc::clone(&self.name), kind, outcome };

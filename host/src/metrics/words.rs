@@ -85,6 +85,8 @@ words! {
         RpcRequests = "rpc_requests",
         /// What it sent, or got in return.
         RpcBytes = "rpc_bytes",
+        /// What its handler keeps.
+        Keyvalue = "keyvalue",
     }
 }
 

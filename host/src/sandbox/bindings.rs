@@ -29,5 +29,5 @@ pub(super) use generated::nova::rpc::{log, request_info, types};
 pub(super) use generated::{Dynamic, DynamicIndices};
 pub(super) use grantable::{
     Grantable,
-    nova::rpc::{client, config},
+    nova::rpc::{client, config, keyvalue},
 };

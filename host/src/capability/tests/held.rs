@@ -71,7 +71,9 @@ async fn a_release_ends_where_nobody_takes_a_cast() {
     session.cast(asks("m", json!({"n": 3})), false).await.unwrap();
     let unreleased = session.release().await.unwrap_err();
     assert_eq!((unreleased.released, unreleased.all), (1, 3));
-    assert!(unreleased.to_string().starts_with("the handler succeeded, but only 1 of its 3 casts were sent: nobody"));
+    assert!(
+        unreleased.to_string().starts_with("the handler succeeded, but only 1 of its 3 effects were released: nobody")
+    );
     assert_eq!(world.asked().await["args"]["n"], 1);
     assert!(world.is_silent().await);
     for fate in ["released", "failed", "discarded"] {

@@ -1,0 +1,72 @@
+//! Rows in a file, with redb: one file, one process at a time, whole after a crash.
+
+use std::{path::Path, sync::Arc};
+
+use redb::{Database, ReadableTable as _, Table, TableDefinition};
+
+use super::{Error, Rows};
+
+const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
+
+/// A file of rows. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Disk(Arc<Database>);
+
+impl Disk {
+    /// Opens the file, or makes it.
+    pub(super) fn open(path: &Path) -> Result<Self, String> {
+        Database::create(path).map(|database| Self(Arc::new(database))).map_err(|error| error.to_string())
+    }
+
+    /// One transaction, on a thread that may be blocked; on disk when it returns. Dropped half-way, it is done or not.
+    pub(super) async fn transact<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Rows) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let database = Arc::clone(&self.0);
+        let done = tokio::task::spawn_blocking(move || {
+            let transaction = database.begin_write().map_err(broken)?;
+            let done = {
+                let mut table = transaction.open_table(ROWS).map_err(broken)?;
+                work(&mut table)?
+            };
+            transaction.commit().map_err(broken)?;
+            Ok(done)
+        });
+        done.await.unwrap_or_else(|error| Err(broken(error)))
+    }
+}
+
+impl Rows for Table<'_, &'static [u8], &'static [u8]> {
+    fn get(&self, name: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let row = redb::ReadableTable::get(self, name).map_err(broken)?;
+        Ok(row.map(|row| row.value().to_vec()))
+    }
+
+    fn put(&mut self, name: Vec<u8>, content: Vec<u8>) -> Result<(), Error> {
+        self.insert(name.as_slice(), content.as_slice()).map_err(broken)?;
+        Ok(())
+    }
+
+    fn remove(&mut self, name: &[u8]) -> Result<(), Error> {
+        Table::remove(self, name).map_err(broken)?;
+        Ok(())
+    }
+
+    fn behind(&self, name: &[u8], wanted: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), Error> {
+        let behind = (std::ops::Bound::Excluded(name), std::ops::Bound::Unbounded);
+        for row in self.range::<&[u8]>(behind).map_err(broken)? {
+            let (name, content) = row.map_err(broken)?;
+            if !wanted(name.value(), content.value()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong is the operator's to know.
+fn broken(error: impl std::fmt::Display) -> Error {
+    tracing::error!(%error, "the key-value store does not work");
+    Error::Broken
+}
