@@ -24,6 +24,8 @@ demo: build ## Build, then show a service at work.
 test: ## Install what the tests need (RabbitMQ, oslo.messaging, the languages' compilers), build, and run every test.
 	tests/setup.sh
 	handlers/build.sh
+	cargo test --workspace --release --no-run
+	handlers/languages.sh target/release/nova-host --all
 	cargo test --workspace --release
 	@seconds=$$(($$(date +%s) - $(started))); echo "make test: all passed in $$((seconds / 60)) min $$((seconds % 60)) s"
 

@@ -3,8 +3,8 @@
 #
 #     handlers/languages.sh NOVA-HOST [--all]
 #
-# What has not changed since is not built again. A project whose language's tools are missing is skipped with a line that
-# says so; with --all that is an error. tests/setup.sh installs them all, into target/tools.
+# What has not changed since is not built again. A project whose language's tools are missing, or are others than these, is
+# skipped with a line that says so; with --all that is an error. tests/setup.sh installs them all, into target/tools.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -41,8 +41,9 @@ for folder in "$root"/handlers/languages/*/; do
     if said=$("$host" build "$folder" --output "$out/$name.wasm" "${settings[@]}" 2>&1); then
         printf '%s\n' "$now" >"$out/.$name.stamp"
         say "target/languages/$name.wasm: $(stat --format=%s "$out/$name.wasm") bytes, new"
-    elif [[ -z $all && $said == *"is not installed; install it with"* ]]; then
-        say "skipping $name: ${said#nova-host: }"
+    elif [[ -z $all ]]; then
+        said=${said#nova-host: }
+        say "skipping $name: ${said%%$'\n'*}"
     else
         say "$name: $said" >&2
         failed=1

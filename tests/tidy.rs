@@ -67,7 +67,7 @@ fn collect(directory: &Path, prefix: &str, sources: &mut Vec<Source>) {
     for entry in fs::read_dir(directory).expect("the repository is readable") {
         let name = entry.expect("the repository is readable").file_name().to_string_lossy().into_owned();
         let (path, file) = (format!("{prefix}{name}"), directory.join(&name));
-        if ["target", ".git", "__pycache__"].contains(&name.as_str()) {
+        if ["target", ".git", "__pycache__", ".nova", "node_modules"].contains(&name.as_str()) {
             continue;
         } else if file.is_dir() {
             collect(&file, &format!("{path}/"), sources);

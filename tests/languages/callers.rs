@@ -166,8 +166,8 @@ impl Command {
         let answer = match output.status.code() {
             Some(0) => Ok(serde_json::from_slice(&output.stdout).expect("a result is JSON")),
             Some(1) => {
-                let failures = log.lines().filter_map(|line| serde_json::from_str::<Raised>(line).ok());
-                Err(failures.last().unwrap_or_else(|| panic!("no failure in {log}")))
+                let mut failures = log.lines().filter_map(|line| serde_json::from_str::<Raised>(line).ok());
+                Err(failures.next_back().unwrap_or_else(|| panic!("no failure in {log}")))
             }
             _ => panic!("{} failed ({}): {log}", asked.method, output.status),
         };

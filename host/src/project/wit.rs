@@ -7,10 +7,11 @@ use wit_parser::{Resolve, WorldId};
 use super::{Error, Result, WORKSHOP, at, write};
 
 /// The files of the package `nova:rpc`.
-pub(super) const PACKAGE: [(&str, &str); 7] = [
+pub(super) const PACKAGE: [(&str, &str); 8] = [
     ("client.wit", include_str!("../../../wit/client.wit")),
     ("config.wit", include_str!("../../../wit/config.wit")),
     ("handler.wit", include_str!("../../../wit/handler.wit")),
+    ("keyvalue.wit", include_str!("../../../wit/keyvalue.wit")),
     ("log.wit", include_str!("../../../wit/log.wit")),
     ("request-info.wit", include_str!("../../../wit/request-info.wit")),
     ("types.wit", include_str!("../../../wit/types.wit")),
