@@ -23,6 +23,7 @@ mod contract;
 mod delivery;
 mod diagnostics;
 mod faults;
+mod http;
 mod interop;
 mod languages;
 mod metrics;
