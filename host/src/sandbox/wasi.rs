@@ -2,8 +2,9 @@
 //!
 //! Before it: [`super::Program`] links a component. Our own and not `wasmtime-wasi`: what there is no code for, no
 //! mistake can give away. [`cli`] has output, which is the log's, and nothing to read; [`io`] streams and what can be
-//! waited for; [`http`] asks servers where it is granted; [`clocks`] and [`random`] are real. [`closed`] is what runtimes link and no handler has: files, sockets.
-//! The functions and their meaning are those of <https://github.com/WebAssembly/WASI/tree/v0.2.12>.
+//! waited for; [`http`] asks servers where it is granted; [`clocks`] and [`random`] are real. [`closed`] is what runtimes
+//! link and no handler has: files, sockets. The functions and their meaning are those of
+//! <https://github.com/WebAssembly/WASI/tree/v0.2.12>.
 
 mod cli;
 mod clocks;
@@ -81,6 +82,16 @@ impl Wasi {
             http: http::Table::default(),
             output: cli::Output::default(),
         }
+    }
+
+    /// Whether the guest keeps more than half of what it may, handles or headers.
+    pub(super) fn is_worn(&self) -> bool {
+        self.handles > MAX_HANDLES / 2 || self.http.is_worn()
+    }
+
+    /// Lets go of what belongs to a request that has ended, whatever handles the guest keeps on it.
+    pub(super) fn end(&mut self) {
+        self.http.end();
     }
 
     /// Counts a handle that the guest is about to get.

@@ -152,6 +152,25 @@ impl Wasi {
 const NOTHING: &str = "it used a handle of wasi:http that is not there";
 
 impl Table {
+    /// Whether the guest keeps more than half of the headers that it may.
+    pub(in crate::sandbox::wasi) fn is_worn(&self) -> bool {
+        self.held > MAX_HELD / 2
+    }
+
+    /// Ends the bodies of a request that has ended. Its session has given up what was under way; kept bytes would be
+    /// counted as nobody's.
+    pub(in crate::sandbox::wasi) fn end(&mut self) {
+        for slot in self.slots.iter().flatten() {
+            match slot {
+                Slot::Body(Draft { written, .. }) | Slot::Output(written) => {
+                    *lock(written) = Written { bytes: Vec::new(), is_over: true };
+                }
+                Slot::Future(fetch) | Slot::Incoming { fetch, .. } | Slot::Input { fetch, .. } => fetch.discard(),
+                _ => {}
+            }
+        }
+    }
+
     fn place(&mut self, handle: u32) -> Option<&mut Option<Slot>> {
         self.slots.get_mut(usize::try_from(handle.checked_sub(FIRST)?).ok()?)
     }
@@ -168,4 +187,29 @@ impl Table {
 pub(super) fn lock(written: &Mutex<Written>) -> MutexGuard<'_, Written> {
     // A panic while the lock was held cannot leave more than a piece of a body behind.
     written.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_ends_with_its_request_and_headers_wear_an_instance_out() {
+        let mut wasi = Wasi::new();
+        let written = Arc::new(Mutex::new(Written { bytes: vec![7; 1000], is_over: false }));
+        let stream = wasi.insert(Slot::Output(Arc::clone(&written))).unwrap();
+        wasi.end();
+        assert!(lock(&written).bytes.is_empty());
+        assert!(lock(&written).is_over);
+        // The handle is the guest's to drop.
+        assert!(matches!(wasi.remove(stream), Ok(Slot::Output(_))) && wasi.remove(stream).is_err());
+
+        let fields = |length| Slot::Fields { entries: vec![("a".to_owned(), vec![b'b'; length])], is_fixed: false };
+        wasi.insert(fields(MAX_HELD / 4)).unwrap();
+        assert!(!wasi.is_worn());
+        let second = wasi.insert(fields(MAX_HELD / 4)).unwrap();
+        assert!(wasi.is_worn());
+        assert!(wasi.insert(fields(MAX_HELD / 2)).is_err());
+        wasi.remove(second).unwrap();
+    }
 }
