@@ -54,7 +54,13 @@ fn the_program_carries_the_whole_package() {
 #[test]
 fn the_program_carries_the_whole_crate() {
     let carried: BTreeSet<_> = rust::SDK.map(|(name, _)| name.to_owned()).into_iter().collect();
-    let there: BTreeSet<_> = files("guest-sdk/src").into_iter().map(|name| format!("src/{name}")).collect();
+    let of = |folder: &str| {
+        files(&format!("guest-sdk/{folder}")).into_iter().map({
+            let folder = folder.to_owned();
+            move |name| format!("{folder}/{name}")
+        })
+    };
+    let there: BTreeSet<_> = of("src").chain(of("wit")).collect();
     assert_eq!(carried, there);
 }
 
