@@ -52,10 +52,42 @@ fn the_program_carries_the_whole_package() {
 }
 
 #[test]
-fn the_program_carries_the_whole_crate() {
-    let carried: BTreeSet<_> = rust::SDK.map(|(name, _)| name.to_owned()).into_iter().collect();
-    let there: BTreeSet<_> = files("guest-sdk/src").into_iter().map(|name| format!("src/{name}")).collect();
-    assert_eq!(carried, there);
+fn the_program_carries_every_sdk_as_a_whole() {
+    let carries = |folder: &str, sdk: &[(&str, &str)], beside: &[&str]| {
+        let names = sdk.iter().map(|(name, _)| *name).chain(beside.iter().copied());
+        let carried: BTreeSet<String> = names.map(str::to_owned).collect();
+        // Python's own, where somebody has looked at it.
+        let there: BTreeSet<String> = files(folder).into_iter().filter(|name| !name.contains("__pycache__")).collect();
+        assert_eq!(carried, there, "{folder}");
+    };
+    let rust: Vec<_> = rust::SDK.iter().map(|(name, text)| (name.trim_start_matches("src/"), *text)).collect();
+    carries("guest-sdk/src", &rust, &[]);
+    carries("guest-sdk/python", &python::SDK, &[]);
+    carries("guest-sdk/js", &javascript::SDK, &["entry.js"]);
+    carries("guest-sdk/c", &c::SDK, &[]);
+    let go: Vec<_> = go::SDK
+        .iter()
+        .map(|(name, text)| (name.trim_start_matches("nova/"), *text))
+        .filter(|(name, _)| *name != "go.mod")
+        .collect();
+    // What is called go.mod would make a module of that folder.
+    carries("guest-sdk/go/nova", &go, &["go.mod.txt"]);
+}
+
+#[test]
+fn a_dynamic_world_imports_what_is_granted_where_tools_import_all_of_it() {
+    let folder = scratch(&[]);
+    let world = |manifest: &str| {
+        let grants = crate::catalog::load::grants(Some(manifest), &crate::sandbox::Limits::default()).unwrap();
+        let world = wit::prepare(folder.path(), Some(&grants)).unwrap();
+        ["log", "config", "client", "keyvalue"].map(|name| world.imports(&format!("nova:rpc/{name}")))
+    };
+    assert_eq!(world(""), [true, true, false, false]);
+    assert_eq!(world("grants.keyvalue = true"), [true, true, false, true]);
+    assert_eq!(world("grants.rpc = [\"a.b\"]"), [true, true, true, false]);
+    assert_eq!(world("grants.rpc = []"), [true, true, false, false]);
+    let all = wit::prepare(folder.path(), None).unwrap();
+    assert!(all.imports("nova:rpc/client") && all.imports("nova:rpc/keyvalue"));
 }
 
 #[test]
@@ -67,11 +99,11 @@ fn a_projects_wit_finds_ours_and_is_read_before_any_tool_runs() {
         interface api { greet: func(name: string) -> string; }
         world greeter { include nova:rpc/imports@0.1.0; export api; }";
     fs::write(own.join("greeter.wit"), wit).unwrap();
-    let world = wit::prepare(folder.path()).unwrap();
+    let world = wit::prepare(folder.path(), None).unwrap();
     assert_eq!((world.name.as_str(), world.typed), ("greeter", true));
     assert_eq!(fs::read_to_string(folder.path().join(".nova/.gitignore")).unwrap(), "*\n");
     fs::write(own.join("greeter.wit"), "package acme:greeter@1.2.0; interface api { greet: fnc(); }").unwrap();
-    let Err(Error::Wit(words)) = wit::prepare(folder.path()) else { panic!("it is wrong") };
+    let Err(Error::Wit(words)) = wit::prepare(folder.path(), None) else { panic!("it is wrong") };
     assert!(words.contains("expected keyword `func`"), "{words}");
 }
 
