@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Broker, Message, OsloClient, PATIENCE, Queue, Scratch, Serve, Vhost, eventually, handlers},
+    harness::{Broker, Message, OsloClient, PATIENCE, Proxy, Queue, Scratch, Serve, Vhost, Way, eventually, handlers},
     oslo::{configuration, serve},
 };
 
@@ -52,6 +52,32 @@ fn at_most_once_is_acknowledged_when_it_starts_and_goes_with_its_host() {
     vhost.eventually("conductor", |queue| queue.ready + queue.unacknowledged == 2);
     first.kill();
     vhost.eventually("conductor", |queue| queue.ready == 2 && queue.unacknowledged == 0);
+}
+
+#[test]
+fn at_most_once_does_not_start_before_the_broker_has_its_acknowledgement() {
+    let vhost = Broker::shared().vhost();
+    let proxy = Proxy::start(&vhost.addresses()[0]);
+    let host = |url: &str| {
+        let handlers = handlers();
+        Serve::with_config(&format!(
+            "transport_url = \"{url}\"\nhandlers.directory = \"{}\"\ndelivery.policy = \"at-most-once\"\n",
+            handlers.display()
+        ))
+    };
+    let mut first = host(&vhost.url_by(&[proxy.address().to_owned()]));
+    let client = OsloClient::start(&vhost.url());
+    // What the host writes from now on is on its way for ever.
+    proxy.hold(Way::There);
+    client.cast(cast("record", json!({"n": 7}))).expect("the broker has it");
+    vhost.eventually("conductor", |queue| queue.unacknowledged == 1);
+    // Time for a handler to run that should not: less would only let a mistake go by.
+    std::thread::sleep(Duration::from_millis(300));
+    first.kill();
+    proxy.cut();
+    let mut second = host(&vhost.url());
+    second.wait_for_log("recorded 7");
+    assert!(!first.log().contains("recorded 7"), "{}", first.log());
 }
 
 #[test]

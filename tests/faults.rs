@@ -15,7 +15,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::harness::{LIMIT, Ledger, Load, OsloLoad, PATIENCE, Proxy, Serve, Tally, Vhost, handlers, repository};
+use crate::harness::{LIMIT, Ledger, Load, OsloLoad, Proxy, Serve, Tally, Vhost, handlers, repository};
 
 /// How many times as long the long form is.
 const SOAK: usize = 20;
@@ -88,12 +88,12 @@ impl Scene {
         self.finish();
         vhost.eventually("conductor", |queue| queue.ready == 0 && queue.unacknowledged == 0);
         // What was acknowledged last may still run.
-        self.hosts.iter_mut().for_each(|host| {
-            host.signal("TERM");
-            host.wait(PATIENCE);
-        });
+        self.hosts.iter_mut().for_each(Serve::end);
         let tally = self.ledger.compare(&self.logs());
         report(&format!("{name}: {tally}"));
+        if tally.again > 0 || !tally.wrong.is_empty() {
+            self.keep_logs(name);
+        }
         tally
     }
 

@@ -79,7 +79,7 @@
 //!
 //! # State
 //!
-//! [`keyvalue`] keeps bytes by keys, where the manifest grants it. An instance lives for one request: there is no other
+//! [`keyvalue`] keeps bytes by keys, where the manifest grants it. An instance ends without notice: there is no other
 //! way to remember anything.
 //!
 //! # Panics

@@ -19,7 +19,7 @@ use prometheus_client::{
 };
 use tokio::time::Instant;
 
-pub use words::{Code, Effect, Ending, Limit, Sending, Sent};
+pub use words::{Code, Effect, Ending, Limit, Origin, Sending, Sent};
 
 /// What all names begin with.
 const PREFIX: &str = "nova_host";
@@ -37,6 +37,7 @@ struct Inner {
     requests: Family<RequestLabels, Counter>,
     durations: Family<HandlerLabel, Histogram, fn() -> Histogram>,
     running: Family<HandlerLabel, Gauge>,
+    instances: Family<InstanceLabels, Counter>,
     limits: Family<LimitLabels, Counter>,
     in_flight: Gauge,
     redelivered: Counter,
@@ -65,6 +66,12 @@ struct RequestLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InstanceLabels {
+    handler: Arc<String>,
+    origin: Origin,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LimitLabels {
     handler: Arc<String>,
     limit: Limit,
@@ -82,6 +89,8 @@ pub struct Handler {
     name: Arc<String>,
     running: Gauge,
     durations: Histogram,
+    fresh: Counter,
+    kept: Counter,
 }
 
 /// A request that runs. Counts as running until dropped; what became of it is counted by [`Running::end`].
@@ -104,6 +113,7 @@ impl Default for Metrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             running: Family::default(),
+            instances: Family::default(),
             limits: Family::default(),
             in_flight: Gauge::default(),
             redelivered: Counter::default(),
@@ -129,6 +139,7 @@ impl Default for Metrics {
             inner.durations.clone(),
         );
         all.register("requests_running", "Requests of a handler that run or wait for a place", inner.running.clone());
+        all.register("instances", "Instances that requests were given", inner.instances.clone());
         all.register("limit_hits", "Requests that ran into a limit", inner.limits.clone());
         all.register("deliveries_in_flight", "Deliveries that are not settled yet", inner.in_flight.clone());
         all.register(
@@ -172,10 +183,16 @@ impl Metrics {
     pub fn handler(&self, name: &str) -> Handler {
         let name = Arc::new(name.to_owned());
         let label = HandlerLabel { handler: Arc::clone(&name) };
+        let instances = |origin| {
+            let labels = InstanceLabels { handler: Arc::clone(&name), origin };
+            self.0.instances.get_or_create_owned(&labels)
+        };
         Handler {
             metrics: self.clone(),
             running: self.0.running.get_or_create_owned(&label),
             durations: self.0.durations.get_or_create_owned(&label),
+            fresh: instances(Origin::Fresh),
+            kept: instances(Origin::Kept),
             name,
         }
     }
@@ -250,6 +267,14 @@ impl Handler {
     pub fn start(&self) -> Running<'_> {
         self.running.inc();
         Running { handler: self, started: Instant::now() }
+    }
+
+    /// A request was given an instance.
+    pub fn instance(&self, origin: Origin) {
+        match origin {
+            Origin::Fresh => self.fresh.inc(),
+            Origin::Kept => self.kept.inc(),
+        };
     }
 
     /// A request ran into a limit.

@@ -1,4 +1,4 @@
-//! Runs handlers: WebAssembly components, each request in an instance of its own. The only place that knows wasmtime.
+//! Runs handlers: WebAssembly components, each request in an instance of its own unless the manifest says otherwise. The only place that knows wasmtime.
 //!
 //! Before it: [`crate::catalog`] loads components, [`crate::dispatch`] runs requests. After it: the guest. A guest is
 //! taken for an attacker: whatever it does ends as an [`Answer`](crate::envelope::Answer) or a [`Fault`], within the
@@ -11,6 +11,7 @@ mod compile;
 mod config;
 mod engine;
 mod fault;
+mod instance;
 mod keyvalue;
 pub mod limits;
 mod log;
@@ -57,6 +58,10 @@ pub const MAX_COMPONENT: usize = 128 << 20;
 /// Instances beyond those for requests in flight, for `describe` while loading.
 const SPARE_INSTANCES: u32 = 4;
 
+/// Instances that wait for another request of a handler that reuses them, at most: beyond it, and beyond `max_in_flight`, a
+/// new one is as good. Each takes memory, and reserves address space as a request in flight does.
+const MAX_KEPT: u16 = 256;
+
 /// Of the requests in flight, one in so many may wait until its deadline for a place of its handler; see [`places`].
 const WAITING: u16 = 2;
 
@@ -99,6 +104,8 @@ struct Shared {
     turns: turns::Turns,
     /// Where requests wait for a place of their handler.
     room: Arc<Semaphore>,
+    /// Instances that may be kept.
+    kept: Arc<Semaphore>,
 }
 
 /// SHA-256 of a component, in hexadecimal.
@@ -161,8 +168,8 @@ pub enum LoadError {
 /// Why there is no sandbox.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "cannot set up the WebAssembly engine: {0}; each request in flight reserves 16 GiB of address space, so lower \
-         max_in_flight or raise the limit on it (ulimit -v)"
+    "cannot set up the WebAssembly engine: {0}; each request in flight, and each instance that is kept, reserves 16 GiB of \
+     address space, so lower max_in_flight or raise the limit on it (ulimit -v)"
 )]
 pub struct Error(String);
 
@@ -174,8 +181,9 @@ impl Sandbox {
     /// [`Error`] where the machine refuses the address space, [`CacheError`] where the directory cannot be trusted.
     pub fn new(config: Config<'_>, metrics: Metrics) -> Result<Self, SetUpError> {
         let Config { max_in_flight, stack, cache, compiler } = config;
-        let engine =
-            engine::engine(u32::from(max_in_flight) + SPARE_INSTANCES, stack).map_err(|error| Error(chain(&error)))?;
+        let kept = max_in_flight.min(MAX_KEPT);
+        let instances = u32::from(max_in_flight) + u32::from(kept) + SPARE_INSTANCES;
+        let engine = engine::engine(instances, stack).map_err(|error| Error(chain(&error)))?;
         let mut linker = Linker::new(&engine);
         bindings::Dynamic::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
             .map_err(|error| Error(chain(&error)))?;
@@ -188,6 +196,7 @@ impl Sandbox {
             ticker: engine::Ticker::start(&engine)?,
             turns: turns::Turns::new(),
             room: Arc::new(Semaphore::new(usize::from(max_in_flight / WAITING))),
+            kept: Arc::new(Semaphore::new(usize::from(kept))),
         });
         Ok(Self { engine, linker, shared, cache, compilations: compile::Compilations::new(compiler), metrics })
     }
@@ -344,3 +353,7 @@ mod tests;
 #[cfg(test)]
 #[path = "sandbox/attack_tests.rs"]
 mod attack_tests;
+
+#[cfg(test)]
+#[path = "sandbox/instance_tests.rs"]
+mod instance_tests;

@@ -98,6 +98,14 @@ impl Serve {
         process::end(&mut self.child, PATIENCE)
     }
 
+    /// Asks it to end and waits until it has, unless it has ended before: a process that was waited for has given its
+    /// pid back, and must not be signalled.
+    pub(crate) fn end(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.stop();
+        }
+    }
+
     /// Ends it as a power cut does.
     pub(crate) fn kill(&mut self) {
         self.signal("KILL");
@@ -116,11 +124,7 @@ impl Serve {
 
 impl Drop for Serve {
     fn drop(&mut self) {
-        // A process that was waited for has given its pid back: it must not be signalled.
-        if matches!(self.child.try_wait(), Ok(None)) {
-            self.signal("TERM");
-            process::end(&mut self.child, Duration::from_secs(10));
-        }
+        self.end();
         if std::thread::panicking() {
             // With the output of the test that failed; without what only a machine reads.
             let log: String = self.log().lines().filter(|line| !line.contains(RECORDED)).collect::<Vec<_>>().join("\n");

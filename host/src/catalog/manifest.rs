@@ -19,6 +19,9 @@ use crate::{
     settings::{self, Problems, Settings},
 };
 
+/// Requests that one instance may serve: a number that no handler needs more than.
+const MAX_REUSE: u32 = 1_000_000;
+
 /// What a manifest says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Manifest {
@@ -54,7 +57,8 @@ impl Manifest {
         let mut settings = Settings::default();
         settings.add_table(table);
         settings.refuse("limits.stack", "is one for all handlers: set it in the service's configuration");
-        let limits = limits.read(&mut settings);
+        let reuse = settings.take_within("instances.reuse", 1, 1..=MAX_REUSE);
+        let limits = Limits { reuse, ..limits.read(&mut settings) };
         let errors_module = settings.take_optional("errors.module");
         let dropped: Vec<String> = settings.take_optional("dropped").unwrap_or_default();
         let dropped = dropped.into_iter().collect();
@@ -123,6 +127,17 @@ mod tests {
         assert!(found[1].starts_with("[[endpoint]] number 2: unknown field `method`, expected one of"), "{found:?}");
         assert_eq!(found[2], "selftest: there may be several: write [[selftest]]");
         assert_eq!(found[3], "limits.timeuot: no such setting; did you mean limits.timeout?");
+    }
+
+    #[test]
+    fn an_instance_is_reused_where_the_manifest_says_so_and_nowhere_else() {
+        let reuse = |text| Manifest::parse(text, &Limits::default()).unwrap().limits.reuse;
+        assert_eq!((reuse(""), reuse("[instances]\nreuse = 50")), (1, 50));
+        assert_eq!(problems("instances.reuse = 0"), ["instances.reuse: must be from 1 to 1000000"]);
+        let mut service = Settings::default();
+        service.add_table("instances.reuse = 50".parse().unwrap());
+        assert_eq!(Limits::read_service(&mut service).reuse, 1);
+        assert!(service.finish().is_err());
     }
 
     #[test]

@@ -36,10 +36,11 @@ pub(super) fn lines(generation: &Generation) -> Vec<(&'static str, String)> {
     }
     let limits = generation.program.limits();
     let concurrency = limits.concurrency.map_or_else(|| "max_in_flight".to_owned(), |limit| limit.to_string());
+    let reuse = if limits.reuse > 1 { format!(", reuse {}", limits.reuse) } else { String::new() };
     lines.push((
         "limits",
         format!(
-            "timeout {:?}, memory {}, arguments {}, result {}, log {}, concurrency {concurrency}",
+            "timeout {:?}, memory {}, arguments {}, result {}, log {}, concurrency {concurrency}{reuse}",
             limits.timeout, limits.memory, limits.arguments, limits.result, limits.log
         ),
     ));
@@ -78,6 +79,7 @@ pub(super) fn json(generation: &Generation) -> Value {
             "result": limits.result.0,
             "log": limits.log.0,
             "concurrency": limits.concurrency,
+            "reuse": limits.reuse,
         },
         "grants": wanted(generation).iter().map(|wanted| json!({
             "interface": wanted.interface, "wanted": wanted.is_wanted, "granted": wanted.granted,

@@ -103,6 +103,16 @@ words! {
 }
 
 words! {
+    /// Where the instance of a request came from.
+    Origin {
+        /// Made for it.
+        Fresh = "fresh",
+        /// Left of an earlier one.
+        Kept = "kept",
+    }
+}
+
+words! {
     /// How a handler asks others.
     Sending {
         /// It waits for the result.

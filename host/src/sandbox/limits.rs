@@ -56,6 +56,8 @@ pub struct Limits {
     pub log: Bytes,
     /// Requests of the handler at once; `None` leaves it to `max_in_flight`.
     pub concurrency: Option<u16>,
+    /// Requests that one instance serves, one after the other; 1 is a fresh instance for each. A manifest's.
+    pub reuse: u32,
     /// What one request may send and get.
     pub rpc: capability::Limits,
 }
@@ -72,6 +74,7 @@ impl Default for Limits {
             result: DEFAULT_MESSAGE,
             log: DEFAULT_LOG,
             concurrency: None,
+            reuse: 1,
             rpc: capability::Limits::default(),
         }
     }
@@ -103,6 +106,7 @@ impl Limits {
                 0 => self.concurrency,
                 given => Some(given),
             },
+            reuse: self.reuse,
             rpc: self.rpc.read(settings),
         }
     }
@@ -123,11 +127,25 @@ pub(super) struct Limiter {
     limits: Limits,
     memory: usize,
     tables: usize,
+    /// What an instance had before its first request.
+    started: (usize, usize),
 }
 
 impl Limiter {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { limits: limits.clone(), memory: 0, tables: 0 }
+        Self { limits: limits.clone(), memory: 0, tables: 0, started: (0, 0) }
+    }
+
+    /// The instance is there, and no request has run in it.
+    pub(super) fn is_started(&mut self) {
+        self.started = (self.memory, self.tables);
+    }
+
+    /// Whether the instance has used more than half of the room that it had when it was started.
+    pub(super) fn is_worn(&self) -> bool {
+        let is_worn = |started: usize, now: usize, limit: usize| now - started > limit.saturating_sub(started) / 2;
+        let (memory, tables) = self.started;
+        is_worn(memory, self.memory, self.limits.memory.0) || is_worn(tables, self.tables, self.limits.tables as usize)
     }
 }
 

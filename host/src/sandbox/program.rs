@@ -7,7 +7,7 @@ use std::{
 
 use wasmtime::{
     Engine,
-    component::{Component, Instance, InstancePre, Linker, types::ComponentItem},
+    component::{Component, Linker, types::ComponentItem},
 };
 
 use super::{
@@ -15,16 +15,17 @@ use super::{
     bindings::{self, DynamicIndices, HANDLER, OFFERED},
     chain,
     fault::Fault,
+    instance::Instances,
     limits::Limits,
     places::{Full, Place, Places},
-    state::{State, store, within},
+    state::State,
     typed::{Decoded, Interface},
     wasi,
 };
 use crate::{
     capability::{GRANTABLE, Grants},
     envelope::{Answer, Failure, Text, failure::BUILTINS},
-    metrics::{Handler, Limit},
+    metrics::Handler,
 };
 
 /// `describe` is given less than a request: it only says what is known when the component is built.
@@ -42,15 +43,12 @@ const MAX_NAME: usize = 255;
 /// Code that is ready to be instantiated, with its limits.
 #[derive(Clone)]
 pub struct Program {
-    pre: InstancePre<State>,
+    instances: Arc<Instances>,
     entry: Entry,
     errors_module: Arc<str>,
-    shared: Arc<Shared>,
     places: Arc<Places>,
     digest: Digest,
     limits: Limits,
-    grants: Arc<Grants>,
-    metrics: Handler,
     imports: Vec<String>,
     exports: Vec<String>,
 }
@@ -141,7 +139,8 @@ impl Program {
         };
         let errors_module = Arc::from(BUILTINS);
         let places = Arc::new(Places::new(limits.concurrency, Arc::clone(&shared.room)));
-        Ok(Self { pre, entry, errors_module, shared, places, digest, limits, grants, metrics, imports, exports })
+        let instances = Arc::new(Instances::new(pre, shared, grants, metrics));
+        Ok(Self { instances, entry, errors_module, places, digest, limits, imports, exports })
     }
 
     /// Asks the guest what it offers, and checks that it makes sense.
@@ -160,7 +159,7 @@ impl Program {
 
     async fn ask(&self, indices: &DynamicIndices) -> Result<Vec<EndpointOffer>, Fault> {
         let limits = Limits { timeout: self.limits.timeout.min(DESCRIBE_TIMEOUT), ..self.limits.clone() };
-        let offers = self.run(&limits, Instant::now(), None, async |instance, store| {
+        let offers = self.instances.run(&limits, Instant::now(), None, async |instance, store| {
             indices.load(&mut *store, instance)?.nova_rpc_handler().call_describe(store).await
         });
         let offer = |offer: bindings::Endpoint| EndpointOffer {
@@ -185,7 +184,7 @@ impl Program {
         self.places.enter((since + self.limits.timeout).into()).await
     }
 
-    /// Runs one request in a fresh instance, within the limits.
+    /// Runs one request within the limits: in a fresh instance or, where they allow it, in one that is left of another.
     ///
     /// # Errors
     ///
@@ -204,12 +203,12 @@ impl Program {
     async fn handle_dynamic(&self, indices: &DynamicIndices, invocation: Invocation) -> Result<Answer, Fault> {
         let Invocation { endpoint, method, namespace, version, arguments, info, since } = invocation;
         let request = bindings::Request { endpoint, method, namespace, version, arguments };
-        let answer = self.run(&self.limits, since, Some(info), async |instance, store| {
+        let answer = self.instances.run(&self.limits, since, Some(info), async |instance, store| {
             indices.load(&mut *store, instance)?.nova_rpc_handler().call_handle(store, &request).await
         });
         match answer.await? {
             Ok(result) => result_of(result, &self.limits).map(Answer::Result),
-            Err(failure) => failure_of(scrubbed(failure, &self.grants)).map(Answer::Failure),
+            Err(failure) => failure_of(scrubbed(failure, self.grants())).map(Answer::Failure),
         }
     }
 
@@ -222,7 +221,7 @@ impl Program {
             Decoded::Refused(failure) => return Ok(Answer::Failure(failure)),
         };
         drop(arguments);
-        let returned = self.run(&self.limits, since, Some(info), async |instance, store| {
+        let returned = self.instances.run(&self.limits, since, Some(info), async |instance, store| {
             // What is returned is held as values before it is JSON; a limit on text would be too narrow for them.
             store.set_hostcall_fuel(self.limits.memory.0.max(self.limits.result.0));
             let function = instance.get_func(&mut *store, method.index());
@@ -252,28 +251,10 @@ impl Program {
         }
     }
 
-    /// Makes an instance, runs it and drops it.
-    async fn run<T>(
-        &self,
-        limits: &Limits,
-        since: Instant,
-        info: Option<RequestInfo>,
-        call: impl AsyncFnOnce(&Instance, &mut wasmtime::Store<State>) -> wasmtime::Result<T>,
-    ) -> Result<T, Fault> {
-        let deadline = since + limits.timeout;
-        let Shared { ticker, turns, .. } = &*self.shared;
-        let mut store = store(self.pre.engine(), limits, &self.grants, info, deadline);
-        let started = within(ticker, turns, deadline, self.pre.instantiate_async(&mut store)).await;
-        let instance = started.map_err(|error| {
-            store.data_mut().flush();
-            Fault::classify_start(&error, store.data_mut().log.take_panic(), limits)
-        })?;
-        let ran = within(ticker, turns, deadline, call(&instance, &mut store)).await;
-        store.data_mut().flush();
-        if store.data().log.exceeded() {
-            self.metrics.hit(Limit::Log);
-        }
-        ran.map_err(|error| Fault::classify(&error, store.data_mut().log.take_panic(), limits))
+    /// Its instances.
+    #[cfg(test)]
+    pub(super) fn instances(&self) -> &Instances {
+        &self.instances
     }
 
     /// The digest of the component.
@@ -291,13 +272,13 @@ impl Program {
     /// What it may do beyond computing.
     #[must_use]
     pub fn grants(&self) -> &Arc<Grants> {
-        &self.grants
+        self.instances.grants()
     }
 
     /// What is counted about the handler.
     #[must_use]
     pub fn metrics(&self) -> &Handler {
-        &self.metrics
+        self.instances.metrics()
     }
 
     /// The names of what it imports.

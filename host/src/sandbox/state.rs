@@ -14,7 +14,7 @@ use super::{
     turns::Turns,
     wasi::Wasi,
 };
-use crate::capability::Grants;
+use crate::{capability::Grants, settings::Bytes};
 
 /// The data of a store: one field for each import that has state.
 #[derive(Debug)]
@@ -29,6 +29,23 @@ pub(super) struct State {
 
 /// `types` has no functions.
 impl types::Host for State {}
+
+impl State {
+    /// Makes ready for a request in an instance that has answered another.
+    pub(super) fn begin(&mut self, limits: &Limits, request: Option<RequestInfo>, deadline: Instant) {
+        (self.log, self.request, self.deadline) = (Log::new(limits.log), request, deadline);
+    }
+
+    /// Lets go of a request: its context holds a token, its log says in its span what was left out.
+    pub(super) fn end(&mut self) {
+        (self.log, self.request) = (Log::new(Bytes(0)), None);
+    }
+
+    /// Whether another request might run into a limit because of what earlier ones have left behind.
+    pub(super) fn is_worn(&self) -> bool {
+        self.limiter.is_worn() || self.wasi.is_worn()
+    }
+}
 
 /// Makes a store whose guest stops within a tick of `deadline`.
 pub(super) fn store(

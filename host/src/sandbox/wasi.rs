@@ -75,6 +75,11 @@ impl Wasi {
         Self { started: Instant::now(), handles: 0, pollables: Vec::new(), output: cli::Output::default() }
     }
 
+    /// Whether the guest keeps more handles than half of what it may.
+    pub(super) fn is_worn(&self) -> bool {
+        self.handles > MAX_HANDLES / 2
+    }
+
     /// Counts a handle that the guest is about to get.
     fn hold(&mut self) -> wasmtime::Result<()> {
         if self.handles >= MAX_HANDLES {

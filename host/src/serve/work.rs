@@ -162,7 +162,7 @@ impl Corridor {
         }
         if policy == Policy::AtMostOnce
             && let Some(settlement) = work.settlement.take()
-            && let Err(error) = settlement.settle(Disposition::Ack).await
+            && let Err(error) = settlement.acknowledge_surely().await
         {
             tracing::warn!(%error, "not acknowledged and therefore not started");
             return None;

@@ -136,6 +136,21 @@ impl Settlement {
         }
     }
 
+    /// Acknowledges, and returns when the broker will not deliver the message again, whatever happens.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] where the connection that delivered it has gone; it may have been acknowledged all the same.
+    pub async fn acknowledge_surely(self) -> Result<(), Error> {
+        match self {
+            Self::Memory(settlement) => {
+                settlement.settle(Disposition::Ack);
+                Ok(())
+            }
+            Self::Rabbit(settlement) => settlement.acknowledge_surely().await,
+        }
+    }
+
     /// Whether settling can only end in [`Error::Lost`].
     pub(super) fn is_lost(&self) -> bool {
         match self {

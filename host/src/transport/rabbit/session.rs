@@ -27,7 +27,7 @@ use super::{
     declare, failure,
     link::Link,
     offsets::{Arrived, Begin, Offsets, Place},
-    settle,
+    settle::{self, RoundTrip, Way},
 };
 use crate::transport::{self, topology::Topology};
 
@@ -49,6 +49,7 @@ pub(super) struct Session {
     resumed: HashMap<usize, Moment>,
     /// Cancelled with the session: nothing can be settled any more.
     over: DropGuard,
+    round_trip: RoundTrip,
     arrivals: SelectAll<BoxStream<'static, Arrival>>,
     /// When each queue's consumer began.
     begun: Vec<Instant>,
@@ -97,6 +98,7 @@ impl Session {
         let queues = topology.queues.len();
         let mut session = Self {
             link,
+            round_trip: settle::round_trip(&channel, prefetch),
             channel,
             topology,
             streams,
@@ -115,7 +117,8 @@ impl Session {
     pub(super) fn hand_over(&self, index: usize, delivery: Delivery, place: Option<Place>) -> transport::Delivery {
         let queue = self.topology.queues.get(index).map_or("", String::as_str);
         let from = settle::From { queue, counts: self.topology.counts_deliveries(index), place };
-        settle::delivery(delivery, from, self.over.token().clone())
+        let way = Way { over: self.over.token().clone(), round_trip: self.round_trip.clone() };
+        settle::delivery(delivery, from, way)
     }
 
     /// Gives a delivery back that nobody has taken.

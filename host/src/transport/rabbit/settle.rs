@@ -2,9 +2,12 @@
 //!
 //! Before it: [`super::consume`]. After it: [`crate::transport::Deliveries`] hands it on, and its taker settles it.
 
+use std::{fmt, sync::Arc};
+
+use futures_util::{FutureExt, future::BoxFuture};
 use lapin::{
-    Acker,
-    options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions},
+    Acker, Channel,
+    options::{BasicAckOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -29,12 +32,34 @@ pub(super) struct From<'a> {
     pub(super) place: Option<Place>,
 }
 
+/// What a connection lends to the deliveries that it brought.
+#[derive(Clone)]
+pub(super) struct Way {
+    /// Cancelled when the connection is given up.
+    pub(super) over: CancellationToken,
+    /// See [`round_trip`].
+    pub(super) round_trip: RoundTrip,
+}
+
+/// Asks the broker something on the channel, and waits for the answer.
+pub(super) type RoundTrip = Arc<dyn Fn() -> BoxFuture<'static, lapin::Result<()>> + Send + Sync>;
+
+/// AMQP confirms no acknowledgement. But a broker reads what comes on a channel in order: once it has answered what was
+/// asked after an acknowledgement, it has acted on that. Any method with an answer does; this one says again what holds
+/// already.
+pub(super) fn round_trip(channel: &Channel, prefetch: u16) -> RoundTrip {
+    let channel = channel.clone();
+    Arc::new(move || {
+        let channel = channel.clone();
+        async move { channel.basic_qos(prefetch, BasicQosOptions { global: false }).await }.boxed()
+    })
+}
+
 /// The duty to settle a delivery. Dropped, the broker delivers the message again when the channel closes.
 #[derive(Debug)]
 pub struct Settlement {
     acker: Acker,
-    /// Cancelled when the connection is given up.
-    over: CancellationToken,
+    way: Way,
     /// Its place in a stream. The broker has no other way to deliver it again than to be asked for it.
     place: Option<Place>,
 }
@@ -57,7 +82,7 @@ impl Settlement {
         };
         // lapin leaves a settlement that meets the end of its connection unanswered: whoever waited only for that would
         // wait for ever.
-        match self.over.run_until_cancelled(settling).await {
+        match self.way.over.run_until_cancelled(settling).await {
             Some(Ok(true)) => {
                 if let Some(place) = self.place {
                     place.settled();
@@ -68,15 +93,35 @@ impl Settlement {
         }
     }
 
+    /// Acknowledges, and returns when the broker has acted on it: it will not deliver the message again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] as for [`Settlement::settle`]. The broker may have acted on it all the same.
+    pub async fn acknowledge_surely(self) -> Result<(), Error> {
+        let way = self.way.clone();
+        self.settle(Disposition::Ack).await?;
+        match way.over.run_until_cancelled((way.round_trip)()).await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) | None => Err(Error::Lost),
+        }
+    }
+
     /// Whether the connection that delivered it has gone: the broker delivers the message again.
     #[must_use]
     pub(in crate::transport) fn is_lost(&self) -> bool {
-        self.over.is_cancelled() || !self.acker.usable()
+        self.way.over.is_cancelled() || !self.acker.usable()
+    }
+}
+
+impl fmt::Debug for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Way").field("over", &self.over.is_cancelled()).finish_non_exhaustive()
     }
 }
 
 /// A delivery as it is handed on, by a connection that says when it is given up.
-pub(super) fn delivery(delivery: lapin::message::Delivery, from: From<'_>, over: CancellationToken) -> Delivery {
+pub(super) fn delivery(delivery: lapin::message::Delivery, from: From<'_>, way: Way) -> Delivery {
     let lapin::message::Delivery { exchange, routing_key, redelivered, properties, data, acker, .. } = delivery;
     let headers = properties::headers(&properties);
     let counted = match headers.get(DELIVERY_COUNT) {
@@ -102,7 +147,7 @@ pub(super) fn delivery(delivery: lapin::message::Delivery, from: From<'_>, over:
     };
     let (exchange, routing_key) = (exchange.to_string(), routing_key.to_string());
     message.note_arrival(Origin { exchange, routing_key, queue: from.queue.to_owned() }, counted);
-    Delivery { message, settlement: transport::Settlement::Rabbit(Settlement { acker, over, place: from.place }) }
+    Delivery { message, settlement: transport::Settlement::Rabbit(Settlement { acker, way, place: from.place }) }
 }
 
 #[cfg(test)]
@@ -116,10 +161,15 @@ mod tests {
 
     const CLASSIC: From<'_> = From { queue: "t", counts: false, place: None };
 
+    /// A connection whose broker answers at once.
+    fn way() -> Way {
+        Way { over: CancellationToken::new(), round_trip: Arc::new(|| async { Ok(()) }.boxed()) }
+    }
+
     fn arrived(properties: BasicProperties) -> Delivery {
         let mut mock = lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
         mock.properties = properties;
-        delivery(mock, CLASSIC, CancellationToken::new())
+        delivery(mock, CLASSIC, way())
     }
 
     #[test]
@@ -150,7 +200,7 @@ mod tests {
             headers.insert(DELIVERY_COUNT.into(), AMQPValue::LongLongInt(4));
             let mut mock = lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
             mock.properties = BasicProperties::default().with_headers(headers);
-            delivery(mock, from, CancellationToken::new()).message
+            delivery(mock, from, way()).message
         };
         let quorum = count(From { queue: "t", counts: true, place: None });
         assert_eq!((quorum.attempts.earlier, quorum.attempts.forgettable), (4, false));
@@ -162,14 +212,25 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_settled_on_a_connection_that_was_given_up() {
-        let over = CancellationToken::new();
+        let way = way();
         let mock = || lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
-        let (kept, lost) =
-            (delivery(mock(), CLASSIC, over.clone()).settlement, delivery(mock(), CLASSIC, over.clone()).settlement);
+        let [kept, lost] = [(); 2].map(|()| delivery(mock(), CLASSIC, way.clone()).settlement);
         assert!(!lost.is_lost());
         assert!(kept.settle(Disposition::Ack).await.is_ok());
-        over.cancel();
+        way.over.cancel();
         assert!(lost.is_lost());
         assert!(matches!(lost.settle(Disposition::Ack).await, Err(Error::Lost)));
+    }
+
+    #[tokio::test]
+    async fn a_sure_acknowledgement_waits_for_the_brokers_answer() {
+        let mock = || lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
+        assert!(delivery(mock(), CLASSIC, way()).settlement.acknowledge_surely().await.is_ok());
+        let silent = Way { round_trip: Arc::new(|| std::future::pending().boxed()), ..way() };
+        let settlement = delivery(mock(), CLASSIC, silent.clone()).settlement;
+        let mut waiting = std::pin::pin!(settlement.acknowledge_surely());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        silent.over.cancel();
+        assert!(matches!(waiting.await, Err(Error::Lost)));
     }
 }
