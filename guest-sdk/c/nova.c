@@ -100,6 +100,7 @@ void exports_nova_rpc_handler_describe(exports_nova_rpc_handler_list_endpoint_t 
 static capable_string_t given(nova_json text) { return (capable_string_t){(uint8_t *)text.text, text.length}; }
 
 static exports_nova_rpc_handler_failure_t failure(void) {
+    if (raised.class_name.text == NULL) nova_raise("RuntimeError", "the method failed without an exception");
     capable_list_string_t traceback = {nova_allocate(NULL, raised.frames * sizeof *traceback.ptr), raised.frames};
     for (size_t at = 0; at < raised.frames; at++) traceback.ptr[at] = given(raised.traceback[at]);
     return (exports_nova_rpc_handler_failure_t){
@@ -121,6 +122,7 @@ bool exports_nova_rpc_handler_handle(exports_nova_rpc_handler_request_t *request
     const nova_method *method = nova_endpoints[request->endpoint].methods;
     while (method->name && !is_name(&request->method, method->name)) method++;
     if (!method->name) nova_panic("a method that is not there");
+    raised = (nova_exception){0};
     nova_json arguments = {(char *)request->arguments.ptr, request->arguments.len, 0}, result = {0};
     if (!nova_check_names(&arguments, method->name, method->parameters) ||
         method->run(&arguments, &result) == NOVA_FAILED) {

@@ -85,7 +85,6 @@ fn a_dynamic_world_imports_what_is_granted_where_tools_import_all_of_it() {
     assert_eq!(world(""), [true, true, false, false]);
     assert_eq!(world("grants.keyvalue = true"), [true, true, false, true]);
     assert_eq!(world("grants.rpc = [\"a.b\"]"), [true, true, true, false]);
-    assert_eq!(world("grants.rpc = []"), [true, true, false, false]);
     let all = wit::prepare(folder.path(), None).unwrap();
     assert!(all.imports("nova:rpc/client") && all.imports("nova:rpc/keyvalue"));
 }

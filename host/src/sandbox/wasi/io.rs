@@ -8,7 +8,7 @@ use wasmtime::{
 };
 
 use super::{Wasi, cli::Channel, misuse, versioned};
-use crate::sandbox::{fault::DeadlinePassed, state::State};
+use crate::sandbox::state::State;
 
 /// Bytes that `check-write` invites to write at once; what is written beyond it is taken as well.
 const WRITE: u64 = 4096;
@@ -79,11 +79,10 @@ impl Wake {
     }
 }
 
-/// Waits until one of these is ready, and says which are; at the request's deadline it ends the guest.
+/// Waits until one of these is ready, and says which are. Who runs the guest ends it where that takes too long.
 async fn wait(store: Store<'_>, handles: &[u32]) -> wasmtime::Result<Vec<u32>> {
-    let state = store.data();
-    let deadline = state.deadline;
-    let wakes = handles.iter().map(|handle| state.wasi.wake(*handle)).collect::<wasmtime::Result<Vec<_>>>()?;
+    let wasi = &store.data().wasi;
+    let wakes = handles.iter().map(|handle| wasi.wake(*handle)).collect::<wasmtime::Result<Vec<_>>>()?;
     loop {
         let now = Instant::now();
         let ready = wakes.iter().zip(0..).filter(|(wake, _)| wake.is_past(now)).map(|(_, at)| at);
@@ -91,11 +90,10 @@ async fn wait(store: Store<'_>, handles: &[u32]) -> wasmtime::Result<Vec<u32>> {
         if !ready.is_empty() {
             return Ok(ready);
         }
-        if now >= deadline {
-            return Err(wasmtime::Error::new(DeadlinePassed));
+        match wakes.iter().filter_map(|wake| if let Wake::At(at) = wake { Some(*at) } else { None }).min() {
+            Some(next) => tokio::time::sleep_until(next.into()).await,
+            None => std::future::pending().await,
         }
-        let next = wakes.iter().filter_map(|wake| if let Wake::At(at) = wake { Some(*at) } else { None }).min();
-        tokio::time::sleep_until(next.map_or(deadline, |next| next.min(deadline)).into()).await;
     }
 }
 
