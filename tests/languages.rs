@@ -157,6 +157,12 @@ fn a_new_project_builds_and_answers() {
     }
 }
 
+#[test]
+fn a_build_is_tried_before_it_is_there() {
+    languages();
+    new::is_tried_before_it_is_there();
+}
+
 /// With what `npm` has for TypeScript, and the types of our SDK.
 #[test]
 fn a_project_in_typescript_is_checked_built_and_called() {

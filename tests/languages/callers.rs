@@ -63,18 +63,18 @@ impl Caller {
         }
     }
 
-    /// Asks, and waits until the log has these texts.
-    pub(super) fn ask_and_read(&mut self, asked: &Asked<'_>, texts: &[&str]) -> Result<Value, Raised> {
+    /// Asks, and waits until the log has these texts; returns it, too.
+    pub(super) fn ask_and_read(&mut self, asked: &Asked<'_>, texts: &[&str]) -> (Result<Value, Raised>, String) {
         match self {
             Self::Oslo(oslo) => {
                 let answer = oslo.ask(asked);
                 texts.iter().for_each(|text| oslo.host.wait_for_log(text));
-                answer
+                (answer, oslo.host.log())
             }
             Self::Command(command) => {
                 let (answer, log) = command.ask(asked);
                 texts.iter().for_each(|text| assert!(log.contains(text), "no {text:?} in {log}"));
-                answer
+                (answer, log)
             }
         }
     }

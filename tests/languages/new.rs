@@ -29,6 +29,32 @@ pub(super) fn greets(language: &str, typed: bool) {
     assert_eq!(run(&folder, &call).as_deref(), Ok("\"hello, Ada\"\n"), "{language}");
 }
 
+/// What is built is tried with the project's manifest, wherever it goes, and is not there if that fails.
+pub(super) fn is_tried_before_it_is_there() {
+    let folder = Scratch::new();
+    let there = |name: &str| folder.path().join(name).exists();
+    run(&folder, &["new", "--lang", "c", "greeter"]).expect("a project");
+    let built = run(&folder, &["build", "greeter", "--output", "out/other.wasm"]).expect("it builds");
+    assert!(built.contains("out/other.wasm") && built.contains("2 passed"), "{built}");
+    let manifest = std::fs::read_to_string(folder.path().join("greeter/greeter.toml")).expect("new writes one");
+    assert_eq!(std::fs::read_to_string(folder.path().join("out/other.toml")).ok(), Some(manifest.clone()));
+    assert!(!there("greeter/greeter.wasm") && !there("out/greeter.wasm"));
+
+    folder.write("greeter/greeter.toml", manifest.replace("hello, Ada", "hello, Bo"));
+    let refused = run(&folder, &["build", "greeter", "--output", "out/third.wasm"]).expect_err("it fails its test");
+    assert!(refused.contains(r#"should return "hello, Bo", returned "hello, Ada""#), "{refused}");
+    assert!(!there("out/third.wasm") && !there("out/third.toml"));
+
+    // C leaves out what is not used; what is used and not granted is refused by name.
+    folder.write("greeter/greeter.toml", manifest);
+    let source = std::fs::read_to_string(folder.path().join("greeter/app.c")).expect("new writes one");
+    let source = source.replace("#include \"nova.h\"", "#include \"nova_keyvalue.h\"");
+    let uses = "if (nova_keyvalue_delete(\"key\") == NOVA_FAILED) return NOVA_FAILED;\n    nova_put_text(&text, ";
+    folder.write("greeter/app.c", source.replacen("nova_put_text(&text, ", uses, 1));
+    let refused = run(&folder, &["build", "greeter"]).expect_err("nothing is granted");
+    assert!(refused.contains("nova:rpc/keyvalue@0.1.0, which is not granted (grants.keyvalue)"), "{refused}");
+}
+
 /// What a project in TypeScript has beside what `new` writes: the SDK with its types.
 const TYPESCRIPT: &str = r#"
 import { Failure, context, log, method, request, type Json } from "nova";

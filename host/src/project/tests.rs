@@ -47,6 +47,37 @@ fn a_project_is_known_by_one_file() {
 }
 
 #[test]
+fn a_new_project_writes_over_nothing_and_has_a_name_that_fits_everywhere() {
+    let folder = scratch(&["there"]);
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    let create = |name: &str| create(&folder.path().join(name), Language::Python, true);
+    create("greeter-2").unwrap();
+    let made = ["app.py", "greeter-2.toml", "wit/greeter.wit", ".gitignore"];
+    assert!(made.iter().all(|file| folder.path().join("greeter-2").join(file).is_file()));
+    for name in ["greeter-2", "there", "empty"] {
+        let refused = create(name).unwrap_err().to_string();
+        assert!(refused.ends_with(&format!("{name} is there already")), "{refused}");
+    }
+    for name in [
+        "Greeter",
+        "grEeter",
+        "2greeter",
+        "-greeter",
+        "greeter-",
+        "gre_eter",
+        "gr\u{fc}\u{df}er",
+        "gre eter",
+        "greeter.py",
+        "..",
+    ] {
+        let refused = create(name).unwrap_err().to_string();
+        assert!(refused.contains("cannot be a project's name: it takes lower-case letters"), "{name}: {refused}");
+    }
+    let there = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(there, 3, "nothing is left of those that were refused");
+}
+
+#[test]
 fn the_program_carries_the_whole_package() {
     assert_eq!(wit::PACKAGE.map(|(name, _)| name.to_owned()).into_iter().collect::<BTreeSet<_>>(), files("wit"));
 }
@@ -111,6 +142,13 @@ fn a_tool_that_is_missing_or_fails_is_named() {
     let tool = tool::Tool { names: &["nova-no-such-tool"], install: "pip install it" };
     let missing = tool.find(None).unwrap_err().to_string();
     assert_eq!(missing, "nova-no-such-tool is not installed; install it with: pip install it");
+    // What cannot be run is no program, and the project's own folder comes first.
+    let (folder, name) = (scratch(&["sh"]), tool::Tool { names: &["sh"], install: "" });
+    let found = |also: &tempfile::TempDir| name.find(Some(also.path())).unwrap();
+    assert_ne!(found(&folder), folder.path().join("sh"));
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(folder.path().join("sh"), mode).unwrap();
+    assert_eq!(found(&folder), folder.path().join("sh"));
     let mut command = std::process::Command::new("/bin/sh");
     command.args(["-c", "echo first; printf 'bad \\033[2J line\\n' >&2; exit 3"]);
     let failed = tool::run(&mut command).unwrap_err().to_string();
