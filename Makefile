@@ -7,7 +7,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 started := $(shell date +%s)
-.PHONY: help build demo test soak lint clean
+.PHONY: help build demo test soak bench lint clean
 
 help: ## List the targets.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -33,6 +33,14 @@ soak: ## Run the stories about faults, attacks and exchanging handlers many time
 	tests/setup.sh
 	handlers/build.sh
 	NOVA_HOST_SOAK=1 cargo test --release --package nova-host --test e2e -- --nocapture --test-threads 2 faults:: neighbours:: swap::load::
+
+bench: ## Measure against a native server and oslo.messaging's, by stage, language and scale; write docs/performance.md.
+	tests/setup.sh
+	handlers/build.sh
+	cargo test --workspace --release --no-run
+	handlers/languages.sh target/release/nova-host --all
+	cargo bench --package nova-host --bench stages
+	NOVA_HOST_BENCH=1 cargo test --release --package nova-host --test e2e -- --nocapture --exact performance::what_is_measured_can_be_measured
 
 lint: ## Check the format and the lints of all Rust code, as CI does.
 	cargo fmt --all --check
