@@ -5,6 +5,8 @@
 //! language cannot do stands in [`Calculator`], and in docs/languages.md.
 
 mod callers;
+mod granted;
+mod neighbours;
 mod new;
 mod stories;
 
@@ -58,6 +60,15 @@ impl Calculator {
         let command = Command::serving(&self);
         Story { calculator: self, caller: Caller::Command(command) }.tell();
     }
+
+    /// Tells those of what a manifest grants.
+    fn tell_granted(self) {
+        let oslo = Oslo::granting(&self, granted::MANIFEST);
+        granted::Story { calculator: self, caller: Caller::Oslo(oslo) }.tell();
+        let command = Command::granting(&self, granted::MANIFEST);
+        granted::Story { calculator: self, caller: Caller::Command(command) }.tell();
+        neighbours::are_asked_and_told(&self);
+    }
 }
 
 #[test]
@@ -110,6 +121,31 @@ fn javascript_typed() {
     Calculator { integers: Integers::JavaScript, ..Calculator::of("javascript-typed") }.tell();
 }
 
+#[test]
+fn rust_granted() {
+    Calculator { crate_of_ours: true, ..Calculator::of("courier") }.tell_granted();
+}
+
+#[test]
+fn python_granted() {
+    Calculator::of("python").tell_granted();
+}
+
+#[test]
+fn go_granted() {
+    Calculator::of("go").tell_granted();
+}
+
+#[test]
+fn c_granted() {
+    Calculator::of("c").tell_granted();
+}
+
+#[test]
+fn javascript_granted() {
+    Calculator::of("javascript").tell_granted();
+}
+
 /// In every language, dynamic and typed: what `new` writes, `build` builds, and the manifest in it tests.
 #[test]
 fn a_new_project_builds_and_answers() {
@@ -119,4 +155,17 @@ fn a_new_project_builds_and_answers() {
             new::greets(language, typed);
         }
     }
+}
+
+#[test]
+fn a_build_is_tried_before_it_is_there() {
+    languages();
+    new::is_tried_before_it_is_there();
+}
+
+/// With what `npm` has for TypeScript, and the types of our SDK.
+#[test]
+fn a_project_in_typescript_is_checked_built_and_called() {
+    languages();
+    new::greets_in_typescript();
 }

@@ -30,6 +30,7 @@ mod metrics;
 mod neighbours;
 mod nova;
 mod oslo;
+mod performance;
 mod rabbit;
 mod swap;
 mod tls;

@@ -1,13 +1,13 @@
-/* Joins a handler's endpoints to the world nova:rpc/dynamic. */
+/* Joins a handler's endpoints to the world nova:rpc/capable. */
 #include "nova.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "dynamic.h"
+#include "capable.h"
 #include "nova_json.h"
 
-static exports_nova_rpc_handler_failure_t failure;
+static nova_exception raised;
 
 void *nova_allocate(void *block, size_t size) {
     void *memory = realloc(block, size ? size : 1);
@@ -16,30 +16,34 @@ void *nova_allocate(void *block, size_t size) {
 }
 
 void nova_panic(const char *message) {
-    dynamic_string_t words;
-    dynamic_string_set(&words, message);
+    capable_string_t words;
+    capable_string_set(&words, message);
     nova_rpc_log_panicking(&words);
     __builtin_trap();
 }
 
-static void set(dynamic_string_t *field, const char *text) { dynamic_string_dup(field, text); }
+static nova_json copied(const char *text) { return nova_copy(text, strlen(text)); }
 
 nova_result nova_raise_from(const char *module, const char *class_name, const char *message, const char *args,
                             const char *kwargs) {
-    memset(&failure, 0, sizeof failure);
-    set(&failure.class_, class_name);
-    set(&failure.module, module);
-    set(&failure.message, message);
-    set(&failure.kwargs, kwargs ? kwargs : "{}");
-    if (args) {
-        set(&failure.args, args);
-    } else {
-        nova_json list = {0};
-        nova_put_text(&list, "[");
-        nova_put_string(&list, message, strlen(message));
-        nova_put_text(&list, "]");
-        dynamic_string_dup_n(&failure.args, list.text, list.length);
-    }
+    nova_json list = {0};
+    nova_put_text(&list, "[");
+    nova_put_string(&list, message, strlen(message));
+    nova_put(&list, "]", 2);
+    raised = (nova_exception){
+        .module = copied(module),
+        .class_name = copied(class_name),
+        .message = copied(message),
+        .args = copied(args ? args : list.text),
+        .kwargs = copied(kwargs ? kwargs : "{}"),
+    };
+    return NOVA_FAILED;
+}
+
+const nova_exception *nova_raised(void) { return &raised; }
+
+nova_result nova_raise_again(const nova_exception *exception) {
+    raised = *exception;
     return NOVA_FAILED;
 }
 
@@ -48,8 +52,8 @@ nova_result nova_raise(const char *class_name, const char *message) {
 }
 
 void nova_log(nova_level level, const char *message) {
-    dynamic_string_t line;
-    dynamic_string_set(&line, message);
+    capable_string_t line;
+    capable_string_set(&line, message);
     nova_rpc_log_write((nova_rpc_log_level_t)level, &line);
 }
 
@@ -60,9 +64,9 @@ void nova_context(nova_json *context) {
 }
 
 bool nova_context_entry(const char *name, nova_json *entry) {
-    dynamic_string_t key;
+    capable_string_t key;
     nova_rpc_request_info_json_t text;
-    dynamic_string_set(&key, name);
+    capable_string_set(&key, name);
     if (!nova_rpc_request_info_context_entry(&key, &text)) return false;
     *entry = (nova_json){(char *)text.ptr, text.len, text.len};
     return true;
@@ -71,6 +75,8 @@ bool nova_context_entry(const char *name, nova_json *entry) {
 bool nova_reply_wanted(void) { return nova_rpc_request_info_reply_wanted(); }
 
 uint64_t nova_time_left_ms(void) { return nova_rpc_request_info_time_left_ms(); }
+
+static void set(capable_string_t *field, const char *text) { capable_string_dup(field, text); }
 
 void exports_nova_rpc_handler_describe(exports_nova_rpc_handler_list_endpoint_t *ret) {
     size_t count = 0;
@@ -91,7 +97,23 @@ void exports_nova_rpc_handler_describe(exports_nova_rpc_handler_list_endpoint_t 
     }
 }
 
-static bool is_name(const dynamic_string_t *given, const char *name) {
+static capable_string_t given(nova_json text) { return (capable_string_t){(uint8_t *)text.text, text.length}; }
+
+static exports_nova_rpc_handler_failure_t failure(void) {
+    if (raised.class_name.text == NULL) nova_raise("RuntimeError", "the method failed without an exception");
+    capable_list_string_t traceback = {nova_allocate(NULL, raised.frames * sizeof *traceback.ptr), raised.frames};
+    for (size_t at = 0; at < raised.frames; at++) traceback.ptr[at] = given(raised.traceback[at]);
+    return (exports_nova_rpc_handler_failure_t){
+        .class_ = given(raised.class_name),
+        .module = given(raised.module),
+        .message = given(raised.message),
+        .args = given(raised.args),
+        .kwargs = given(raised.kwargs),
+        .traceback = traceback,
+    };
+}
+
+static bool is_name(const capable_string_t *given, const char *name) {
     return given->len == strlen(name) && memcmp(given->ptr, name, given->len) == 0;
 }
 
@@ -100,10 +122,11 @@ bool exports_nova_rpc_handler_handle(exports_nova_rpc_handler_request_t *request
     const nova_method *method = nova_endpoints[request->endpoint].methods;
     while (method->name && !is_name(&request->method, method->name)) method++;
     if (!method->name) nova_panic("a method that is not there");
+    raised = (nova_exception){0};
     nova_json arguments = {(char *)request->arguments.ptr, request->arguments.len, 0}, result = {0};
     if (!nova_check_names(&arguments, method->name, method->parameters) ||
         method->run(&arguments, &result) == NOVA_FAILED) {
-        *err = failure;
+        *err = failure();
         return false;
     }
     if (result.length == 0) nova_put_text(&result, "null");

@@ -11,6 +11,8 @@
  *
  * A method reads its arguments by name and writes JSON. What it reads wrongly is a TypeError already. Memory is never given
  * back: an instance lives for one request.
+ *
+ * nova_rpc.h, nova_config.h and nova_keyvalue.h are what a manifest gives and grants.
  */
 #ifndef NOVA_H
 #define NOVA_H
@@ -69,6 +71,16 @@ nova_result nova_raise(const char *class_name, const char *message);
 /* Of any module; `args` is a JSON array or NULL for the message alone, `kwargs` a JSON object or NULL. */
 nova_result nova_raise_from(const char *module, const char *class_name, const char *message, const char *args,
                             const char *kwargs);
+/* An exception. Texts have a zero behind them; `args` and `kwargs` are JSON. */
+typedef struct {
+    nova_json module, class_name, message, args, kwargs;
+    nova_json *traceback; /* Outermost first. */
+    size_t frames;
+} nova_exception;
+/* The exception that was set last, which is the caller's if the method returns NOVA_FAILED. */
+const nova_exception *nova_raised(void);
+/* Sets one that was kept. */
+nova_result nova_raise_again(const nova_exception *exception);
 /* Ends the request as HandlerTrapped, with these words. */
 _Noreturn void nova_panic(const char *message);
 

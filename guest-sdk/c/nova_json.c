@@ -221,6 +221,13 @@ nova_result nova_put(nova_json *result, const char *text, size_t length) {
     return NOVA_DONE;
 }
 
+nova_json nova_copy(const void *text, size_t length) {
+    nova_json copy = {nova_allocate(NULL, length + 1), length, length};
+    memcpy(copy.text, text, length);
+    copy.text[length] = 0;
+    return copy;
+}
+
 nova_result nova_put_text(nova_json *result, const char *text) { return nova_put(result, text, strlen(text)); }
 
 nova_result nova_put_int(nova_json *result, int64_t value) {

@@ -7,4 +7,7 @@
 /* Whether the arguments are those that a method has; sets the caller's TypeError where they are not. */
 bool nova_check_names(const nova_json *arguments, const char *method, const char *parameters);
 
+/* A copy with a zero behind it. */
+nova_json nova_copy(const void *text, size_t length);
+
 #endif

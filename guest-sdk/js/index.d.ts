@@ -16,6 +16,10 @@ export function method<A>(run: (args: A) => unknown, offer?: Offer): void;
 
 /** An exception of any class; the caller meets `className` of `module`. */
 export class Failure extends Error {
+  readonly className: string;
+  readonly module: string;
+  readonly args: Json[];
+  readonly kwargs: { [name: string]: Json };
   constructor(className: string, message?: string, more?: { module?: string; args?: Json[]; kwargs?: { [name: string]: Json } });
 }
 

@@ -7,6 +7,8 @@
  *
  * A function is given the keyword arguments as one object. What it throws is an exception for the caller. `console` and
  * `log` write to the service's log. Typed handlers use everything here but `method`.
+ *
+ * `nova/rpc`, `nova/config` and `nova/keyvalue` are modules of their own: what a manifest gives and grants.
  */
 
 import hostLog from "nova:rpc/log@0.1.0";
@@ -77,6 +79,21 @@ export function stringify(value) {
   return marks ? text.replace(MARKED, "$1") : text;
 }
 
+// For the modules beside this one.
+
+/** A time as the host takes it. */
+export function milliseconds(seconds) {
+  if (seconds == null) return undefined;
+  if (!(seconds >= 0 && seconds < 2 ** 40)) throw new Failure("ValueError", `${seconds} is no number of seconds`);
+  return Math.round(seconds * 1000);
+}
+
+/** An error of an import, by its case. What is none of them is thrown on. */
+export function payload(error) {
+  if (error?.payload?.tag === undefined) throw error;
+  return error.payload;
+}
+
 /** What JavaScript raises itself, as Python calls it. */
 const PYTHON = { RangeError: "ValueError", SyntaxError: "ValueError", ReferenceError: "NameError", Error: "RuntimeError" };
 
@@ -85,15 +102,15 @@ function failureOf(error) {
   const name = error?.name ?? "Error";
   const className = known ? error.className : (PYTHON[name] ?? name);
   const message = String(error?.message ?? error);
-  const frames = String(error?.stack ?? "").split("\n").map((line) => line.trim()).filter((line) => line && !line.includes("/nova/index.js"));
-  frames.reverse();
+  const lines = String(error?.stack ?? "").split("\n").map((line) => line.trim());
+  const frames = lines.filter((line) => line && !line.includes("/node_modules/nova/")).reverse();
   return {
     class: className,
     module: known ? error.module : "builtins",
     message,
     args: stringify(known ? error.args : [message]),
     kwargs: stringify(known ? error.kwargs : {}),
-    traceback: frames,
+    traceback: known && Array.isArray(error.traceback) ? error.traceback : frames,
   };
 }
 

@@ -16,6 +16,15 @@ pub fn get(key: &str) -> Result<Option<Vec<u8>>, Failure> {
     imports::state_get(key).map_err(failure)
 }
 
+/// Whether there is a value.
+///
+/// # Errors
+///
+/// As [`get`].
+pub fn exists(key: &str) -> Result<bool, Failure> {
+    imports::state_exists(key).map_err(failure)
+}
+
 /// Sets a value.
 ///
 /// # Errors
@@ -102,6 +111,7 @@ mod tests {
         set_for("soon", "gone", Duration::from_secs(1))?;
         delete("old")?;
         assert_eq!((get("last")?.as_deref(), get("old")?), (Some(&b"now"[..]), None));
+        assert_eq!((exists("last")?, exists("old")?), (true, false));
         Ok((increment("n", 2)?, swap("n", Some(b"7"), None)?, keys()?))
     }
 

@@ -86,6 +86,11 @@
 //! [`keyvalue`] keeps bytes by keys, where the manifest grants it. An instance ends without notice: there is no other
 //! way to remember anything.
 //!
+//! # Memory
+//!
+//! The allocator is the standard library's, with a head start. A handler with a `#[global_allocator]` of its own switches
+//! off the crate's default feature `allocator`.
+//!
 //! # Panics
 //!
 //! A panic ends the instance, never the host. The caller is told what it said, so keep secrets out of it.
@@ -125,6 +130,8 @@ mod imports;
 pub mod bindings;
 #[cfg(target_family = "wasm")]
 mod component;
+#[cfg(all(target_family = "wasm", feature = "allocator"))]
+mod memory;
 
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;

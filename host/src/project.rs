@@ -24,6 +24,8 @@ use std::{
 pub use new::create;
 use wit::World;
 
+use crate::capability::Grants;
+
 /// What is made for the build, in the project.
 const WORKSHOP: &str = ".nova";
 
@@ -105,8 +107,8 @@ pub enum Error {
     Component(String),
 }
 
-/// A result of this module's.
-type Result<T> = std::result::Result<T, Error>;
+/// A result of this module.
+pub type Result<T> = std::result::Result<T, Error>;
 
 impl Language {
     /// All of them, each with the file by which a project is known.
@@ -117,6 +119,11 @@ impl Language {
         (Self::C, "app.c"),
         (Self::Go, "go.mod"),
     ];
+
+    /// Whether its tools import all of a world, used or not.
+    fn imports_all(self) -> bool {
+        matches!(self, Self::Python | Self::JavaScript)
+    }
 }
 
 impl Project {
@@ -153,13 +160,13 @@ impl Project {
         &self.directory
     }
 
-    /// Makes the component. Takes as long as the language's tools.
+    /// Makes the component, for a manifest that grants this. Takes as long as the language's tools.
     ///
     /// # Errors
     ///
     /// [`Error`].
-    pub fn build(&self) -> Result<Vec<u8>> {
-        let world = wit::prepare(&self.directory)?;
+    pub fn build(&self, grants: &Grants) -> Result<Vec<u8>> {
+        let world = wit::prepare(&self.directory, self.language.imports_all().then_some(grants))?;
         match self.language {
             Language::Rust => rust::build(self, &world),
             Language::Python => python::build(self, &world),

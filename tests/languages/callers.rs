@@ -12,11 +12,11 @@ use super::Calculator;
 use crate::harness::{Broker, OsloClient, Scratch, Serve, Vhost, languages, nova_host};
 
 /// The manifest of the second.
-const HURRIED: &str = "[limits]\ntimeout = \"1s\"\n[[endpoint]]\noffered.version = \"1.3\"\noffered.namespace = false\n\
+const HURRIED: &str = "grants.rpc = [\"nobody/*\"]\ngrants.keyvalue = true\n[limits]\ntimeout = \"1s\"\n[[endpoint]]\noffered.version = \"1.3\"\noffered.namespace = false\n\
                        namespace = \"hurried\"\nmethods = [\"loop_forever\"]\n";
 
-/// The manifest of the first: only what all calculators have.
-const PLAIN: &str = "[[endpoint]]\noffered.version = \"1.3\"\noffered.namespace = false\nmethods = [\"add\", \"divide\", \
+/// The manifest of the first: only what all calculators have. Those that could do more may not be refused for it.
+const PLAIN: &str = "grants.rpc = [\"nobody/*\"]\ngrants.keyvalue = true\n[[endpoint]]\noffered.version = \"1.3\"\noffered.namespace = false\nmethods = [\"add\", \"divide\", \
                      \"echo\", \"concat\", \"blob\", \"not_found\", \"context\", \"log\", \"panic\", \"loop_forever\", \
                      \"allocate\", \"calls\"]\n";
 
@@ -63,18 +63,18 @@ impl Caller {
         }
     }
 
-    /// Asks, and waits until the log has these texts.
-    pub(super) fn ask_and_read(&mut self, asked: &Asked<'_>, texts: &[&str]) -> Result<Value, Raised> {
+    /// Asks, and waits until the log has these texts; returns it, too.
+    pub(super) fn ask_and_read(&mut self, asked: &Asked<'_>, texts: &[&str]) -> (Result<Value, Raised>, String) {
         match self {
             Self::Oslo(oslo) => {
                 let answer = oslo.ask(asked);
                 texts.iter().for_each(|text| oslo.host.wait_for_log(text));
-                answer
+                (answer, oslo.host.log())
             }
             Self::Command(command) => {
                 let (answer, log) = command.ask(asked);
                 texts.iter().for_each(|text| assert!(log.contains(text), "no {text:?} in {log}"));
-                answer
+                (answer, log)
             }
         }
     }
@@ -96,14 +96,21 @@ fn directory(calculator: &Calculator, manifests: &[(&str, &str)]) -> Scratch {
 pub(super) struct Oslo {
     host: Serve,
     client: OsloClient,
-    _vhost: Vhost,
+    vhost: Vhost,
     _handlers: Scratch,
 }
 
 impl Oslo {
     pub(super) fn serving(calculator: &Calculator) -> Self {
-        let handlers = directory(calculator, &[("plain", PLAIN), ("slow", HURRIED)]);
-        let vhost = Broker::shared().vhost();
+        Self::with(Broker::shared().vhost(), directory(calculator, &[("plain", PLAIN), ("slow", HURRIED)]))
+    }
+
+    /// The same with this manifest.
+    pub(super) fn granting(calculator: &Calculator, manifest: &str) -> Self {
+        Self::with(Broker::shared().vhost(), directory(calculator, &[("one", manifest)]))
+    }
+
+    fn with(vhost: Vhost, handlers: Scratch) -> Self {
         let host = Serve::with_config(&format!(
             "transport_url = \"{}\"\nserver = \"host-1\"\nhandlers.directory = \"{}\"\nhandlers.cache = \"{}\"\n",
             vhost.url(),
@@ -111,7 +118,12 @@ impl Oslo {
             languages().join("cache").display(),
         ));
         let client = OsloClient::start(&vhost.url());
-        Self { host, client, _vhost: vhost, _handlers: handlers }
+        Self { host, client, vhost, _handlers: handlers }
+    }
+
+    /// The broker's part that they share.
+    pub(super) fn vhost(&self) -> &Vhost {
+        &self.vhost
     }
 
     fn ask(&self, asked: &Asked<'_>) -> Result<Value, Raised> {
@@ -150,12 +162,18 @@ impl Command {
         Self { plain: one(PLAIN), hurried: one(HURRIED) }
     }
 
+    /// With this manifest. What it keeps outlives a command.
+    pub(super) fn granting(calculator: &Calculator, manifest: &str) -> Self {
+        Self { plain: directory(calculator, &[("one", manifest)]), hurried: Scratch::new() }
+    }
+
     fn ask(&self, asked: &Asked<'_>) -> (Result<Value, Raised>, String) {
         let handlers = if asked.namespace.is_some() { &self.hurried } else { &self.plain };
         let mut command = process::Command::new(nova_host());
         command.args(["call", "--json", "--transport-url", "memory://", "--log", "info", "--version", "1.3"]);
         command.args(["--timeout", "120s", "--handlers"]).arg(handlers.path());
         command.arg("--set").arg(format!("handlers.cache={}", languages().join("cache").display()));
+        command.arg("--set").arg(format!("keyvalue.path={}", self.plain.path().join("state").display()));
         command.arg("--context").arg(asked.context.to_string());
         if let Some(namespace) = asked.namespace {
             command.args(["--namespace", namespace]);

@@ -119,7 +119,11 @@ impl Story {
         let asked = Asked { method: "log", args, namespace: None, context: json!({}) };
         let lines: &[&str] = &["Grüße from the guest", "printed Grüße from the guest"];
         let lines = if self.calculator.prints { lines } else { &lines[..1] };
-        assert_eq!(self.caller.ask_and_read(&asked, lines).expect("nothing"), Value::Null);
+        let (answer, log) = self.caller.ask_and_read(&asked, lines);
+        assert_eq!(answer.expect("nothing"), Value::Null);
+        // What is written as `info` has that level; what is printed has one of its own.
+        let line = log.lines().find(|line| line.contains(lines[0]) && !line.contains("printed"));
+        assert!(line.is_some_and(|line| line.contains("INFO")), "{}: {log}", self.calculator.name);
     }
 
     fn a_panic_ends_the_request_with_its_words(&self) {

@@ -9,10 +9,13 @@
 // The arguments are a struct, whose fields are the keyword arguments; the result is anything that encoding/json writes.
 // An error is a RuntimeError for the caller, a *Failure any exception. A panic ends the instance as HandlerTrapped, with
 // its words. Typed handlers use everything here but Serve.
+//
+// Packages rpc, config and keyvalue are what a manifest gives and grants.
 package nova
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
@@ -96,7 +99,8 @@ func Method[A, R any](function func(A) (R, error)) Function {
 }
 
 func failureOf(err error) *Failure {
-	if failure, ok := err.(*Failure); ok {
+	var failure *Failure
+	if errors.As(err, &failure) {
 		return failure
 	}
 	return Raise("RuntimeError", err.Error())

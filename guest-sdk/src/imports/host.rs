@@ -79,6 +79,16 @@ pub(crate) fn config(name: &str) -> Option<String> {
     crate::bindings::nova::rpc::config::get(name).ok().flatten()
 }
 
+/// All values of the section.
+pub(crate) fn config_all() -> Vec<(String, String)> {
+    crate::bindings::nova::rpc::config::get_all().unwrap_or_default()
+}
+
+/// Whether the handler's state has a value.
+pub(crate) fn state_exists(key: &str) -> Result<bool, String> {
+    keyvalue::exists(key).map_err(trouble)
+}
+
 /// A value of the handler's state.
 pub(crate) fn state_get(key: &str) -> Result<Option<Vec<u8>>, String> {
     keyvalue::get(key).map_err(trouble)

@@ -165,6 +165,12 @@ pub(crate) fn nothing(request: &http::Request) -> Result<http::Response, http::E
     Err(http::Error::Unavailable(format!("nobody answers {}", request.url)))
 }
 
+/// All values that are configured.
+pub(crate) fn config_all() -> Vec<(String, String)> {
+    let all = |scene: &Scene| scene.config.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    SCENE.with_borrow(|scene| scene.as_ref().map(all).unwrap_or_default())
+}
+
 /// Outside a scene nothing is configured.
 pub(crate) fn config(name: &str) -> Option<String> {
     SCENE.with_borrow(|scene| scene.as_ref()?.config.get(name).cloned())
@@ -173,6 +179,11 @@ pub(crate) fn config(name: &str) -> Option<String> {
 /// A value, as the request itself sees it.
 pub(crate) fn state_get(key: &str) -> Result<Option<Vec<u8>>, String> {
     on_stage(|scene| scene.writes.get(key).cloned().unwrap_or_else(|| scene.state.get(key).cloned()))
+}
+
+/// Whether there is a value.
+pub(crate) fn state_exists(key: &str) -> Result<bool, String> {
+    Ok(state_get(key)?.is_some())
 }
 
 /// Sets a value, or takes it away; a test is over before any time is.

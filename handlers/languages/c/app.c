@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "granted.h"
 #include "nova.h"
 
 static nova_result add(const nova_json *args, nova_json *result) {
@@ -119,6 +120,17 @@ static const nova_method methods[] = {
     {"loop_forever", loop_forever, ""},
     {"allocate", allocate, "mib"},
     {"calls", calls, ""},
+    {"ask", ask, "target name arguments"},
+    {"ask_kindly", ask_kindly, "target name arguments"},
+    {"ask_all", ask_all, "name calls"},
+    {"tell", tell, "target name arguments everybody? then_fail?"},
+    {"setting", setting, "name"},
+    {"remember", remember, "key value ttl? then_fail?"},
+    {"recall", recall, "key"},
+    {"fill", fill, "number"},
+    {"forget", forget, "key"},
+    {"count", count, "key delta"},
+    {"exchange", exchange, "key current? next?"},
     {0},
 };
 

@@ -23,6 +23,17 @@ func init() {
 		"loop_forever": nova.Method(loopForever),
 		"allocate":     nova.Method(allocate),
 		"calls":        nova.Method(calls),
+		"ask":          nova.Method(ask),
+		"ask_kindly":   nova.Method(askKindly),
+		"ask_all":      nova.Method(askAll),
+		"tell":         nova.Method(tell),
+		"setting":      nova.Method(setting),
+		"remember":     nova.Method(remember),
+		"recall":       nova.Method(recall),
+		"fill":         nova.Method(fill),
+		"forget":       nova.Method(forget),
+		"count":        nova.Method(countBy),
+		"exchange":     nova.Method(exchange),
 	}})
 }
 

@@ -1,6 +1,9 @@
 /** The calculator that every language has, in JavaScript: what a handler can do, and do wrong. */
 
 import { Failure, context, log, method, panic } from "nova";
+import * as config from "nova/config";
+import * as keyvalue from "nova/keyvalue";
+import { MessagingTimeout, RemoteError, Target } from "nova/rpc";
 
 const MOST = 2n ** 63n;
 const serve = (functions) => {
@@ -66,5 +69,56 @@ serve({
   calls() {
     count += 1;
     return count;
+  },
+});
+
+// What a manifest grants: requests to others, configuration, state.
+
+const targetOf = ({ topic, ...more }) => new Target(topic, more);
+
+serve({
+  ask({ target, name, arguments: args }) {
+    return targetOf(target).call(name, args);
+  },
+  ask_kindly({ target, name, arguments: args }) {
+    try {
+      return targetOf(target).call(name, args);
+    } catch (error) {
+      if (error instanceof RemoteError) return ["remote", error.module, error.className, error.message];
+      if (error instanceof MessagingTimeout) return ["timed out", error.message];
+      throw error;
+    }
+  },
+  ask_all({ name, calls }) {
+    const answers = Target.callMany(name, calls.map(([target, args]) => [targetOf(target), args]));
+    return answers.map(({ value, reason }) => reason?.className ?? value);
+  },
+  tell({ target, name, arguments: args, everybody = false, then_fail = false }) {
+    if (everybody) targetOf(target).fanout(name, args);
+    else targetOf(target).cast(name, args);
+    if (then_fail) throw new Failure("ValueError", "told, and failed");
+  },
+  setting({ name }) {
+    return [config.get(name), Object.keys(config.all()).sort()];
+  },
+  remember({ key, value, ttl, then_fail = false }) {
+    keyvalue.set(key, value, { ttl });
+    if (then_fail) throw new Failure("ValueError", "remembered, and failed");
+    return keyvalue.exists(key);
+  },
+  recall({ key }) {
+    return [keyvalue.getText(key), keyvalue.exists(key), keyvalue.keys()];
+  },
+  fill({ number }) {
+    for (let at = 0; at < number; at += 1) keyvalue.set(String(at).padStart(5, "0"), "");
+  },
+  forget({ key }) {
+    keyvalue.remove(key);
+  },
+  count({ key, delta }) {
+    return keyvalue.increment(key, delta);
+  },
+  exchange({ key, current = null, next = null }) {
+    return keyvalue.swap(key, current, next);
   },
 });

@@ -4,6 +4,7 @@ import logging
 import sys
 
 import nova
+from nova import config, keyvalue, rpc
 
 _calls = 0
 
@@ -77,3 +78,79 @@ def calls():
     global _calls
     _calls += 1
     return _calls
+
+
+# What a manifest grants: requests to others, configuration, state.
+
+
+@nova.method(version="1.3")
+def ask(target, name, arguments):
+    return rpc.Target(**target).call(name, **arguments)
+
+
+@nova.method(version="1.3")
+def ask_kindly(target, name, arguments):
+    try:
+        return rpc.Target(**target).call(name, **arguments)
+    except rpc.RemoteError as error:
+        return ["remote", error.module, error.class_, error.message]
+    except rpc.MessagingTimeout as error:
+        return ["timed out", str(error)]
+
+
+@nova.method(version="1.3")
+def ask_all(name, calls):
+    answers = rpc.call_many(name, [(rpc.Target(**target), arguments) for target, arguments in calls])
+    return [answer if not isinstance(answer, Exception) else _class(answer) for answer in answers]
+
+
+def _class(error):
+    return error.class_ if isinstance(error, rpc.RemoteError) else type(error).__name__
+
+
+@nova.method(version="1.3")
+def tell(target, name, arguments, everybody=False, then_fail=False):
+    target = rpc.Target(**target)
+    (target.fanout if everybody else target.cast)(name, **arguments)
+    if then_fail:
+        raise ValueError("told, and failed")
+
+
+@nova.method(version="1.3")
+def setting(name):
+    return [config.get(name), sorted(config.all())]
+
+
+@nova.method(version="1.3")
+def remember(key, value, ttl=None, then_fail=False):
+    keyvalue.set(key, value, ttl)
+    if then_fail:
+        raise ValueError("remembered, and failed")
+    return keyvalue.exists(key)
+
+
+@nova.method(version="1.3")
+def recall(key):
+    value = keyvalue.get(key)
+    return [value if value is None else value.decode(), keyvalue.exists(key), keyvalue.keys()]
+
+
+@nova.method(version="1.3")
+def fill(number):
+    for at in range(number):
+        keyvalue.set(f"{at:05}", "")
+
+
+@nova.method(version="1.3")
+def forget(key):
+    keyvalue.delete(key)
+
+
+@nova.method(version="1.3")
+def count(key, delta):
+    return keyvalue.increment(key, delta)
+
+
+@nova.method(version="1.3")
+def exchange(key, current=None, next=None):
+    return keyvalue.swap(key, current, next)

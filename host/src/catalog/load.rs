@@ -14,6 +14,7 @@ use super::{
     manifest::{Manifest, endpoints},
 };
 use crate::{
+    capability::Grants,
     sandbox::{CompileLimits, Limits, LoadError, MAX_COMPONENT, Sandbox},
     settings::{Problems, Settings},
     version,
@@ -146,6 +147,15 @@ pub fn read(path: &Path) -> Result<Source, Error> {
 pub fn read_manifest(path: &Path) -> Result<Option<String>, Error> {
     let bytes = read_file(&path.with_extension("toml"), MAX_MANIFEST)?;
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// What a manifest grants to a component that is still to be built.
+///
+/// # Errors
+///
+/// [`Error::Manifest`].
+pub fn grants(manifest: Option<&str>, limits: &Limits) -> Result<Grants, Error> {
+    Ok(manifest.map(|text| Manifest::parse(text, limits)).transpose()?.unwrap_or_default().grants)
 }
 
 /// Reads a file that is not too large; `None` where there is none.

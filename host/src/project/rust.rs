@@ -9,7 +9,7 @@ const CARGO: tool::Tool = tool::Tool { names: &["cargo"], install: "see https://
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The crate `nova-guest`, which a dynamic project names as `path = ".nova/nova-guest"`.
-pub(super) const SDK: [(&str, &str); 22] = [
+pub(super) const SDK: &[(&str, &str)] = &[
     ("src/arguments.rs", include_str!("../../../guest-sdk/src/arguments.rs")),
     ("src/arguments/mistake.rs", include_str!("../../../guest-sdk/src/arguments/mistake.rs")),
     ("src/arguments/parts.rs", include_str!("../../../guest-sdk/src/arguments/parts.rs")),
@@ -29,6 +29,7 @@ pub(super) const SDK: [(&str, &str); 22] = [
     ("src/keyvalue.rs", include_str!("../../../guest-sdk/src/keyvalue.rs")),
     ("src/lib.rs", include_str!("../../../guest-sdk/src/lib.rs")),
     ("src/log.rs", include_str!("../../../guest-sdk/src/log.rs")),
+    ("src/memory.rs", include_str!("../../../guest-sdk/src/memory.rs")),
     ("src/rpc.rs", include_str!("../../../guest-sdk/src/rpc.rs")),
     ("src/testing.rs", include_str!("../../../guest-sdk/src/testing.rs")),
     ("wit/http.wit", include_str!("../../../guest-sdk/wit/http.wit")),

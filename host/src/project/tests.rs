@@ -47,21 +47,79 @@ fn a_project_is_known_by_one_file() {
 }
 
 #[test]
+fn a_new_project_writes_over_nothing_and_has_a_name_that_fits_everywhere() {
+    let folder = scratch(&["there"]);
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    let create = |name: &str| create(&folder.path().join(name), Language::Python, true);
+    create("greeter-2").unwrap();
+    let made = ["app.py", "greeter-2.toml", "wit/greeter.wit", ".gitignore"];
+    assert!(made.iter().all(|file| folder.path().join("greeter-2").join(file).is_file()));
+    for name in ["greeter-2", "there", "empty"] {
+        let refused = create(name).unwrap_err().to_string();
+        assert!(refused.ends_with(&format!("{name} is there already")), "{refused}");
+    }
+    for name in [
+        "Greeter",
+        "grEeter",
+        "2greeter",
+        "-greeter",
+        "greeter-",
+        "gre_eter",
+        "gr\u{fc}\u{df}er",
+        "gre eter",
+        "greeter.py",
+        "..",
+    ] {
+        let refused = create(name).unwrap_err().to_string();
+        assert!(refused.contains("cannot be a project's name: it takes lower-case letters"), "{name}: {refused}");
+    }
+    let there = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(there, 3, "nothing is left of those that were refused");
+}
+
+#[test]
 fn the_program_carries_the_whole_package() {
     assert_eq!(wit::PACKAGE.map(|(name, _)| name.to_owned()).into_iter().collect::<BTreeSet<_>>(), files("wit"));
 }
 
 #[test]
-fn the_program_carries_the_whole_crate() {
-    let carried: BTreeSet<_> = rust::SDK.map(|(name, _)| name.to_owned()).into_iter().collect();
-    let of = |folder: &str| {
-        files(&format!("guest-sdk/{folder}")).into_iter().map({
-            let folder = folder.to_owned();
-            move |name| format!("{folder}/{name}")
-        })
+fn the_program_carries_every_sdk_as_a_whole() {
+    let carries = |folder: &str, sdk: &[(&str, &str)], beside: &[&str]| {
+        let names = sdk.iter().map(|(name, _)| *name).chain(beside.iter().copied());
+        let carried: BTreeSet<String> = names.map(str::to_owned).collect();
+        // Python's own, where somebody has looked at it.
+        let there: BTreeSet<String> = files(folder).into_iter().filter(|name| !name.contains("__pycache__")).collect();
+        assert_eq!(carried, there, "{folder}");
     };
-    let there: BTreeSet<_> = of("src").chain(of("wit")).collect();
-    assert_eq!(carried, there);
+    for folder in ["src/", "wit/"] {
+        let part = rust::SDK.iter().filter_map(|(name, text)| Some((name.strip_prefix(folder)?, *text)));
+        carries(&format!("guest-sdk/{folder}"), &part.collect::<Vec<_>>(), &[]);
+    }
+    carries("guest-sdk/python", &python::SDK, &[]);
+    carries("guest-sdk/js", &javascript::SDK, &["entry.js"]);
+    carries("guest-sdk/c", &c::SDK, &[]);
+    let go: Vec<_> = go::SDK
+        .iter()
+        .map(|(name, text)| (name.trim_start_matches("nova/"), *text))
+        .filter(|(name, _)| *name != "go.mod")
+        .collect();
+    // What is called go.mod would make a module of that folder.
+    carries("guest-sdk/go/nova", &go, &["go.mod.txt"]);
+}
+
+#[test]
+fn a_dynamic_world_imports_what_is_granted_where_tools_import_all_of_it() {
+    let folder = scratch(&[]);
+    let world = |manifest: &str| {
+        let grants = crate::catalog::load::grants(Some(manifest), &crate::sandbox::Limits::default()).unwrap();
+        let world = wit::prepare(folder.path(), Some(&grants)).unwrap();
+        ["log", "config", "client", "keyvalue"].map(|name| world.imports(&format!("nova:rpc/{name}")))
+    };
+    assert_eq!(world(""), [true, true, false, false]);
+    assert_eq!(world("grants.keyvalue = true"), [true, true, false, true]);
+    assert_eq!(world("grants.rpc = [\"a.b\"]"), [true, true, true, false]);
+    let all = wit::prepare(folder.path(), None).unwrap();
+    assert!(all.imports("nova:rpc/client") && all.imports("nova:rpc/keyvalue"));
 }
 
 #[test]
@@ -73,11 +131,11 @@ fn a_projects_wit_finds_ours_and_is_read_before_any_tool_runs() {
         interface api { greet: func(name: string) -> string; }
         world greeter { include nova:rpc/imports@0.1.0; export api; }";
     fs::write(own.join("greeter.wit"), wit).unwrap();
-    let world = wit::prepare(folder.path()).unwrap();
+    let world = wit::prepare(folder.path(), None).unwrap();
     assert_eq!((world.name.as_str(), world.typed), ("greeter", true));
     assert_eq!(fs::read_to_string(folder.path().join(".nova/.gitignore")).unwrap(), "*\n");
     fs::write(own.join("greeter.wit"), "package acme:greeter@1.2.0; interface api { greet: fnc(); }").unwrap();
-    let Err(Error::Wit(words)) = wit::prepare(folder.path()) else { panic!("it is wrong") };
+    let Err(Error::Wit(words)) = wit::prepare(folder.path(), None) else { panic!("it is wrong") };
     assert!(words.contains("expected keyword `func`"), "{words}");
 }
 
@@ -86,6 +144,13 @@ fn a_tool_that_is_missing_or_fails_is_named() {
     let tool = tool::Tool { names: &["nova-no-such-tool"], install: "pip install it" };
     let missing = tool.find(None).unwrap_err().to_string();
     assert_eq!(missing, "nova-no-such-tool is not installed; install it with: pip install it");
+    // What cannot be run is no program, and the project's own folder comes first.
+    let (folder, name) = (scratch(&["sh"]), tool::Tool { names: &["sh"], install: "" });
+    let found = |also: &tempfile::TempDir| name.find(Some(also.path())).unwrap();
+    assert_ne!(found(&folder), folder.path().join("sh"));
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(folder.path().join("sh"), mode).unwrap();
+    assert_eq!(found(&folder), folder.path().join("sh"));
     let mut command = std::process::Command::new("/bin/sh");
     command.args(["-c", "echo first; printf 'bad \\033[2J line\\n' >&2; exit 3"]);
     let failed = tool::run(&mut command).unwrap_err().to_string();

@@ -2,9 +2,10 @@
 
 use std::{fs, path::Path};
 
-use wit_parser::{Resolve, WorldId};
+use wit_parser::{Resolve, WorldId, WorldKey};
 
 use super::{Error, Result, WORKSHOP, at, write};
+use crate::capability::{GRANTABLE, Grants};
 
 /// The files of the package `nova:rpc`.
 pub(super) const PACKAGE: [(&str, &str); 8] = [
@@ -18,8 +19,11 @@ pub(super) const PACKAGE: [(&str, &str); 8] = [
     ("world.wit", include_str!("../../../wit/world.wit")),
 ];
 
-/// The world of a handler that has no WIT of its own.
-const DYNAMIC: &str = "dynamic";
+/// The world of a dynamic project whose tools leave out of the component what it does not use.
+const CAPABLE: &str = "capable";
+
+/// That of one whose tools import all that is in the world; it is written by the manifest.
+const GRANTED: &str = "granted";
 
 /// The folder of a project's own WIT.
 const OWN: &str = "wit";
@@ -34,12 +38,35 @@ pub(super) struct World {
     pub(super) typed: bool,
 }
 
-/// Writes `.nova/wit`, and reads the world in it.
+impl World {
+    /// Whether an interface, named without its version, is imported.
+    pub(super) fn imports(&self, interface: &str) -> bool {
+        let imports = self.resolve.worlds.get(self.id).map(|world| world.imports.keys());
+        let name = |key: &WorldKey| match key {
+            WorldKey::Interface(id) => self.resolve.id_of(*id),
+            WorldKey::Name(_) => None,
+        };
+        imports.into_iter().flatten().filter_map(name).any(|name| name.split('@').next() == Some(interface))
+    }
+}
+
+/// The world of what a manifest grants, of our own interfaces: a component that imports more would be refused.
+fn granted(grants: &Grants) -> String {
+    let allowed = GRANTABLE.iter().filter(|(interface, _)| grants.allows_import(interface));
+    let imports = allowed.filter_map(|(interface, _)| interface.strip_prefix("nova:rpc/"));
+    let imports: String = imports.map(|name| format!("  import {name};\n")).collect();
+    format!(
+        "/// What the project's manifest grants.\nworld {GRANTED} {{\n  include dynamic;\n  import config;\n{imports}}}\n"
+    )
+}
+
+/// Writes `.nova/wit`, and reads the world in it: the project's own, where it is typed. `grants` are given where the tools
+/// import all of a world.
 ///
 /// # Errors
 ///
 /// [`Error::Wit`] with wit-parser's words, and [`Error::Io`].
-pub(super) fn prepare(directory: &Path) -> Result<World> {
+pub(super) fn prepare(directory: &Path, grants: Option<&Grants>) -> Result<World> {
     let workshop = directory.join(WORKSHOP);
     write(&workshop.join(".gitignore"), "*\n")?;
     let folder = workshop.join(OWN);
@@ -55,11 +82,14 @@ pub(super) fn prepare(directory: &Path) -> Result<World> {
     }
     if typed {
         copy(&own, &folder, "wit")?;
+    } else if let Some(grants) = grants {
+        write(&ours.join("granted.wit"), granted(grants))?;
     }
     let mut resolve = Resolve::default();
     let wrong = |error: &dyn std::fmt::Display| Error::Wit(format!("{error:#}"));
     let (package, _) = resolve.push_path(&folder).map_err(|error| wrong(&error))?;
-    let which = (!typed).then_some(DYNAMIC);
+    let dynamic = if grants.is_some() { GRANTED } else { CAPABLE };
+    let which = (!typed).then_some(dynamic);
     let id = resolve.select_world(&[package], which).map_err(|error| wrong(&error))?;
     let name = resolve.worlds.get(id).map(|world| world.name.clone()).unwrap_or_default();
     Ok(World { resolve, id, name, typed })

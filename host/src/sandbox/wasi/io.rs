@@ -14,7 +14,7 @@ use super::{
     http::{self, Awaited},
     misuse, versioned,
 };
-use crate::sandbox::{fault::DeadlinePassed, state::State};
+use crate::sandbox::state::State;
 
 /// Bytes that `check-write` invites to write at once; what is written beyond it is taken as well.
 const WRITE: u64 = 4096;
@@ -87,28 +87,31 @@ impl Wake {
     }
 }
 
-/// Waits until one of these is ready, and says which are; at the request's deadline it ends the guest.
+/// Waits until one of these is ready, and says which are. Who runs the guest ends it where that takes too long.
 async fn wait(store: Store<'_>, handles: &[u32]) -> wasmtime::Result<Vec<u32>> {
     let state = store.data();
     let wakes = handles.iter().map(|handle| state.wasi.wake(*handle)).collect::<wasmtime::Result<Vec<_>>>()?;
-    wait_for(state, &wakes).await
+    Ok(wait_for(state, &wakes).await)
 }
 
-async fn wait_for(state: &State, wakes: &[Wake]) -> wasmtime::Result<Vec<u32>> {
-    let (deadline, woken) = (state.deadline, &state.wasi.http.woken);
+async fn wait_for(state: &State, wakes: &[Wake]) -> Vec<u32> {
+    let woken = &state.wasi.http.woken;
     loop {
         let now = Instant::now();
         let ready = wakes.iter().zip(0..).filter(|(wake, _)| wake.is_past(now)).map(|(_, at)| at);
         let ready: Vec<u32> = ready.collect();
         if !ready.is_empty() {
-            return Ok(ready);
-        }
-        if now >= deadline {
-            return Err(wasmtime::Error::new(DeadlinePassed));
+            return ready;
         }
         let next = wakes.iter().filter_map(|wake| if let Wake::At(at) = wake { Some(*at) } else { None }).min();
+        let asleep = async {
+            match next {
+                Some(next) => tokio::time::sleep_until(next.into()).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            () = tokio::time::sleep_until(next.map_or(deadline, |next| next.min(deadline)).into()) => {}
+            () = asleep => {}
             // Told before anybody waits, it is kept.
             () = woken.notified() => {}
         }
@@ -121,7 +124,7 @@ async fn read(mut store: Store<'_>, handle: u32, most: u64) -> wasmtime::Result<
         return Ok((Err(StreamError::Closed),));
     }
     let wake = store.data_mut().body_wake(handle)?;
-    wait_for(store.data(), &[wake]).await?;
+    wait_for(store.data(), &[wake]).await;
     Ok((store.data_mut().read_body(handle, most)?,))
 }
 
@@ -268,7 +271,7 @@ fn output(streams: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
             Box::new(async move {
                 if http::is(from.rep()) {
                     let wake = store.data_mut().body_wake(from.rep())?;
-                    wait_for(store.data(), &[wake]).await?;
+                    wait_for(store.data(), &[wake]).await;
                 }
                 Ok((splice(store.data_mut(), to.rep(), from.rep(), most)?,))
             })

@@ -8,6 +8,8 @@
 
 Keyword arguments, results and exceptions are those of any Python service. What is printed, logged with `logging`, or
 written with `nova.log` goes to the service's log. Typed handlers use everything here but `method`.
+
+`nova.rpc`, `nova.config` and `nova.keyvalue` are modules of their own: what a manifest gives and grants.
 """
 
 import json
@@ -19,6 +21,9 @@ import typing
 from wit_world.imports import log as _log, request_info as _info
 
 __all__ = ["Failure", "Request", "context", "log", "method", "panic", "request"]
+
+#: The folder of this package.
+_HERE = __file__.rsplit("/", 1)[0] + "/"
 
 #: (namespace, version) → name → function, in the order of the endpoints.
 _endpoints: dict = {}
@@ -38,6 +43,9 @@ class Failure(Exception):
 
     The caller meets `class_` of `module`, with these arguments; the message is the only one unless `args` says otherwise.
     """
+
+    #: Where it happened, outermost first, if that is not where it was raised.
+    traceback: list[str] | None = None
 
     def __init__(self, class_: str, message: str = "", *, module: str = "builtins", args=None, kwargs=None):
         super().__init__(message)
@@ -147,6 +155,23 @@ def dumps(value) -> str:
     return _TOKENS.sub(lambda token: words.get(token[0], token[0]), text)
 
 
+def _milliseconds(seconds: float | None) -> int | None:
+    """A time as the host takes it."""
+    if seconds is None:
+        return None
+    if not 0 <= seconds < 2**40:
+        raise ValueError(f"{seconds} is no number of seconds")
+    return round(seconds * 1000)
+
+
+def _not_there(module: str, interface: str, grant: str) -> str:
+    """What to do about an interface that the component cannot import."""
+    return (
+        f"{module} takes a grant: write [grants] and {grant} into the manifest beside app.py; where there is wit/, import"
+        f" nova:rpc/{interface}@0.1.0 into its world"
+    )
+
+
 def _text(value) -> str:
     """JSON text of whatever an exception holds."""
     try:
@@ -160,7 +185,7 @@ def _failure(error: BaseException):
     frames = [
         f"at {frame.name} ({frame.filename.rsplit('/', 1)[-1]}:{frame.lineno})"
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.endswith(("/nova.py", "/nova_entry.py"))
+        if not frame.filename.endswith("/nova_entry.py") and not frame.filename.startswith(_HERE)
     ]
     args = "[" + ", ".join(_text(arg) for arg in error.args) + "]"
     kwargs = getattr(error, "kwargs", None)
@@ -169,6 +194,7 @@ def _failure(error: BaseException):
     class_, module = type(error).__name__, type(error).__module__
     if isinstance(error, Failure):
         class_, module = error.class_, error.module
+        frames = frames if error.traceback is None else error.traceback
     message = error.message if isinstance(error, Failure) else str(error)
     return {
         "class_": class_, "module": module, "message": message, "args": args, "kwargs": kwargs, "traceback": frames
