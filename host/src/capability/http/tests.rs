@@ -122,6 +122,7 @@ async fn whole(session: &Session, request: Request, timeouts: Timeouts) -> Resul
             Err(None) => return Ok((head, all)),
             Err(Some(error)) => return Err(error),
         }
+        assert!(all.len() < 1 << 20, "it has no end");
     }
 }
 
@@ -239,7 +240,8 @@ async fn what_is_slow_ends_at_its_timeout_and_its_connection_with_it() {
     ] {
         let (closed, is_closed) = channel();
         let server = Server::start(move |stream| {
-            stream.write_all(says.as_bytes()).unwrap();
+            // Whoever waits for nothing may be gone already.
+            stream.write_all(says.as_bytes()).ok();
             drain(stream);
             closed.send(()).unwrap();
         });
@@ -258,20 +260,26 @@ async fn nothing_outlasts_the_handlers_time_or_its_session() {
         drain(stream);
         closed.send(()).unwrap();
     });
-    let mut short = cause();
-    short.deadline = std::time::Instant::now() + Duration::from_millis(100);
-    let session = world.session(&server.granted(""), short);
-    assert_eq!(error(&session, server.request()).await, Error::ReadTimeout);
-    is_closed.recv_timeout(PATIENCE).unwrap();
+    // A machine may be too busy to connect within the first of these.
+    for seconds in [1, 8, 60] {
+        let mut short = cause();
+        short.deadline = std::time::Instant::now() + Duration::from_secs(seconds);
+        let session = world.session(&server.granted(""), short);
+        assert_eq!(error(&session, server.request()).await, Error::ReadTimeout);
+        if server.asked.try_recv().is_ok() {
+            is_closed.recv_timeout(PATIENCE).unwrap();
+            break;
+        }
+    }
 
     let session = world.session(&server.granted(""), cause());
-    let fetch = start(&session, server.request()).unwrap();
-    server.next();
+    let woken = Arc::new(Notify::new());
+    let fetch = session.fetch(server.request(), body(b""), Timeouts::default(), Arc::clone(&woken)).unwrap();
     server.next();
     drop(session);
     is_closed.recv_timeout(PATIENCE).unwrap();
     // Whoever still has it learns that nothing comes.
-    until(&fetch, &Notify::new(), |exchange| exchange.is_answered() || exchange.is_over()).await;
+    until(&fetch, &woken, Exchange::is_over).await;
     assert_eq!(fetch.head(), Some(Err(Error::Terminated)));
 
     let session = world.session(&server.granted(""), cause());
@@ -291,14 +299,9 @@ async fn requests_are_counted_and_wait_their_turn() {
     server.next();
     let second = start(&session, server.request()).unwrap();
     // It is not connected while the first is.
-    for _ in 0..1000 {
-        tokio::task::yield_now().await;
-    }
     assert!(server.asked.recv_timeout(Duration::from_millis(200)).is_err());
     drop(first);
-    while server.asked.try_recv().is_err() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    server.next();
     drop(second);
     // One that is refused counts too.
     assert_eq!(start(&session, request("127.0.0.1:1")).err(), Some(Error::Denied));

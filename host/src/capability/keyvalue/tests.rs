@@ -112,6 +112,8 @@ async fn a_value_whose_time_is_over_is_gone_and_makes_room() {
     for (store, _file) in stores() {
         let small = bucket(&store, "h", 40);
         set(&small, "short", Some((vec![0; 20], Some(Duration::ZERO)))).await.unwrap();
+        // Gone for whoever asks, while it still takes room.
+        assert_eq!(small.keys(None).await.unwrap().keys, Vec::<String>::new());
         set(&small, "s", Some((vec![], Some(Duration::from_secs(3600))))).await.unwrap();
         assert_eq!(small.get("short").await, Ok(None));
         assert_eq!(small.keys(None).await.unwrap().keys, ["s"]);
@@ -122,6 +124,17 @@ async fn a_value_whose_time_is_over_is_gone_and_makes_room() {
         set(&small, "s", Some((b"5".to_vec(), Some(Duration::ZERO)))).await.unwrap();
         assert_eq!(small.increment("s", 1).await, Ok(1));
     }
+}
+
+#[tokio::test]
+async fn a_number_that_is_added_to_lasts_no_longer_than_it_was_set_for() {
+    let rows = Arc::<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>::default();
+    let small = bucket(&Store::Memory(Arc::clone(&rows)), "h", 1000);
+    set(&small, "n", Some((b"5".to_vec(), Some(Duration::from_secs(3600))))).await.unwrap();
+    let row = || rows.lock().unwrap()[b"h\0n".as_slice()].clone();
+    let before = row();
+    assert_eq!(small.increment("n", 1).await, Ok(6));
+    assert_eq!(row(), [&before[..8], b"6"].concat());
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ fn fetch(Fetch { url, verb, headers, body }: Fetch, _info: &Info) -> Result<Valu
     let response = request.send()?;
     Ok(json!({
         "status": response.status, "type": response.header("content-type"), "body": response.text()?,
-        "length": response.body.len(),
+        "length": response.body.len(), "connection": response.header("connection"),
     }))
 }
 

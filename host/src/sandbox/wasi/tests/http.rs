@@ -40,11 +40,14 @@ const FUNCTIONS: [(&str, &str, &str, &str); 7] = [
 const DATA: &str = r#"(data (i32.const 100) "x-a\r\nb: c") (data (i32.const 120) "Host")
     (data (i32.const 200) "/a b") (data (i32.const 210) "u@h") (data (i32.const 220) "/a?b")"#;
 
-fn load(body: &str) -> Program {
+fn granted() -> Grants {
     let mut settings = Settings::default();
     settings.add_file("grants.http = [\"https://a.org\"]").unwrap();
-    let grants = Grants::read(&mut settings, Values::default());
-    load_granted(sandbox(), &component(TYPES, &FUNCTIONS, DATA, body), wide(), grants).unwrap()
+    Grants::read(&mut settings, Values::default())
+}
+
+fn load(body: &str) -> Program {
+    load_granted(sandbox(), &component(TYPES, &FUNCTIONS, DATA, body), wide(), granted()).unwrap()
 }
 
 async fn run(body: &str) -> Result<Answer, Fault> {
@@ -121,4 +124,14 @@ async fn the_half_that_serves_is_linked_and_cannot_be_used() {
         error.to_string().starts_with("imports wasi:http/types@0.2.3, which is not granted (grants.http)"),
         "{error}"
     );
+}
+
+/// A grant is for the 0.2 that is spoken here.
+#[test]
+fn another_version_is_refused_although_it_is_granted() {
+    for name in ["wasi:http/types@0.3.0", "wasi:http/types@0.2.0-rc-2023-11-10", "wasi:http/types"] {
+        let text = format!(r#"(component (import "{name}" (instance (export "f" (func)))))"#);
+        let error = load_granted(sandbox(), &wat::parse_str(text).unwrap(), tight(), granted()).unwrap_err();
+        assert!(matches!(error, LoadError::Imports(_)), "{name}: {error}");
+    }
 }
