@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds every crate in this folder into a component: target/handlers/NAME.wasm.
+# Builds every crate in this folder into a component: target/handlers/NAME.wasm; and those in tests/guests, which only the
+# stories serve: target/guests/NAME.wasm.
 #
 # A handler needs nothing but a folder here with a Cargo.toml; the package and the folder have the same name.
 # The compiler is rustup's, with its standard library for wasm32-unknown-unknown. Where that cannot be had, Debian's
@@ -9,7 +10,7 @@ set -euo pipefail
 readonly target=wasm32-unknown-unknown
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly root
-readonly build="$root/target/wasm" out="$root/target/handlers"
+readonly build="$root/target/wasm"
 
 say() { printf 'handlers: %s\n' "$*"; }
 die() { printf 'handlers: error: %s\n' "$*" >&2; exit 1; }
@@ -85,10 +86,14 @@ CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && printf '%s' "${flags[*]}")
 export CARGO_ENCODED_RUSTFLAGS
 
 cd "$root" # for .cargo/config.toml, which names the linker
-mkdir -p "$out"
+mkdir -p target/handlers target/guests
 names=()
-for manifest in handlers/*/Cargo.toml; do
-    [[ -e $manifest ]] && names+=("$(basename "$(dirname "$manifest")")")
+declare -A from
+for manifest in handlers/*/Cargo.toml tests/guests/*/Cargo.toml; do
+    [[ -e $manifest ]] || continue
+    folder=$(dirname "$manifest")
+    names+=("$(basename "$folder")")
+    from[${names[-1]}]=$folder
 done
 ((${#names[@]})) || die "no handlers in $root/handlers"
 
@@ -96,8 +101,10 @@ say "building ${names[*]}"
 "${cargo[@]}" build --quiet --profile handler --target "$target" "${names[@]/#/--package=}"
 
 for name in "${names[@]}"; do
+    folder=${from[$name]}
+    [[ $folder == tests/guests/* ]] && out=target/guests || out=target/handlers
     built="$build/$target/handler/${name//-/_}.wasm"
-    [[ -e $built ]] || die "handlers/$name has no cdylib"
+    [[ -e $built ]] || die "$folder has no cdylib"
     if cmp --quiet "$built" "$out/$name.wasm"; then
         state=unchanged
     else
@@ -107,11 +114,11 @@ for name in "${names[@]}"; do
         state=new
     fi
     # What it needs of its host, where it says so.
-    if [[ -e handlers/$name/$name.toml ]]; then
-        cmp --quiet "handlers/$name/$name.toml" "$out/$name.toml" || {
-            cp "handlers/$name/$name.toml" "$out/.$name.toml.$$"
+    if [[ -e $folder/$name.toml ]]; then
+        cmp --quiet "$folder/$name.toml" "$out/$name.toml" || {
+            cp "$folder/$name.toml" "$out/.$name.toml.$$"
             mv "$out/.$name.toml.$$" "$out/$name.toml"
         }
     fi
-    say "target/handlers/$name.wasm: $(stat --format=%s "$out/$name.wasm") bytes, $state"
+    say "$out/$name.wasm: $(stat --format=%s "$out/$name.wasm") bytes, $state"
 done

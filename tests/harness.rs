@@ -24,6 +24,7 @@ mod serve;
 mod stories;
 mod vhost;
 mod wasm;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -31,7 +32,7 @@ use std::time::{Duration, Instant};
 #[allow(unused_imports, reason = "as above")]
 pub(crate) use self::{
     broker::Broker,
-    build::{handlers, languages, nova_host},
+    build::{guests, handlers, languages, nova_host},
     certificates::Certificates,
     decoder::{Judged, OsloDecoder},
     ledger::{Ledger, Tally},
@@ -43,6 +44,7 @@ pub(crate) use self::{
     serve::Serve,
     vhost::{Message, Queue, Vhost},
     wasm::Bomb,
+    web::Web,
 };
 
 /// Longer than anything here takes on a loaded machine; whatever waits longer hangs.

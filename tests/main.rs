@@ -14,6 +14,7 @@
 mod harness;
 mod tidy;
 
+mod brokers;
 mod cli;
 mod client;
 mod compile;
@@ -22,6 +23,7 @@ mod contract;
 mod delivery;
 mod diagnostics;
 mod faults;
+mod http;
 mod interop;
 mod languages;
 mod metrics;

@@ -160,7 +160,7 @@ fn a_conductor_that_fails_after_its_first_cast_has_none_sent() {
 fn a_handler_that_traps_after_its_casts_has_none_sent() {
     let asks = |arguments| {
         let method = "build_and_run_instance";
-        Asks { topic: "compute", method, arguments, server: Some("host1"), timeout_ms: None }
+        Asks { broker: None, topic: "compute", method, arguments, server: Some("host1"), timeout_ms: None }
     };
     let grant = b"grants.rpc = [\"compute.build_and_run_instance\"]";
     let better = "grants.rpc = [\"compute/*\"]\n[[endpoint]]\nversion = \"2.0\"";

@@ -8,3 +8,8 @@ wit_bindgen::generate!({
     pub_export_macro: true,
     default_bindings_module: "nova_guest::bindings",
 });
+
+/// The same of `guest-sdk/wit/http.wit`: what is not used of it is not in the component.
+pub mod http {
+    wit_bindgen::generate!({ path: "wit/http.wit", world: "nova:http/client", generate_all });
+}

@@ -7,11 +7,16 @@ pub(crate) use host::{
     call, call_many, cast, config, config_all, context, context_entry, panicking, reply_wanted, state_exists,
     state_get, state_increment, state_keys, state_set, state_swap, time_left_ms, write,
 };
+#[cfg(target_family = "wasm")]
+mod http;
+#[cfg(target_family = "wasm")]
+pub(crate) use http::fetch;
 
 #[cfg(not(target_family = "wasm"))]
 mod native;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use native::{
-    Done, Scene, Services, call, call_many, cast, config, config_all, context, context_entry, nobody, play,
-    reply_wanted, state_exists, state_get, state_increment, state_keys, state_set, state_swap, time_left_ms, write,
+    Done, Scene, Services, Web, call, call_many, cast, config, config_all, context, context_entry, fetch, nobody,
+    nothing, play, reply_wanted, state_exists, state_get, state_increment, state_keys, state_set, state_swap,
+    time_left_ms, write,
 };

@@ -72,6 +72,10 @@
 //! [`rpc`] calls and casts, as far as the manifest grants it. In native tests
 //! [`testing::Request::answering`] stands for the other services.
 //!
+//! # HTTP
+//!
+//! [`http`] asks servers that the manifest grants; in native tests [`testing::Request::fetching`] stands for them.
+//!
 //! # Configuration
 //!
 //! [`config::get`] has the values that the manifest gives in its section `config`, secrets among them; in native tests
@@ -113,6 +117,7 @@ mod call;
 mod arguments;
 pub mod config;
 mod failure;
+pub mod http;
 mod info;
 pub mod keyvalue;
 pub mod log;

@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::{
     Endpoint, Failure, Handler, Info, Reply,
     handler::handle,
-    imports::{Done, Scene, Services, nobody, play},
+    http,
+    imports::{Done, Scene, Services, Web, nobody, nothing, play},
     log::Level,
     rpc,
 };
@@ -36,6 +37,7 @@ pub struct Request {
     reply_wanted: bool,
     time_left: Duration,
     services: Services,
+    web: Web,
     config: BTreeMap<String, String>,
     state: BTreeMap<String, Vec<u8>>,
 }
@@ -55,6 +57,7 @@ impl Request {
             reply_wanted: true,
             time_left: TIME_LEFT,
             services: Box::new(nobody),
+            web: Box::new(nothing),
             config: BTreeMap::new(),
             state: BTreeMap::new(),
         }
@@ -102,6 +105,16 @@ impl Request {
         self
     }
 
+    /// Answers the handler's HTTP requests. Without it, nobody does.
+    #[must_use]
+    pub fn fetching(
+        mut self,
+        web: impl FnMut(&http::Request) -> Result<http::Response, http::Error> + 'static,
+    ) -> Self {
+        self.web = Box::new(web);
+        self
+    }
+
     /// Gives the handler a value of its manifest's section `config`.
     #[must_use]
     pub fn config(mut self, name: &str, value: &str) -> Self {
@@ -129,6 +142,7 @@ impl Request {
             time_left_ms: u64::try_from(self.time_left.as_millis()).unwrap_or(u64::MAX),
             log: Vec::new(),
             services: self.services,
+            web: self.web,
             config: self.config,
             state: self.state,
             writes: BTreeMap::new(),

@@ -7,7 +7,9 @@
 mod brokers;
 mod config;
 mod error;
+mod fetch;
 mod grants;
+pub mod http;
 pub mod keyvalue;
 mod limits;
 mod outgoing;

@@ -19,10 +19,26 @@ pub(crate) fn nova_host() -> &'static Path {
 ///
 /// With the compiler's words, where one does not build.
 pub(crate) fn handlers() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| built().join("handlers"))
+}
+
+/// The directory of the guests of `tests/guests/`, as components.
+///
+/// # Panics
+///
+/// As [`handlers`].
+pub(crate) fn guests() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| built().join("guests"))
+}
+
+/// The directory of both, once they are built.
+fn built() -> &'static Path {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     get(BUILT.get_or_init(|| {
         run(Command::new(repository().join("handlers/build.sh")))?;
-        Ok(repository().join("target/handlers"))
+        Ok(repository().join("target"))
     }))
 }
 

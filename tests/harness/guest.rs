@@ -34,9 +34,11 @@ pub(crate) fn guest_with(describe: &str, handle: &str, fields: &str) -> Vec<u8> 
     guest_of("dynamic", "", describe, handle, fields)
 }
 
-/// A request that a guest sends to its service's broker, in the null namespace, without a version.
+/// A request that a guest sends, in the null namespace, without a version.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asks<'a> {
+    /// The broker by its name; `None` is the service's own.
+    pub(crate) broker: Option<&'a str>,
     /// The topic.
     pub(crate) topic: &'a str,
     /// The method.
@@ -59,7 +61,7 @@ pub(crate) const CAST: &str = "(call $cast (i32.const 3000) (i32.const 3600))
 /// A component that may send a request: its `handle` is made of [`CALL`], [`CAST`] and others.
 pub(crate) fn asking(asks: Asks<'_>, handle: &str) -> Vec<u8> {
     // The record is at 3000, its texts from 3200, what comes back at 3600; the parts of a failure at 3900.
-    let Asks { topic, method, arguments, server, timeout_ms } = asks;
+    let Asks { broker, topic, method, arguments, server, timeout_ms } = asks;
     let (mut data, mut texts) = ([0; 104], Vec::new());
     let mut put = |at: usize, text: &str| {
         data[at..at + 4].copy_from_slice(&(3200 + texts.len() as u32).to_le_bytes());
@@ -69,10 +71,12 @@ pub(crate) fn asking(asks: Asks<'_>, handle: &str) -> Vec<u8> {
     put(12, topic);
     put(56, method);
     put(64, arguments);
-    if let Some(server) = server {
-        put(24, server);
-        data[20] = 1;
+    for (at, text) in [(4, broker), (24, server)] {
+        if let Some(text) = text {
+            put(at, text);
+        }
     }
+    (data[0], data[20]) = (broker.is_some().into(), server.is_some().into());
     if let Some(timeout) = timeout_ms {
         data[72] = 1;
         data[80..88].copy_from_slice(&timeout.to_le_bytes());

@@ -45,6 +45,7 @@ struct State {
     /// Ways on which nothing passes, of connections that are and that come.
     stopped: Vec<Way>,
     slow: bool,
+    refusing: bool,
     closed: bool,
 }
 
@@ -66,9 +67,14 @@ impl Proxy {
         let (accepting, target) = (Arc::clone(&shared), target.to_owned());
         std::thread::spawn(move || {
             for (number, client) in (0..).zip(listener.incoming()) {
-                if accepting.lock().closed {
+                let state = accepting.lock();
+                if state.closed {
                     return;
                 }
+                if state.refusing {
+                    continue;
+                }
+                drop(state);
                 // Where nobody listens, the client's socket is closed at once.
                 if let (Ok(client), Ok(broker)) = (client, TcpStream::connect(&target)) {
                     accepting.connect(number, [client, broker]);
@@ -115,6 +121,11 @@ impl Proxy {
     pub(crate) fn go_on(&self) {
         self.shared.lock().stopped.clear();
         self.shared.changed.notify_all();
+    }
+
+    /// Closes connections that come at once, or lets them through again: the broker is down, or up.
+    pub(crate) fn refuse(&self, refuse: bool) {
+        self.shared.lock().refusing = refuse;
     }
 
     /// Makes the way slow, or as fast as it can be.

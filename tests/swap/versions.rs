@@ -108,7 +108,8 @@ fn a_client_can_ask_what_the_service_answers() {
 #[test]
 fn a_version_that_wants_more_than_the_one_before_is_refused_until_it_is_granted() {
     let story = Story::begin(&[("a.wasm", &answering("1"))]);
-    let asks = Asks { topic: "compute", method: "build", arguments: "{}", server: None, timeout_ms: None };
+    let asks =
+        Asks { broker: None, topic: "compute", method: "build", arguments: "{}", server: None, timeout_ms: None };
     let wants_more = asking(asks, ECHO);
     let refused = story.add("a", &wants_more, &[]);
     let refused = refused.fails(3);

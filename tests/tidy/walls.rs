@@ -30,6 +30,14 @@ fn wasmtime_beyond_the_sandbox(source: &Source) -> Vec<String> {
     Vec::new()
 }
 
+fn sockets_for_guests_elsewhere(source: &Source) -> Vec<String> {
+    let guests = source.is_in("host/src/sandbox") || source.is_in("host/src/capability");
+    if guests && !source.is_in("host/src/capability/http") {
+        return mentions(source, &["std::net", "tokio::net", "httparse", "rustls"]);
+    }
+    Vec::new()
+}
+
 fn an_envelope_that_does_more_than_bytes(source: &Source) -> Vec<String> {
     if source.is_in("host/src/envelope") { mentions(source, &["lapin", "tokio", "wasmtime"]) } else { Vec::new() }
 }
@@ -66,6 +74,11 @@ fn only_the_rabbit_transport_knows_lapin() {
 #[test]
 fn only_the_sandbox_knows_wasmtime() {
     hold(wasmtime_beyond_the_sandbox, "host/src/catalog/load.rs", "    let engine = wasmtime::Engine::default();");
+}
+
+#[test]
+fn one_place_opens_sockets_for_guests() {
+    hold(sockets_for_guests_elsewhere, "host/src/sandbox/wasi/http.rs", "use tokio::net::TcpStream;");
 }
 
 #[test]

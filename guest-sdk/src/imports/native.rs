@@ -5,12 +5,16 @@ use std::{cell::RefCell, collections::BTreeMap, mem};
 use serde_json::Value;
 
 use crate::{
+    http,
     log::Level,
     rpc::{Error, Request},
 };
 
 /// What stands for the other services.
 pub(crate) type Services = Box<dyn FnMut(&Request) -> Result<Value, Error>>;
+
+/// What stands for the servers that are asked over HTTP.
+pub(crate) type Web = Box<dyn FnMut(&http::Request) -> Result<http::Response, http::Error>>;
 
 /// Keys and values.
 pub(crate) type State = BTreeMap<String, Vec<u8>>;
@@ -36,6 +40,8 @@ pub(crate) struct Scene {
     pub(crate) log: Vec<(Level, String)>,
     /// Who answers calls.
     pub(crate) services: Services,
+    /// Who answers over HTTP.
+    pub(crate) web: Web,
     /// The manifest's values.
     pub(crate) config: BTreeMap<String, String>,
     /// What the handler keeps, as others see it.
@@ -139,6 +145,24 @@ pub(crate) fn cast(request: Request) -> Result<(), Error> {
 /// There is no other service.
 pub(crate) fn nobody(request: &Request) -> Result<Value, Error> {
     Err(Error::Unavailable(format!("nobody serves topic {}", request.target.topic)))
+}
+
+/// Outside a scene nobody answers.
+pub(crate) fn fetch(request: http::Request) -> Result<http::Response, http::Error> {
+    let web = SCENE.with_borrow_mut(|scene| Some(mem::replace(&mut scene.as_mut()?.web, Box::new(nothing))));
+    let Some(mut web) = web else { return nothing(&request) };
+    let answer = web(&request);
+    SCENE.with_borrow_mut(|scene| {
+        if let Some(scene) = scene {
+            scene.web = web;
+        }
+    });
+    answer
+}
+
+/// There is no server.
+pub(crate) fn nothing(request: &http::Request) -> Result<http::Response, http::Error> {
+    Err(http::Error::Unavailable(format!("nobody answers {}", request.url)))
 }
 
 /// All values that are configured.

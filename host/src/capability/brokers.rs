@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use super::keyvalue::{OpenError, Store};
+use super::{
+    http::{self, Trust},
+    keyvalue::{OpenError, Store},
+};
 use crate::{
     client::Client,
     settings::Settings,
@@ -18,13 +21,16 @@ const DEFAULT_MAX_HOPS: u32 = 16;
 /// What stands before the name of a broker.
 const BROKERS: &str = "brokers.";
 
-/// What is configured for all handlers: the settings `rpc.max_hops` and `keyvalue.path`, and the tables `brokers.NAME`.
+/// What is configured for all handlers: the settings `rpc.max_hops`, `keyvalue.path` and
+/// `http.ca_file`, and the tables `brokers.NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The most requests of handlers that may lead to one another, so that loops end.
     pub max_hops: u32,
     /// Where handlers' state is kept; `None` is in memory.
     pub keyvalue: Option<PathBuf>,
+    /// The only CAs that HTTPS trusts; `None` is the system's.
+    pub http_ca_file: Option<PathBuf>,
     /// Other brokers, by name.
     pub brokers: BTreeMap<String, BrokerConfig>,
 }
@@ -45,6 +51,7 @@ pub struct Capabilities(Arc<Reachable>);
 struct Reachable {
     max_hops: u32,
     store: Store,
+    trust: Arc<Trust>,
     /// The service's own under `None`.
     brokers: BTreeMap<Option<String>, Broker>,
 }
@@ -93,7 +100,8 @@ impl Config {
         for name in brokers.iter().filter(|(_, broker)| broker.url.is_none()).map(|(name, _)| name) {
             settings.problem(&format!("{BROKERS}{name}.transport_url"), "is missing");
         }
-        Self { max_hops, keyvalue: settings.take_optional("keyvalue.path"), brokers }
+        let (keyvalue, http_ca_file) = (settings.take_optional("keyvalue.path"), http::read(settings));
+        Self { max_hops, keyvalue, http_ca_file, brokers }
     }
 }
 
@@ -120,7 +128,8 @@ impl Capabilities {
             let broker = Broker { client: Client::new(transport.clone()), exchange, own: Some(transport) };
             brokers.insert(Some(name.clone()), broker);
         }
-        Ok(Self(Arc::new(Reachable { max_hops: config.max_hops, store, brokers })))
+        let trust = Arc::new(Trust::new(config.http_ca_file.clone()));
+        Ok(Self(Arc::new(Reachable { max_hops: config.max_hops, store, trust, brokers })))
     }
 
     /// The broker of this name; `None` is the service's own.
@@ -131,6 +140,11 @@ impl Capabilities {
     /// Where handlers' state is kept.
     pub(super) fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// Whom HTTPS trusts.
+    pub(super) fn trust(&self) -> &Arc<Trust> {
+        &self.0.trust
     }
 
     /// The most requests of handlers that may lead to one another.
@@ -173,7 +187,9 @@ mod tests {
         assert_eq!(config.brokers.keys().collect::<Vec<_>>(), ["a.b", "cell1"]);
         assert_eq!(config.brokers["a.b"].exchange.as_deref(), Some("cinder"));
         assert!(!format!("{config:?}").contains("secret"));
-        assert_eq!(read("").unwrap(), Config { max_hops: DEFAULT_MAX_HOPS, keyvalue: None, brokers: BTreeMap::new() });
+        let nothing =
+            Config { max_hops: DEFAULT_MAX_HOPS, keyvalue: None, http_ca_file: None, brokers: BTreeMap::new() };
+        assert_eq!(read("").unwrap(), nothing);
     }
 
     #[test]

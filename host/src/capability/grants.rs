@@ -5,14 +5,22 @@
 
 use std::fmt;
 
-use super::Values;
+use super::{
+    Values,
+    http::{Grant, Origin},
+};
 use crate::{
     printable::printable,
     settings::{Setting, Settings},
 };
 
 /// The interfaces that can be granted, and the setting that does it.
-pub const GRANTABLE: [(&str, &str); 2] = [("nova:rpc/client", "grants.rpc"), ("nova:rpc/keyvalue", "grants.keyvalue")];
+pub const GRANTABLE: [(&str, &str); 4] = [
+    ("nova:rpc/client", "grants.rpc"),
+    ("nova:rpc/keyvalue", "grants.keyvalue"),
+    ("wasi:http/outgoing-handler", "grants.http"),
+    ("wasi:http/types", "grants.http"),
+];
 
 /// Stands for every method.
 const ANY: &str = "*";
@@ -29,6 +37,7 @@ pub struct Grants {
     rpc: Vec<Method>,
     /// Whether it may keep state.
     pub keyvalue: bool,
+    http: Vec<Grant>,
     /// When casts are sent.
     pub effects: Effects,
     /// Values for the handler.
@@ -77,13 +86,21 @@ impl Grants {
             }
         }
         let keyvalue = settings.take("grants.keyvalue", false);
-        Self { rpc, keyvalue, effects, config }
+        let mut http = Vec::new();
+        for text in settings.take_optional::<Vec<String>>("grants.http").unwrap_or_default() {
+            match Grant::parse(&text) {
+                Ok(grant) => http.push(grant),
+                // A URL in its place may hold a password.
+                Err(reason) => settings.problem("grants.http", &format!("{}: {reason}", shown(&text))),
+            }
+        }
+        Self { rpc, keyvalue, http, effects, config }
     }
 
     /// Whether anything is granted that takes a session.
     #[must_use]
     pub fn is_anything(&self) -> bool {
-        self.keyvalue || !self.rpc.is_empty()
+        self.keyvalue || !self.rpc.is_empty() || !self.http.is_empty()
     }
 
     /// Whether an interface, named without its version, may be imported.
@@ -92,6 +109,7 @@ impl Grants {
         match GRANTABLE.iter().find(|(name, _)| *name == interface) {
             Some((_, "grants.rpc")) => !self.rpc.is_empty(),
             Some((_, "grants.keyvalue")) => self.keyvalue,
+            Some((_, "grants.http")) => !self.http.is_empty(),
             Some(_) | None => false,
         }
     }
@@ -106,15 +124,33 @@ impl Grants {
         })
     }
 
+    /// Whether HTTP requests may go there, and whether they may find a private address; `None` where they may not.
+    #[must_use]
+    pub fn allows_fetch(&self, origin: &Origin) -> Option<bool> {
+        let mut covering = self.http.iter().filter(|grant| grant.covers(origin)).peekable();
+        covering.peek()?;
+        Some(covering.any(Grant::is_private))
+    }
+
     /// What is granted of an interface, as the manifest writes it.
     #[must_use]
     pub fn of(&self, interface: &str) -> Vec<String> {
         match interface {
             "nova:rpc/client" => self.rpc.iter().map(ToString::to_string).collect(),
             "nova:rpc/keyvalue" if self.keyvalue => vec!["true".to_owned()],
+            "wasi:http/outgoing-handler" => self.http.iter().map(ToString::to_string).collect(),
             _ => Vec::new(),
         }
     }
+}
+
+/// A grant that is none, in a message: without what stands before an `@`.
+fn shown(text: &str) -> String {
+    let text = match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://***@{host}"),
+        _ => text.to_owned(),
+    };
+    printable(&text, MAX_SHOWN)
 }
 
 impl Method {
@@ -219,6 +255,31 @@ mod tests {
             assert_eq!(problems, [format!("grants.rpc: {text}: {reason}")]);
         }
         assert!(read(&format!("[\"{}/a\"]", "t".repeat(256))).is_err());
+    }
+
+    #[test]
+    fn hosts_are_granted_by_their_origin_and_mistakes_are_named_without_passwords() {
+        let mut settings = Settings::default();
+        settings.add_file("grants.http = [\"https://api.example.org\", \"http://keystone:5000 private\"]").unwrap();
+        let grants = Grants::read(&mut settings, Values::default());
+        settings.finish().unwrap();
+        for (is_secure, authority, allowed) in [
+            (true, "api.example.org", Some(false)),
+            (false, "keystone:5000", Some(true)),
+            (false, "api.example.org", None),
+            (true, "keystone:5000", None),
+        ] {
+            assert_eq!(grants.allows_fetch(&Origin::parse(is_secure, authority).unwrap()), allowed, "{authority}");
+        }
+        assert!(grants.is_anything() && grants.allows_import("wasi:http/types"));
+        let written = ["https://api.example.org", "http://keystone:5000 private"];
+        assert_eq!(grants.of("wasi:http/outgoing-handler"), written);
+        let mut settings = Settings::default();
+        settings.add_file("grants.http = [\"https://u:hunter2@a.org\", \"*\"]").unwrap();
+        let _ = Grants::read(&mut settings, Values::default());
+        let problems = settings.finish().unwrap_err().0;
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(problems[0].starts_with("grants.http: https://***@a.org: is more than a host"), "{problems:?}");
     }
 
     #[test]

@@ -14,6 +14,15 @@ const DEFAULT_BYTES: Bytes = Bytes(16 << 20);
 /// Keys and values of a handler: a cache or some counters, and no database.
 const DEFAULT_KEYVALUE: Bytes = Bytes(16 << 20);
 
+/// HTTP requests: some hundred images or ports, and no crawler.
+const DEFAULT_HTTP_REQUESTS: u32 = 100;
+
+/// HTTP requests at once: each is a socket, and a process often has no more than 1024 for all of its handlers.
+const DEFAULT_HTTP_OUTSTANDING: u16 = 4;
+
+/// What HTTP requests send, and get in return: so much each way.
+const DEFAULT_HTTP_BYTES: Bytes = Bytes(16 << 20);
+
 /// What one request may send and get, and a handler keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -25,6 +34,12 @@ pub struct Limits {
     pub bytes: Bytes,
     /// Keys and values that the handler keeps, all together.
     pub keyvalue: Bytes,
+    /// HTTP requests.
+    pub http_requests: u32,
+    /// HTTP requests that are under way at once; more wait their turn.
+    pub http_outstanding: u16,
+    /// Bytes that HTTP requests send, and bytes that come back: so much each way.
+    pub http_bytes: Bytes,
 }
 
 impl Default for Limits {
@@ -34,6 +49,9 @@ impl Default for Limits {
             outstanding: DEFAULT_OUTSTANDING,
             bytes: DEFAULT_BYTES,
             keyvalue: DEFAULT_KEYVALUE,
+            http_requests: DEFAULT_HTTP_REQUESTS,
+            http_outstanding: DEFAULT_HTTP_OUTSTANDING,
+            http_bytes: DEFAULT_HTTP_BYTES,
         }
     }
 }
@@ -47,6 +65,9 @@ impl Limits {
             outstanding: settings.take_within("limits.rpc_outstanding", self.outstanding, 1..=1000),
             bytes: settings.take_within("limits.rpc_bytes", self.bytes, Bytes(1)..=Bytes(1 << 30)),
             keyvalue: settings.take_within("limits.keyvalue", self.keyvalue, Bytes(1)..=Bytes(1 << 40)),
+            http_requests: settings.take_within("limits.http_requests", self.http_requests, 1..=1_000_000),
+            http_outstanding: settings.take_within("limits.http_outstanding", self.http_outstanding, 1..=1000),
+            http_bytes: settings.take_within("limits.http_bytes", self.http_bytes, Bytes(1)..=Bytes(1 << 30)),
         }
     }
 }

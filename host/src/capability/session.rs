@@ -7,16 +7,17 @@
 use std::{
     collections::BTreeMap,
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU32},
     time::Duration,
 };
 
 use futures_util::{StreamExt as _, stream};
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, task::AbortHandle, time::Instant};
 
 use super::{
     Capabilities, Effects, Error, Grants, Limits, Outgoing, Unreleased,
     brokers::Broker,
+    http::Meter,
     keyvalue::{Bucket, Write},
     outgoing::Checked,
 };
@@ -34,13 +35,19 @@ const MAX_SHOWN: usize = 64;
 /// What one request may do, and has done.
 #[derive(Debug)]
 pub struct Session {
-    capabilities: Capabilities,
+    pub(super) capabilities: Capabilities,
     pub(super) grants: Arc<Grants>,
-    limits: Limits,
+    pub(super) limits: Limits,
     pub(super) metrics: Handler,
-    cause: Cause,
+    pub(super) cause: Cause,
     /// The handler's state, where it may keep any.
     pub(super) bucket: Option<Bucket>,
+    /// What its HTTP requests have sent and received.
+    pub(super) meter: Arc<Meter>,
+    /// Places for those that are under way.
+    pub(super) fetching: Arc<Semaphore>,
+    /// How many there were.
+    pub(super) fetched: AtomicU32,
     used: Mutex<Used>,
 }
 
@@ -68,8 +75,10 @@ pub(super) struct Used {
     sent: usize,
     received: usize,
     /// Whether the log knows that it has wanted too much.
-    told: bool,
+    pub(super) told: bool,
     held: Vec<Held>,
+    /// HTTP requests that may be under way: none outlasts the session.
+    pub(super) fetches: Vec<AbortHandle>,
 }
 
 /// A cast that waits for the handler's success.
@@ -101,6 +110,9 @@ impl Session {
             metrics: metrics.clone(),
             cause,
             bucket,
+            meter: Arc::new(Meter::new(limits.http_bytes.0, metrics.clone())),
+            fetching: Arc::new(Semaphore::new(limits.http_outstanding.into())),
+            fetched: AtomicU32::new(0),
             used: Mutex::default(),
         }
     }
@@ -343,6 +355,7 @@ fn shown(request: &Outgoing) -> String {
 impl Drop for Session {
     fn drop(&mut self) {
         let used = self.used.get_mut().unwrap_or_else(PoisonError::into_inner);
+        used.fetches.iter().for_each(AbortHandle::abort);
         let (casts, writes) = (used.held.len(), used.writes.len());
         if casts + writes > 0 {
             self.metrics.effects(Effect::Discarded, casts + writes);

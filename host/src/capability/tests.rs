@@ -29,17 +29,22 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// A world with a configuration.
+    pub(super) async fn with(config: &str) -> Self {
         let transport = Transport::Memory(Broker::default());
         let subscription =
             Subscription { exchange: "nova".into(), topics: vec!["t".into()], server: "s".into(), prefetch: 10_000 };
         let deliveries = transport.listen(subscription).await.unwrap();
-        let (config, rabbit) = (settings("", Config::read), settings("", rabbit::Config::read));
+        let (config, rabbit) = (settings(config, Config::read), settings("", rabbit::Config::read));
         let capabilities = Capabilities::new(&config, &transport, "nova", &rabbit).unwrap();
         Self { transport, capabilities, metrics: Metrics::default(), deliveries }
     }
 
     /// A session of a handler that may ask topic `t` for everything; `limits` are of its manifest.
-    fn session(&self, manifest: &str, cause: Cause) -> Session {
+    pub(super) fn session(&self, manifest: &str, cause: Cause) -> Session {
         let grants = settings(&format!("grants.rpc = [\"t/*\", \"u.m\"]\n{manifest}"), |settings| {
             Grants::read(settings, Values::default())
         });
@@ -86,7 +91,7 @@ fn settings<T>(text: &str, read: impl FnOnce(&mut Settings) -> T) -> T {
     read(&mut settings)
 }
 
-fn cause() -> Cause {
+pub(super) fn cause() -> Cause {
     Cause {
         context: Context::from_json(r#"{"user_id": "u", "auth_token": "secret"}"#).unwrap(),
         hops: 2,

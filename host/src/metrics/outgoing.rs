@@ -16,6 +16,7 @@ use super::{Effect, Handler, HandlerLabel, SECONDS, Sending, Sent};
 pub(super) struct Outgoing {
     sent: Family<SentLabels, Counter>,
     calls: Family<HandlerLabel, Histogram, fn() -> Histogram>,
+    fetches: Family<HandlerLabel, Histogram, fn() -> Histogram>,
     effects: Family<EffectLabels, Counter>,
 }
 
@@ -37,6 +38,7 @@ impl Outgoing {
         let outgoing = Self {
             sent: Family::default(),
             calls: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            fetches: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             effects: Family::default(),
         };
         all.register("outgoing_requests", "Requests that handlers made, by what came of them", outgoing.sent.clone());
@@ -44,6 +46,11 @@ impl Outgoing {
             "outgoing_call_duration_seconds",
             "Time that handlers waited for results of calls",
             outgoing.calls.clone(),
+        );
+        all.register(
+            "outgoing_http_duration_seconds",
+            "Time that handlers waited for the heads of HTTP responses",
+            outgoing.fetches.clone(),
         );
         all.register(
             "effects",
@@ -71,6 +78,12 @@ impl Handler {
     pub fn called_in(&self, took: Duration) {
         let label = HandlerLabel { handler: Arc::clone(&self.name) };
         self.metrics.0.outgoing.calls.get_or_create(&label).observe(took.as_secs_f64());
+    }
+
+    /// An HTTP request of the handler's had its response, or will not have it, after so long.
+    pub fn fetched_in(&self, took: Duration) {
+        let label = HandlerLabel { handler: Arc::clone(&self.name) };
+        self.metrics.0.outgoing.fetches.get_or_create(&label).observe(took.as_secs_f64());
     }
 
     /// So many effects of a request have ended like this.

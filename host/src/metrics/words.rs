@@ -87,6 +87,10 @@ words! {
         RpcBytes = "rpc_bytes",
         /// What its handler keeps.
         Keyvalue = "keyvalue",
+        /// HTTP requests that one request made.
+        HttpRequests = "http_requests",
+        /// What they sent, or got in return.
+        HttpBytes = "http_bytes",
     }
 }
 
@@ -121,13 +125,15 @@ words! {
         Cast = "cast",
         /// It does not, and asks everybody.
         Fanout = "fanout",
+        /// It fetches over HTTP.
+        Http = "http",
     }
 }
 
 words! {
     /// What came of a request that a handler sent.
     Sent {
-        /// A call has its result; a cast was sent, or is held.
+        /// A call has its result, an HTTP request its response; a cast was sent, or is held.
         Done = "done",
         /// The other side says that it failed.
         Failed = "failed",

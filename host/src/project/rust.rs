@@ -9,7 +9,7 @@ const CARGO: tool::Tool = tool::Tool { names: &["cargo"], install: "see https://
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The crate `nova-guest`, which a dynamic project names as `path = ".nova/nova-guest"`.
-pub(super) const SDK: [(&str, &str); 20] = [
+pub(super) const SDK: &[(&str, &str)] = &[
     ("src/arguments.rs", include_str!("../../../guest-sdk/src/arguments.rs")),
     ("src/arguments/mistake.rs", include_str!("../../../guest-sdk/src/arguments/mistake.rs")),
     ("src/arguments/parts.rs", include_str!("../../../guest-sdk/src/arguments/parts.rs")),
@@ -20,8 +20,10 @@ pub(super) const SDK: [(&str, &str); 20] = [
     ("src/config.rs", include_str!("../../../guest-sdk/src/config.rs")),
     ("src/failure.rs", include_str!("../../../guest-sdk/src/failure.rs")),
     ("src/handler.rs", include_str!("../../../guest-sdk/src/handler.rs")),
+    ("src/http.rs", include_str!("../../../guest-sdk/src/http.rs")),
     ("src/imports.rs", include_str!("../../../guest-sdk/src/imports.rs")),
     ("src/imports/host.rs", include_str!("../../../guest-sdk/src/imports/host.rs")),
+    ("src/imports/http.rs", include_str!("../../../guest-sdk/src/imports/http.rs")),
     ("src/imports/native.rs", include_str!("../../../guest-sdk/src/imports/native.rs")),
     ("src/info.rs", include_str!("../../../guest-sdk/src/info.rs")),
     ("src/keyvalue.rs", include_str!("../../../guest-sdk/src/keyvalue.rs")),
@@ -30,6 +32,7 @@ pub(super) const SDK: [(&str, &str); 20] = [
     ("src/memory.rs", include_str!("../../../guest-sdk/src/memory.rs")),
     ("src/rpc.rs", include_str!("../../../guest-sdk/src/rpc.rs")),
     ("src/testing.rs", include_str!("../../../guest-sdk/src/testing.rs")),
+    ("wit/http.wit", include_str!("../../../guest-sdk/wit/http.wit")),
 ];
 
 /// Its manifest, outside of this repository.

@@ -91,8 +91,10 @@ fn the_program_carries_every_sdk_as_a_whole() {
         let there: BTreeSet<String> = files(folder).into_iter().filter(|name| !name.contains("__pycache__")).collect();
         assert_eq!(carried, there, "{folder}");
     };
-    let rust: Vec<_> = rust::SDK.iter().map(|(name, text)| (name.trim_start_matches("src/"), *text)).collect();
-    carries("guest-sdk/src", &rust, &[]);
+    for folder in ["src/", "wit/"] {
+        let part = rust::SDK.iter().filter_map(|(name, text)| Some((name.strip_prefix(folder)?, *text)));
+        carries(&format!("guest-sdk/{folder}"), &part.collect::<Vec<_>>(), &[]);
+    }
     carries("guest-sdk/python", &python::SDK, &[]);
     carries("guest-sdk/js", &javascript::SDK, &["entry.js"]);
     carries("guest-sdk/c", &c::SDK, &[]);

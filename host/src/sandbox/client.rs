@@ -54,7 +54,8 @@ impl Host for State {
 }
 
 impl State {
-    fn session(&self) -> Option<Arc<Session>> {
+    /// The session of the request, where there is one.
+    pub(super) fn session(&self) -> Option<Arc<Session>> {
         self.request.as_ref()?.session.clone()
     }
 }

@@ -119,10 +119,13 @@ impl Program {
             .filter(|(_, import)| !matches!(import.ty, ComponentItem::Type(_)))
             .map(|(name, _)| name.to_owned())
             .filter(|name| !OFFERED.contains(&interface(name)) && !wasi::offers(name))
-            .filter(|name| !grants.allows_import(interface(name)))
+            .filter(|name| !grants.allows_import(interface(name)) || (name.starts_with("wasi:") && !wasi::is_0_2(name)))
             .collect();
         if !refused.is_empty() {
-            let is_grantable = |name: &String| GRANTABLE.iter().any(|(grantable, _)| *grantable == interface(name));
+            let is_grantable = |name: &String| {
+                GRANTABLE.iter().any(|(grantable, _)| *grantable == interface(name))
+                    && (!name.starts_with("wasi:") || wasi::is_0_2(name))
+            };
             let grantable = refused.iter().all(is_grantable);
             return Err(if grantable { LoadError::NotGranted(refused) } else { LoadError::Imports(refused) });
         }

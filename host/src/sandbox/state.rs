@@ -39,6 +39,7 @@ impl State {
     /// Lets go of a request: its context holds a token, its log says in its span what was left out.
     pub(super) fn end(&mut self) {
         (self.log, self.request) = (Log::new(Bytes(0)), None);
+        self.wasi.end();
     }
 
     /// Whether another request might run into a limit because of what earlier ones have left behind.

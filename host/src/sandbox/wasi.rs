@@ -2,12 +2,14 @@
 //!
 //! Before it: [`super::Program`] links a component. Our own and not `wasmtime-wasi`: what there is no code for, no
 //! mistake can give away. [`cli`] has output, which is the log's, and nothing to read; [`io`] streams and what can be
-//! waited for; [`clocks`] and [`random`] are real. [`closed`] is what runtimes link and no handler has: files, sockets.
-//! The functions and their meaning are those of <https://github.com/WebAssembly/WASI/tree/v0.2.12>.
+//! waited for; [`http`] asks servers where it is granted; [`clocks`] and [`random`] are real. [`closed`] is what runtimes
+//! link and no handler has: files, sockets. The functions and their meaning are those of
+//! <https://github.com/WebAssembly/WASI/tree/v0.2.12>.
 
 mod cli;
 mod clocks;
 mod closed;
+mod http;
 mod io;
 mod random;
 
@@ -67,17 +69,29 @@ pub(super) struct Wasi {
     /// Handles that the guest holds, of every kind.
     handles: usize,
     pollables: Vec<Option<io::Wake>>,
+    http: http::Table,
     output: cli::Output,
 }
 
 impl Wasi {
     pub(super) fn new() -> Self {
-        Self { started: Instant::now(), handles: 0, pollables: Vec::new(), output: cli::Output::default() }
+        Self {
+            started: Instant::now(),
+            handles: 0,
+            pollables: Vec::new(),
+            http: http::Table::default(),
+            output: cli::Output::default(),
+        }
     }
 
-    /// Whether the guest keeps more handles than half of what it may.
+    /// Whether the guest keeps more than half of what it may, handles or headers.
     pub(super) fn is_worn(&self) -> bool {
-        self.handles > MAX_HANDLES / 2
+        self.handles > MAX_HANDLES / 2 || self.http.is_worn()
+    }
+
+    /// Lets go of what belongs to a request that has ended, whatever handles the guest keeps on it.
+    pub(super) fn end(&mut self) {
+        self.http.end();
     }
 
     /// Counts a handle that the guest is about to get.
@@ -96,10 +110,14 @@ impl Wasi {
 
 /// Whether an import is offered: by its name with a version of 0.2.
 pub(super) fn offers(import: &str) -> bool {
-    let Some((name, version)) = import.split_once('@') else { return false };
-    let patch = version.strip_prefix("0.2.");
-    let known = patch.is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit()));
-    known && (OPEN.contains(&name) || closed::is(name))
+    let name = import.split('@').next().unwrap_or_default();
+    is_0_2(import) && (OPEN.contains(&name) || closed::is(name))
+}
+
+/// Whether an import has a version of 0.2, as WASI must have; other interfaces are held against theirs elsewhere.
+pub(super) fn is_0_2(import: &str) -> bool {
+    let patch = import.split_once('@').and_then(|(_, version)| version.strip_prefix("0.2."));
+    patch.is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Links what is real.
@@ -107,6 +125,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     io::add_to_linker(linker)?;
     cli::add_to_linker(linker)?;
     clocks::add_to_linker(linker)?;
+    http::add_to_linker(linker)?;
     random::add_to_linker(linker)
 }
 

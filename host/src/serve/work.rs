@@ -4,7 +4,7 @@
 //! becomes of it; this carries it out, in this order: answer, dead letter, settlement. So whatever ends in between, the
 //! broker delivers the message again and nothing is lost.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tracing::{Instrument, Level};
@@ -63,7 +63,7 @@ impl Corridor {
             Ok(request) => {
                 let span = span(&request);
                 work.particulars = Particulars::of(&request);
-                self.run(request, work, permit).instrument(span).await;
+                Box::pin(self.run(request, work, permit)).instrument(span).await;
             }
             Err(error) => {
                 self.metrics.rejected();
@@ -88,8 +88,11 @@ impl Corridor {
         };
         let started = Instant::now();
         let reply_to = request.reply_to.clone();
-        let working = self.work(request, &mut work);
-        let Some(outcome) = heartbeat::during(&self.transport, reply_to.as_ref(), working).await else {
+        let outcome = {
+            let working = pin!(self.work(request, &mut work));
+            heartbeat::during(&self.transport, reply_to.as_ref(), working).await
+        };
+        let Some(outcome) = outcome else {
             // Another delivery of the request takes its place. The claim is dropped, so that it may run.
             return;
         };
@@ -167,7 +170,8 @@ impl Corridor {
             tracing::warn!(%error, "not acknowledged and therefore not started");
             return None;
         }
-        Some(admitted.run().await)
+        // On the heap, as in `deliver`: what holds it is moved several times before it is a task, with all of its room.
+        Some(Box::pin(admitted.run()).await)
     }
 
     /// Replaces a message by a copy that counts its attempts, at the end of the same queue. Whether that was possible.

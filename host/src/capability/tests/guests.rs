@@ -10,7 +10,8 @@ use crate::{
     testing::{Asks, CALL, CAST, ECHO, LOOP, asking, current, generation, load, load_granted, sandbox, tight, wide},
 };
 
-const ASKS: Asks<'static> = Asks { topic: "t", method: "m", arguments: r#"{"n": 1}"#, server: None, timeout_ms: None };
+const ASKS: Asks<'static> =
+    Asks { broker: None, topic: "t", method: "m", arguments: r#"{"n": 1}"#, server: None, timeout_ms: None };
 
 fn request() -> Request {
     let message = r#"{"method": "m", "args": {"a": 1}, "_unique_id": "u", "_context_user_id": "ada"}"#;

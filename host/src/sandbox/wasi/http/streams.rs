@@ -1,0 +1,118 @@
+//! The streams of bodies: what [`super::super::io`] does with those that are not the console's.
+
+use std::sync::Arc;
+
+use wasmtime::component::Resource;
+
+use super::{
+    super::{
+        io::{Count, Done, IoError, Read, StreamError, Wake},
+        misuse,
+    },
+    Awaited, Slot,
+    table::{FIRST, lock},
+};
+use crate::{capability::http::Error, sandbox::state::State};
+
+/// Bytes that `check-write` invites to write at once.
+pub(in crate::sandbox::wasi) const WRITE: u64 = 64 << 10;
+
+/// Bytes that are read or copied at once.
+const READ: u64 = 64 << 10;
+
+/// Whether a stream is one of these.
+pub(in crate::sandbox::wasi) fn is(handle: u32) -> bool {
+    handle >= FIRST
+}
+
+impl State {
+    /// Reads what has come of a body, which may be nothing yet.
+    pub(in crate::sandbox::wasi) fn read_body(&mut self, handle: u32, most: u64) -> wasmtime::Result<Read> {
+        let most = usize::try_from(most.min(READ))?;
+        let read = self.wasi.with(handle, |slot| match slot {
+            Slot::Input { has_failed: true, .. } => Ok(Err(None)),
+            Slot::Input { fetch, has_failed } => {
+                let read = fetch.read(most);
+                *has_failed = read.is_err();
+                Ok(read)
+            }
+            _ => Err(misuse("it read from a stream that is none")),
+        })?;
+        match read {
+            Ok(bytes) => Ok(Ok(bytes)),
+            Err(None) => Ok(Err(StreamError::Closed)),
+            Err(Some(error)) => Ok(Err(StreamError::Failed(self.io_error(error)?))),
+        }
+    }
+
+    /// What a reader waits for.
+    pub(in crate::sandbox::wasi) fn body_wake(&mut self, handle: u32) -> wasmtime::Result<Wake> {
+        self.wasi.with(handle, |slot| match slot {
+            Slot::Input { fetch, .. } => Ok(Wake::Http(Awaited::Data(Arc::clone(fetch.exchange())))),
+            Slot::Output(_) => Ok(Wake::Now),
+            _ => Err(misuse("it waited for a stream that is none")),
+        })
+    }
+
+    /// Writes to a body. It is kept until the guest has finished it, within what the request may send.
+    pub(in crate::sandbox::wasi) fn write_body(&mut self, handle: u32, bytes: &[u8]) -> wasmtime::Result<Done> {
+        self.write_with(handle, bytes.len(), |body| body.extend_from_slice(bytes))
+    }
+
+    /// Writes zeroes to a body.
+    pub(in crate::sandbox::wasi) fn write_zeroes(&mut self, handle: u32, count: u64) -> wasmtime::Result<Done> {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        self.write_with(handle, count, |body| body.resize(body.len().saturating_add(count), 0))
+    }
+
+    fn write_with(&mut self, handle: u32, length: usize, write: impl FnOnce(&mut Vec<u8>)) -> wasmtime::Result<Done> {
+        let written = self.wasi.with(handle, |slot| match slot {
+            Slot::Output(written) => Ok(Arc::clone(written)),
+            _ => Err(misuse("it wrote to a stream that is none")),
+        })?;
+        let mut written = lock(&written);
+        if written.is_over {
+            return Ok(Err(StreamError::Closed));
+        }
+        // Counted before anything is kept.
+        let counted = self.session().map_or(Err(Error::Denied), |session| session.meter().send(length));
+        match counted {
+            Ok(()) => {
+                write(&mut written.bytes);
+                Ok(Ok(()))
+            }
+            Err(error) => {
+                (written.bytes, written.is_over) = (Vec::new(), true);
+                drop(written);
+                Ok(Err(StreamError::Failed(self.io_error(error)?)))
+            }
+        }
+    }
+
+    /// Copies what has come of one body to another.
+    pub(in crate::sandbox::wasi) fn splice(&mut self, to: u32, from: u32, most: u64) -> wasmtime::Result<Count> {
+        let bytes = match self.read_body(from, most)? {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(Err(error)),
+        };
+        let length = u64::try_from(bytes.len())?;
+        Ok(self.write_body(to, &bytes)?.map(|()| length))
+    }
+
+    fn io_error(&mut self, error: Error) -> wasmtime::Result<Resource<IoError>> {
+        Ok(Resource::new_own(self.wasi.insert(Slot::Error(error))?))
+    }
+
+    /// What a handle on an error says.
+    pub(in crate::sandbox::wasi) fn error_behind(&mut self, handle: u32) -> wasmtime::Result<Error> {
+        self.wasi.with(handle, |slot| match slot {
+            Slot::Error(error) => Ok(error.clone()),
+            _ => Err(misuse("it used an error that is none")),
+        })
+    }
+
+    /// Drops a stream or an error.
+    pub(in crate::sandbox::wasi) fn drop_slot(&mut self, handle: u32) -> wasmtime::Result<()> {
+        self.wasi.remove(handle).map(drop)
+    }
+}
