@@ -43,7 +43,7 @@ fn at_length() {
     page.fill("contracts", || languages::contracts(4000));
     let turn = Duration::from_millis(1500);
     page.fill("end to end", || {
-        end_to_end::run(end_to_end::Size { rounds: 5, turn, outstanding: &[1, 16, 128, 512], casts: 2000 })
+        end_to_end::run(end_to_end::Size { rounds: 3, turn, outstanding: &[1, 16, 128, 512], casts: 512 })
     });
     let size = scale::Size {
         handlers: &[1, 10, 100, 1000],

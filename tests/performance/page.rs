@@ -1,4 +1,4 @@
-//! The page: `page.md` with `{{name}}` where what was measured goes.
+//! The page: `page.in` with `{{name}}` where what was measured goes.
 
 use std::process::Command;
 use std::time::Instant;
@@ -15,7 +15,7 @@ pub(super) struct Page {
 impl Page {
     /// The text without figures, and what it was measured on.
     pub(super) fn read() -> Self {
-        let path = repository().join("tests/performance/page.md");
+        let path = repository().join("tests/performance/page.in");
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let mut page = Self { text, begun: Instant::now() };
         page.fill("machine", machine);
@@ -30,7 +30,7 @@ impl Page {
     /// Where it has none.
     pub(super) fn fill(&mut self, name: &str, measure: impl FnOnce() -> String) {
         let place = format!("{{{{{name}}}}}");
-        assert!(self.text.contains(&place), "page.md has no {place}");
+        assert!(self.text.contains(&place), "page.in has no {place}");
         let measured = measure();
         eprintln!("{name}, after {:.0} s:\n{measured}", self.begun.elapsed().as_secs_f64());
         self.text = self.text.replace(&place, measured.trim());
