@@ -2,12 +2,13 @@
 //! fresh instance and in one that is used again.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use nova_host::{
     capability::Grants,
+    catalog::load,
     metrics::Metrics,
     sandbox::{Compiler, Config, Invocation, Limits, Program, RequestInfo, Sandbox},
 };
@@ -49,16 +50,16 @@ pub(super) fn run(first: usize, calls: usize) -> String {
          | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for (language, contract, path) in calculators().into_iter().take(first) {
-        let wasm = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let component = Component::read(&path);
         let scratch = Scratch::new();
-        let (_, cold) = load(&runtime, &sandbox(&scratch), &wasm, 1);
+        let (_, cold) = component.load(&runtime, &sandbox(&scratch), 1);
         let warm = sandbox(&scratch);
-        let (fresh, first) = load(&runtime, &warm, &wasm, 1);
-        let again = (0..4).map(|_| load(&runtime, &warm, &wasm, 1).1);
+        let (fresh, first) = component.load(&runtime, &warm, 1);
+        let again = (0..4).map(|_| component.load(&runtime, &warm, 1).1);
         let warm_load = median(again.chain([first]));
-        let (reused, _) = load(&runtime, &warm, &wasm, 1_000_000);
+        let (reused, _) = component.load(&runtime, &warm, 1_000_000);
         let [fresh, reused] = [fresh, reused].map(|program| call(&runtime, &program, calls, ADD));
-        let kib = wasm.len() / 1024;
+        let kib = component.wasm.len() / 1024;
         writeln!(
             text,
             "| {language} | {contract} | {kib} KiB | {cold:.0} ms | {warm_load:.1} ms | {fresh:.1} µs | {reused:.1} µs |"
@@ -75,11 +76,11 @@ pub(super) fn contracts(calls: usize) -> String {
     for (contract, name) in
         [("dynamic, serde in the guest", "calculator"), ("typed, no JSON in the guest", "inventory")]
     {
-        let wasm = std::fs::read(handlers().join(format!("{name}.wasm"))).expect("it is built");
+        let component = Component::read(&handlers().join(format!("{name}.wasm")));
         let scratch = Scratch::new();
         let sandbox = sandbox(&scratch);
         let [fresh, reused] =
-            [1, 1_000_000].map(|reuse| call(&runtime, &load(&runtime, &sandbox, &wasm, reuse).0, calls, TOTAL));
+            [1, 1_000_000].map(|reuse| call(&runtime, &component.load(&runtime, &sandbox, reuse).0, calls, TOTAL));
         writeln!(text, "| {contract} | {fresh:.1} µs | {reused:.1} µs |").expect("text grows");
     }
     text
@@ -129,10 +130,26 @@ fn sandbox(scratch: &Scratch) -> Arc<Sandbox> {
     Arc::new(Sandbox::new(config, Metrics::default()).expect("the machine has room"))
 }
 
-/// Loads a component; returns how many milliseconds it took as well.
-fn load(runtime: &Runtime, sandbox: &Arc<Sandbox>, wasm: &[u8], reuse: u32) -> (Program, f64) {
-    let limits = Limits { reuse, ..Limits::default() };
-    let started = Instant::now();
-    let program = runtime.block_on(sandbox.load("calculator", wasm.to_vec(), limits, Grants::default()));
-    (program.expect("it loads"), started.elapsed().as_secs_f64() * 1e3)
+/// A component and what its manifest grants.
+struct Component {
+    wasm: Vec<u8>,
+    grants: Grants,
+}
+
+impl Component {
+    fn read(path: &Path) -> Self {
+        let wasm = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let manifest = load::read_manifest(path).expect("it can be read");
+        let grants = load::grants(manifest.as_deref(), &Limits::default()).expect("the manifest is right");
+        Self { wasm, grants }
+    }
+
+    /// Loads it; returns how many milliseconds that took as well.
+    fn load(&self, runtime: &Runtime, sandbox: &Arc<Sandbox>, reuse: u32) -> (Program, f64) {
+        let limits = Limits { reuse, ..Limits::default() };
+        let (wasm, grants) = (self.wasm.clone(), self.grants.clone());
+        let started = Instant::now();
+        let program = runtime.block_on(sandbox.load("calculator", wasm, limits, grants));
+        (program.expect("it loads"), started.elapsed().as_secs_f64() * 1e3)
+    }
 }
