@@ -12,7 +12,7 @@
 #     stop [N]      stops node N, from 1 (`stopped`)
 #     start [N]     starts it on the same ports and data (`ready …`), also after someone killed its pid
 #     restart [N]   both (`ready …`)
-#     sync          writes to disk which queues the nodes have (`done`)
+#     sync          waits until the nodes' parts of quorum queues are in step, and writes to disk which there are (`done`)
 #     logs DIR      copies the nodes' logs to a directory (`done`)
 #     ctl …         runs rabbitmqctl for the first node (`done`)
 #
@@ -236,8 +236,18 @@ ctl() {
 # A node that takes part in a quorum queue remembers so in a table that it saves after three quiet minutes, or when it
 # stops in order. Who is killed before that starts with an empty member, and the queue may never again have a leader
 # ("leader call - leader not known" in the log; https://github.com/rabbitmq/rabbitmq-server/issues/15725).
+#
+# Before that, waits until no member is far behind: one that is, and is left with one other, was seen to stay there while
+# its queue answered nobody.
 sync_nodes() {
     local number
+    ctl 1 eval 'Step = fun Step(0) -> exit(members_are_behind); Step(Left) ->
+        Near = fun(Queue) -> {resource, VHost, queue, Name} = amqqueue:get_name(Queue),
+            Members = case rabbit_quorum_queue:status(VHost, Name) of Known when is_list(Known) -> Known; _ -> [[]] end,
+            At = [proplists:get_value(<<"Log Index">>, Member) || Member <- Members],
+            lists:all(fun erlang:is_integer/1, At) andalso lists:max(At) - lists:min(At) < 1000 end,
+        case lists:all(Near, rabbit_amqqueue:list_by_type(rabbit_quorum_queue)) of
+            true -> ok; false -> timer:sleep(100), Step(Left - 1) end end, Step(600).'
     for number in $(numbers); do
         if runs "$number"; then ctl "$number" eval '[ok = dets:sync(Table) || Table <- dets:all()].'; fi
     done

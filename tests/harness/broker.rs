@@ -128,7 +128,7 @@ impl Broker {
         self.script().command(&format!("restart {}", node + 1));
     }
 
-    /// Has the nodes write to disk which quorum queues they have, as they do three minutes after a declaration. RabbitMQ
+    /// Waits until the nodes are in step, and has them write to disk which quorum queues they have, as they do three minutes after a declaration. RabbitMQ
     /// 3.10 forgets queues otherwise when it is killed, and what is in them.
     pub(crate) fn sync(&self) {
         self.script().command("sync");

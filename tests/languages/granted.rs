@@ -1,6 +1,6 @@
 //! What a manifest gives and grants, in every language: requests to others, configuration, state.
 //!
-//! The handlers are the calculators of `handlers/languages/`, and `handlers/courier` for Rust; they have the same methods.
+//! The handlers are the calculators of `handlers/languages/`, and `tests/guests/courier` for Rust; they have the same methods.
 //! Whoever asks, the handler asks its own service; over RabbitMQ also services in Python, in `neighbours.rs`.
 
 use serde_json::{Value, json};
