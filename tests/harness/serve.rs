@@ -43,8 +43,8 @@ impl Serve {
         let file = |name| File::create(scratch.path().join(name)).expect("the scratch directory is writable");
         let mut command = Command::new(nova_host());
         command.arg("serve").args(arguments).current_dir(scratch.path());
-        // It is for the tests; the host would take it for a setting that it does not have.
-        command.env_remove("NOVA_HOST_SOAK");
+        // They are for the tests; the host would take them for settings that it does not have.
+        command.env_remove("NOVA_HOST_SOAK").env_remove("NOVA_HOST_BENCH");
         command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("log"));
         let child = command.spawn().expect("the host runs");
         Self { child, scratch }

@@ -116,7 +116,7 @@ pub(super) fn many_handlers(size: Size) -> String {
         let started = Instant::now();
         let mut command = Command::new(nova_host());
         command.args(["handlers", "add", "--config"]).arg(service.scratch.path().join("nova-host.toml")).arg(other);
-        let replaced = command.output();
+        let replaced = command.env_remove("NOVA_HOST_BENCH").output();
         let replaced = replaced.expect("the host runs");
         assert!(replaced.status.success(), "{}", String::from_utf8_lossy(&replaced.stderr));
         let exchange = started.elapsed().as_secs_f64() * 1e3;
