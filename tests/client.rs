@@ -21,7 +21,7 @@ use nova_host::{
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Broker, Vhost, eventually, nova_host},
+    harness::{Broker, PATIENCE, Proxy, Vhost, Way, eventually, nova_host},
     oslo::serve,
 };
 
@@ -55,6 +55,29 @@ fn runtime() -> tokio::runtime::Runtime {
 fn open(body: &[u8]) -> Value {
     let outer: Value = serde_json::from_slice(body).expect("JSON");
     serde_json::from_str(outer["oslo.message"].as_str().expect("text")).expect("JSON")
+}
+
+#[test]
+fn more_casts_at_once_than_may_be_unconfirmed_are_all_sent() {
+    /// What the transport lets wait for confirmations at once.
+    const UNCONFIRMED: u64 = 1024;
+    let vhost = unserved();
+    let proxy = Proxy::start(&vhost.addresses()[0]);
+    let client = Arc::new(client(&vhost.url_by(&[proxy.address().to_owned()])));
+    let runtime = runtime();
+    runtime.block_on(client.cast(invocation(0), Options::from(PATIENCE))).expect("the broker has it");
+    // Nothing is confirmed until as many as possible are on their way.
+    proxy.hold(Way::Back);
+    let casting = |n| {
+        let client = Arc::clone(&client);
+        runtime.spawn(async move { client.cast(invocation(n), Options::from(PATIENCE)).await })
+    };
+    let casts: Vec<_> = (1..1500).map(casting).collect();
+    vhost.eventually("conductor", |queue| queue.ready > UNCONFIRMED);
+    proxy.go_on();
+    for cast in casts {
+        runtime.block_on(cast).expect("nothing panics").expect("the broker has it");
+    }
 }
 
 /// Takes messages until there are so many.

@@ -47,7 +47,7 @@ fn at_length() {
     });
     let size = scale::Size {
         handlers: &[1, 10, 100, 1000],
-        outstanding: &[1, 10, 100, 1000],
+        outstanding: &[1, 10, 100, 1000, 10_000],
         payloads: &[100, 10_000, 100_000, 1_000_000],
         in_flight: &[16, 64, 256, 1024],
         turn: Duration::from_secs(3),

@@ -87,25 +87,28 @@ impl Outbox {
         Ok(())
     }
 
-    /// Sends and confirms; returns when the connection is lost, and why.
+    /// Sends, and returns when something is confirmed: there may be room for more.
+    ///
+    /// # Errors
+    ///
+    /// That the connection is lost, and why.
     ///
     /// # Cancel safety
     ///
     /// Safe: everything between two waits is finished.
-    pub(super) async fn advance(&mut self) -> String {
-        loop {
-            let finished = poll_fn(|context| match self.sending.poll_next_unpin(context) {
-                Poll::Ready(Some(finished)) => Poll::Ready(finished),
-                // The caller submits more, or waits for the end of the connection.
-                Poll::Ready(None) | Poll::Pending => Poll::Pending,
-            });
-            tokio::select! {
-                error = self.link.events.end() => return failure::text(&error),
-                (job, confirmation) = finished => {
-                    self.note(job, confirmation);
-                    self.note_everything_finished();
-                    self.answer();
-                }
+    pub(super) async fn advance(&mut self) -> Result<(), String> {
+        let finished = poll_fn(|context| match self.sending.poll_next_unpin(context) {
+            Poll::Ready(Some(finished)) => Poll::Ready(finished),
+            // The caller submits more, or waits for the end of the connection.
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        });
+        tokio::select! {
+            error = self.link.events.end() => Err(failure::text(&error)),
+            (job, confirmation) = finished => {
+                self.note(job, confirmation);
+                self.note_everything_finished();
+                self.answer();
+                Ok(())
             }
         }
     }

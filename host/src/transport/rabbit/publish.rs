@@ -204,7 +204,9 @@ impl Worker {
         while !is_done || outbox.unconfirmed() > 0 {
             let has_room = !is_done && outbox.unconfirmed() < MAX_UNCONFIRMED;
             tokio::select! {
-                reason = outbox.advance() => return End::Lost(reason),
+                advanced = outbox.advance() => if let Err(reason) = advanced {
+                    return End::Lost(reason);
+                },
                 job = self.jobs.recv(), if has_room => match job {
                     Some(job) => {
                         if let Err(reason) = outbox.submit(job).await {
