@@ -135,12 +135,11 @@ fn a_queue_that_is_deleted_under_us_is_there_again_and_nothing_else_is_lost() {
     assert_eq!(client.call(directed.clone()).expect("a result"), 2);
     // A queue that goes within a second of being consumed costs the connection: not what this is about.
     std::thread::sleep(Duration::from_millis(1500));
-    for name in &names {
+    // One after the other: RabbitMQ may forget to cancel a consumer whose queue is deleted while it is declared.
+    for (name, deleted) in names.iter().zip(1..) {
         vhost.delete_queue(name);
-    }
-    let mended = || host.log().matches("RabbitMQ has cancelled a consumer").count() == names.len();
-    eventually("three consumers again", || mended().then_some(()));
-    for name in &names {
+        let mended = || host.log().matches("RabbitMQ has cancelled a consumer").count() == deleted;
+        eventually("a consumer again", || mended().then_some(()));
         vhost.wait_for_consumer(name);
     }
     assert_eq!(client.call(add(1)).expect("a result"), 2);

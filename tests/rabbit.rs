@@ -172,9 +172,10 @@ fn a_service_that_is_told_to_stop_finishes_and_gives_the_rest_back() {
     let calls: Vec<_> = (0..8).map(|_| client.start_call(slow.clone())).collect();
     vhost.eventually("conductor", |queue| queue.unacknowledged == 4);
     assert!(first.stop().success());
-    // Whatever was in flight has been finished, and nothing else.
+    // Whatever was in flight has been finished, and nothing else: what the broker had delivered and the host had not
+    // taken yet is given back.
     let finished = first.log().matches("timed_out").count() as u64;
-    assert!((4..8).contains(&finished), "{finished}");
+    assert!((1..8).contains(&finished), "{finished}");
     vhost.eventually("conductor", |queue| queue.ready == 8 - finished && is_idle_but_for_what_waits(queue));
     // The next server answers the others.
     let _second = serve(&vhost, "host-2", "limits.timeout = \"100ms\"");
