@@ -65,9 +65,9 @@ impl Calculator {
     /// Tells those of what a manifest grants.
     fn tell_granted(self) {
         let oslo = Oslo::granting(&self, granted::MANIFEST);
-        granted::Story { calculator: self, caller: Caller::Oslo(oslo) }.tell();
+        Story { calculator: self, caller: Caller::Oslo(oslo) }.tell_granted();
         let command = Command::granting(&self, granted::MANIFEST);
-        granted::Story { calculator: self, caller: Caller::Command(command) }.tell();
+        Story { calculator: self, caller: Caller::Command(command) }.tell_granted();
         neighbours::are_asked_and_told(&self);
     }
 }

@@ -5,10 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    Calculator,
-    callers::{Asked, Caller, Raised},
-};
+use super::stories::Story;
 use crate::harness::eventually;
 
 /// Four of five requests of a handler are sent.
@@ -25,14 +22,8 @@ token = { value = "in the open", secret = true }
 /// More than a page of `list-keys`.
 const MANY: usize = 501;
 
-/// One handler and who asks it.
-pub(super) struct Story {
-    pub(super) calculator: Calculator,
-    pub(super) caller: Caller,
-}
-
 impl Story {
-    pub(super) fn tell(self) {
+    pub(super) fn tell_granted(self) {
         self.a_call_has_a_result_or_the_others_exception();
         self.what_does_not_reach_anybody_is_an_exception();
         self.many_calls_have_a_result_each();
@@ -41,23 +32,6 @@ impl Story {
         self.state_outlives_a_request();
         self.what_a_handler_sets_and_then_fails_is_not_kept();
         self.a_number_is_added_to_and_a_value_exchanged();
-    }
-
-    fn ask(&self, method: &str, args: Value) -> Result<Value, Raised> {
-        self.caller.ask(&Asked { method, args, namespace: None, context: json!({}) })
-    }
-
-    #[track_caller]
-    fn gets(&self, method: &str, args: Value) -> Value {
-        self.ask(method, args).unwrap_or_else(|raised| panic!("{}.{method}: {raised:?}", self.calculator.name))
-    }
-
-    #[track_caller]
-    fn raises(&self, method: &str, args: Value, class: &str) -> Raised {
-        match self.ask(method, args) {
-            Err(raised) if raised.class == class => raised,
-            other => panic!("{}.{method} should raise {class}: {other:?}", self.calculator.name),
-        }
     }
 
     /// A method of the handler's own service.

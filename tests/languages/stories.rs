@@ -31,17 +31,17 @@ impl Story {
         self.every_request_has_an_instance_of_its_own();
     }
 
-    fn ask(&self, method: &str, args: Value) -> Result<Value, Raised> {
+    pub(super) fn ask(&self, method: &str, args: Value) -> Result<Value, Raised> {
         self.caller.ask(&Asked { method, args, namespace: None, context: json!({}) })
     }
 
     #[track_caller]
-    fn gets(&self, method: &str, args: Value) -> Value {
+    pub(super) fn gets(&self, method: &str, args: Value) -> Value {
         self.ask(method, args).unwrap_or_else(|raised| panic!("{}.{method}: {raised:?}", self.calculator.name))
     }
 
     #[track_caller]
-    fn raises(&self, method: &str, args: Value, class: &str) -> Raised {
+    pub(super) fn raises(&self, method: &str, args: Value, class: &str) -> Raised {
         match self.ask(method, args) {
             Err(raised) if raised.class == class => raised,
             other => panic!("{}.{method} should raise {class}: {other:?}", self.calculator.name),
