@@ -104,31 +104,32 @@ impl Ledger {
     fn frames(&self, tags: &[u64]) -> Vec<Frame> {
         let up_to = self.settled_up_to();
         let (together, alone): (Vec<u64>, Vec<u64>) = tags.iter().partition(|tag| **tag <= up_to);
-        let together =
-            together.iter().max().map(|tag| Frame { tag: *tag, multiple: together.len() > 1 });
+        let together = together.iter().max().map(|tag| Frame { tag: *tag, multiple: together.len() > 1 });
         together.into_iter().chain(alone.into_iter().map(|tag| Frame { tag, multiple: false })).collect()
     }
 }
 
-async fn run<F: Future<Output = bool>>(
-    mut settled: mpsc::UnboundedReceiver<Settled>,
-    write: impl Fn(Frame) -> F,
-) {
+async fn run<F: Future<Output = bool>>(mut settled: mpsc::UnboundedReceiver<Settled>, write: impl Fn(Frame) -> F) {
     let mut ledger = Ledger::new();
     let mut batch = Vec::new();
     while settled.recv_many(&mut batch, MAX_BATCH).await > 0 {
         // Others that end at this moment come along.
         let_others_run().await;
-        while batch.len() < MAX_BATCH && let Ok(more) = settled.try_recv() {
+        while batch.len() < MAX_BATCH
+            && let Ok(more) = settled.try_recv()
+        {
             batch.push(more);
         }
         batch.iter().for_each(|settled| ledger.settle(settled.tag));
-        let tags: Vec<u64> = batch.iter().filter(|settled| settled.written.is_some()).map(|settled| settled.tag).collect();
+        let tags: Vec<u64> =
+            batch.iter().filter(|settled| settled.written.is_some()).map(|settled| settled.tag).collect();
         let frames = ledger.frames(&tags);
         let written = futures_util::future::join_all(frames.into_iter().map(&write)).await;
         for settled in batch.drain(..) {
             // Nobody waits any more where the connection is lost for others.
-            if let Some(waiting) = settled.written && written.iter().all(|written| *written) {
+            if let Some(waiting) = settled.written
+                && written.iter().all(|written| *written)
+            {
                 waiting.send(()).ok();
             }
         }
@@ -210,6 +211,27 @@ mod tests {
         assert_eq!(*frames.lock().unwrap(), [frame(3, true)]);
         assert!(acks.acknowledge(5).await);
         assert_eq!(frames.lock().unwrap().last(), Some(&frame(5, false)));
+    }
+
+    /// One worker, which runs a task that was woken before those that were ready already.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn those_that_are_ready_come_along() {
+        let frames = Arc::new(Mutex::new(Vec::new()));
+        let written = Arc::clone(&frames);
+        let (acks, _task) = Acks::start(move |frame| {
+            written.lock().unwrap().push(frame);
+            async { true }
+        });
+        let ready = async move {
+            let acknowledge = |tag| {
+                let acks = acks.clone();
+                tokio::spawn(async move { acks.acknowledge(tag).await })
+            };
+            let both = [acknowledge(2), acknowledge(1)];
+            futures_util::future::join_all(both).await.into_iter().all(Result::unwrap)
+        };
+        assert!(tokio::spawn(ready).await.unwrap());
+        assert_eq!(*frames.lock().unwrap(), [frame(2, true)]);
     }
 
     #[tokio::test]
