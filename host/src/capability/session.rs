@@ -18,7 +18,7 @@ use super::{
     Capabilities, Effects, Error, Grants, Limits, Outgoing, Unreleased,
     brokers::Broker,
     http::Meter,
-    keyvalue::{Bucket, Write},
+    keyvalue::{self, Bucket, Write},
     outgoing::Checked,
 };
 use crate::{
@@ -178,14 +178,15 @@ impl Session {
             (mem::take(&mut used.writes), mem::take(&mut used.held))
         };
         let (state, casts) = (writes.len(), held.len());
+        let until = Instant::now() + self.cause.release;
         // State first: all of it or none, and casts may be about it.
-        if let Err(error) = self.put(writes).await {
+        let put = tokio::time::timeout_at(until, self.put(writes)).await;
+        if let Err(error) = put.unwrap_or(Err(keyvalue::Error::Broken)) {
             self.metrics.effects(Effect::Failed, state);
             self.metrics.effects(Effect::Discarded, casts);
             return Err(Unreleased { released: 0, all: state + casts, reason: error.to_string() });
         }
         self.metrics.effects(Effect::Released, state);
-        let until = Instant::now() + self.cause.release;
         for (released, Held { request, unique_id }) in held.into_iter().enumerate() {
             let left = until.saturating_duration_since(Instant::now());
             if let Err(error) = self.send(request, unique_id, left).await {
