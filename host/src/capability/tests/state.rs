@@ -79,3 +79,18 @@ async fn keys_have_a_length_and_state_a_grant() {
     assert_eq!(without.get("k").await, Err(Trouble::Broken));
     assert_eq!(set(&without, "k", "v").await, Err(Trouble::Broken));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_is_waited_for_as_long_as_a_release_may_take() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("keyvalue.url = \"redis://{}\"", silent.local_addr().unwrap());
+    let world = World::with(&url).await;
+    let session = world.session(KEEPS, Cause { release: Duration::from_secs(2), ..cause() });
+    set(&session, "k", "v").await.unwrap();
+    let started = Instant::now();
+    let unreleased = session.release().await.unwrap_err();
+    assert_eq!((unreleased.released, unreleased.all), (0, 1));
+    assert_eq!(unreleased.reason, "the store does not work");
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    assert!(world.has_counted(r#"nova_host_effects_total{handler="h",fate="failed"} 1"#));
+}

@@ -175,6 +175,40 @@ async fn a_server_that_says_nothing_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test]
+async fn connections_to_a_server_that_has_stopped_answering_are_all_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let bucket = bucket_at(&listener.local_addr().unwrap().to_string());
+    // A digest for the script, and a value.
+    let answer = b"$3\r\nabc\r\n";
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let stopped = stopped.clone();
+            let is_early = !*stopped.borrow();
+            tokio::spawn(async move {
+                let mut buffer = [0; 1 << 14];
+                while socket.read(&mut buffer).await.is_ok_and(|length| length > 0) {
+                    let is_silent = is_early && *stopped.borrow();
+                    if !is_silent {
+                        socket.write_all(answer).await.ok();
+                    }
+                }
+            });
+        }
+    });
+    let get = async |_| bucket.get("k").await.unwrap();
+    futures_util::future::join_all((0..4).map(get)).await;
+    stop.send(true).unwrap();
+    // The clock goes as fast as nothing else happens, while nothing can.
+    tokio::time::pause();
+    assert_eq!(bucket.get("k").await, Err(Error::Broken));
+    tokio::time::resume();
+    for _ in 0..4 {
+        assert_eq!(bucket.get("k").await, Ok(Some(b"abc".to_vec())));
+    }
+}
+
+#[tokio::test]
 async fn a_number_that_is_added_to_lasts_no_longer() {
     let server = server::Redis::start(&[]);
     let bucket = bucket_at(&server.address());
