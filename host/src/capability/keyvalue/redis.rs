@@ -37,8 +37,9 @@ const CONNECTIONS: usize = 16;
 /// seconds where it writes a large state to a slow disk.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What an answer may have beside a value: a page of keys.
-const BESIDE: usize = PAGE * (MAX_KEY + 16);
+/// What an answer may have where the quota is less: a value that was kept when the default was in force, and a page of
+/// keys.
+const LEAST: usize = (16 << 20) + PAGE * (MAX_KEY + 16);
 
 /// A Redis. Clones are the same.
 #[derive(Clone, Debug)]
@@ -141,7 +142,7 @@ impl Redis {
         let mut command = vec![number.as_bytes()];
         command.extend(keys.iter().map(String::as_bytes));
         command.extend(words.iter().map(Vec::as_slice));
-        let most = bucket.quota.saturating_add(BESIDE);
+        let most = bucket.quota.saturating_add(LEAST);
         self.with(async |connection| {
             let answer = connection.run(&command, most).await?;
             if matches!(answer, Answer::Refused(_)) {

@@ -72,6 +72,11 @@ async fn many_keys_come_in_pages() {
         assert!(first.more && first.keys.len() == PAGE);
         let rest = all.keys(first.keys.last().cloned()).await.unwrap();
         assert_eq!((rest.keys.len(), rest.more), (3, false));
+        // Also for one who may keep less by now.
+        set(&all, "large", Some((vec![0; 100_000], None))).await.unwrap();
+        let less = bucket(&store, "h", 1);
+        assert_eq!(less.keys(None).await.unwrap(), first);
+        assert_eq!(less.get("large").await.unwrap().unwrap().len(), 100_000);
     }
 }
 
@@ -106,8 +111,21 @@ async fn what_is_no_number_is_not_added_to() {
     let long = format!("1{}", "0".repeat(200));
     for (store, _home) in stores() {
         let bucket = bucket(&store, "h", 1000);
-        for text in ["x", "", "1.5", "9223372036854775807", "9223372036854775808", " 1", "1\0", "+", "-", "1e3", &long]
-        {
+        for text in [
+            "x",
+            "",
+            "1.5",
+            "9223372036854775807",
+            "9223372036854775808",
+            " 1",
+            "1\0",
+            "+",
+            "-",
+            "1e3",
+            "+-5",
+            "0-5",
+            &long,
+        ] {
             set(&bucket, "n", value(text)).await.unwrap();
             assert_eq!(bucket.increment("n", 1).await, Err(Error::NotANumber), "{text}");
             assert_eq!(bucket.get("n").await.unwrap().as_deref(), Some(text.as_bytes()));
@@ -196,6 +214,7 @@ async fn a_value_whose_time_is_over_is_gone_and_makes_room() {
         // A number whose time is over begins anew.
         set(&small, "s", Some((b"5".to_vec(), Some(Duration::ZERO)))).await.unwrap();
         assert_eq!(small.increment("s", 1).await, Ok(1));
+        assert_eq!(small.get("s").await, Ok(Some(b"1".to_vec())));
     }
 }
 
@@ -209,6 +228,26 @@ async fn many_values_whose_time_is_over_make_room_for_one() {
         set(&bucket, "large", Some((vec![0; 49_987], None))).await.unwrap();
         assert_eq!(set(&bucket, "k", value("")).await, Err(Error::Quota(50_000)));
         assert_eq!(bucket.keys(None).await.unwrap().keys, ["large"]);
+    }
+}
+
+#[tokio::test]
+async fn keys_whose_time_is_over_are_left_out_of_pages_and_the_others_come_once() {
+    let lasts = |n: usize| n.is_multiple_of(2);
+    let expected: Vec<_> = (0..3000).filter(|n| lasts(*n)).map(|n| format!("{n:04}")).collect();
+    for (store, _home) in stores() {
+        let bucket = bucket(&store, "h", 1 << 20);
+        let write = |n| (format!("{n:04}"), Some((Vec::new(), (!lasts(n)).then_some(Duration::ZERO))));
+        bucket.write((0..3000).map(write).collect()).await.unwrap();
+        let mut keys = Vec::new();
+        loop {
+            let page = bucket.keys(keys.last().cloned()).await.unwrap();
+            keys.extend(page.keys);
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(keys, expected);
     }
 }
 

@@ -172,7 +172,7 @@ mod tests {
         ] {
             let serve = async {
                 let (mut socket, _) = listener.accept().await.unwrap();
-                socket.read(&mut [0; 1000]).await.unwrap();
+                assert_ne!(socket.read(&mut [0; 1000]).await.unwrap(), 0);
                 socket.write_all(answer.as_bytes()).await.unwrap();
                 socket
             };

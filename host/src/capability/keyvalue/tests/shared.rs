@@ -213,9 +213,16 @@ async fn a_number_that_is_added_to_lasts_no_longer() {
     let server = server::Redis::start(&[]);
     let bucket = bucket_at(&server.address());
     let end = || server.command(&["ZSCORE", "nova-host:h:ends", "n"]);
+    // Its own clock, in milliseconds.
+    let clock = || {
+        let time = server.command(&["TIME"]);
+        let (seconds, micros) = time.split_once('\n').unwrap();
+        seconds.parse::<u64>().unwrap() * 1000 + micros.parse::<u64>().unwrap() / 1000
+    };
+    let early = clock();
     set(&bucket, "n", Some((b"5".to_vec(), Some(Duration::from_secs(3600))))).await.unwrap();
     let before = end();
-    assert!(before.parse::<u64>().is_ok(), "{before}");
+    assert!((early..=clock()).contains(&(before.parse::<u64>().unwrap() - 3_600_000)), "{early} {before}");
     assert_eq!(bucket.increment("n", 1).await, Ok(6));
     assert_eq!(end(), before);
     assert_eq!(bucket.swap("n", Some(b"6".to_vec()), Some(b"7".to_vec())).await, Ok(true));
