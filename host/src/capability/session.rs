@@ -72,6 +72,8 @@ pub(super) struct Used {
     requests: u32,
     casts: u32,
     pub(super) writes: BTreeMap<String, Write>,
+    /// Bytes of their keys and values.
+    pub(super) written: usize,
     sent: usize,
     received: usize,
     /// Whether the log knows that it has wanted too much.
@@ -175,6 +177,7 @@ impl Session {
     pub async fn release(&self) -> Result<(), Unreleased> {
         let (writes, held) = {
             let mut used = self.used();
+            used.written = 0;
             (mem::take(&mut used.writes), mem::take(&mut used.held))
         };
         let (state, casts) = (writes.len(), held.len());

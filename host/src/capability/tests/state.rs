@@ -51,17 +51,21 @@ async fn state_that_is_too_much_keeps_casts_from_being_sent() {
     let mut world = World::new().await;
     let session = world.session(&format!("{KEEPS}\nlimits.keyvalue = \"30 B\""), cause());
     assert_eq!(set(&session, "k", &"x".repeat(30)).await, Err(Trouble::Quota(30)));
-    set(&session, "k", "0123456789").await.unwrap();
+    // In place of itself it is counted once.
+    for text in ["01234567890123456789", "0123456789", "0123456789", "0123456789"] {
+        set(&session, "k", text).await.unwrap();
+    }
+    assert_eq!(set(&session, "l", "0123456789012345678").await, Err(Trouble::Quota(30)));
     session.release().await.unwrap();
     // By itself it would fit.
-    set(&session, "l", "0123456789").await.unwrap();
+    set(&session, "l", "0123456789012345678").await.unwrap();
     session.cast(asks("m", json!({})), false).await.unwrap();
     let unreleased = session.release().await.unwrap_err();
     assert_eq!((unreleased.released, unreleased.all), (0, 2));
     assert!(unreleased.reason.contains("limits.keyvalue"), "{unreleased}");
     assert!(world.is_silent().await);
     assert_eq!(session.get("l").await, Ok(None));
-    assert!(world.has_counted(r#"nova_host_limit_hits_total{handler="h",limit="keyvalue"} 2"#));
+    assert!(world.has_counted(r#"nova_host_limit_hits_total{handler="h",limit="keyvalue"} 3"#));
 }
 
 #[tokio::test]
