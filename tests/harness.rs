@@ -19,6 +19,7 @@ mod nova;
 mod oslo;
 pub(crate) mod process;
 mod proxy;
+mod redis;
 mod scratch;
 mod serve;
 mod stories;
@@ -40,6 +41,7 @@ pub(crate) use self::{
     nova::{Exception, NovaClient, Services},
     oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Release, Remote},
     proxy::{Proxy, Way},
+    redis::Redis,
     scratch::Scratch,
     serve::Serve,
     vhost::{Message, Queue, Vhost},

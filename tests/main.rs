@@ -32,6 +32,7 @@ mod nova;
 mod oslo;
 mod performance;
 mod rabbit;
+mod state;
 mod swap;
 mod tls;
 mod topology;

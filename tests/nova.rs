@@ -157,6 +157,23 @@ fn a_conductor_that_fails_after_its_first_cast_has_none_sent() {
 }
 
 #[test]
+fn a_conductor_that_traps_after_its_first_cast_has_none_sent() {
+    let mut story = Story::with_conductor(("", ""));
+    let client = NovaClient::start(&story.vhost.url());
+    // What the scheduler says of the second host is more than the handler has memory for, once it is taken apart; the
+    // first instance has been sent to its host by then.
+    story.services.behave("large");
+    let exception = client.call(None, &[FIRST, SECOND]).expect_err("it has not so much memory");
+    assert_eq!(exception.classes[0], "oslo_messaging.rpc.client.RemoteError");
+    assert!(exception.message.contains("HandlerOutOfMemory"), "{exception:?}");
+    assert_eq!(story.services.next()["service"], "scheduler");
+    story.host.wait_for_log(&format!("instance {FIRST} goes to host1 (1 of 2)"));
+    story.host.wait_for_log("its effects are dropped casts=1");
+    assert!(!story.host.log().contains(&format!("instance {SECOND} goes to")));
+    story.nothing_was_left_behind(&client);
+}
+
+#[test]
 fn a_handler_that_traps_after_its_casts_has_none_sent() {
     let asks = |arguments| {
         let method = "build_and_run_instance";

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what `make test` needs beyond Rust: a C compiler, RabbitMQ, Python, the newest oslo.messaging in target/venv,
-# the oldest in target/venv-old, nova in target/venv-nova, and the compilers of other languages in target/tools.
+# Installs what `make test` needs beyond Rust: a C compiler, RabbitMQ, Redis, Python, the newest oslo.messaging in
+# target/venv, the oldest in target/venv-old, nova in target/venv-nova, and the compilers of other languages in target/tools.
 #
 #     tests/setup.sh [--compiler-only]      the compiler is all that `make build` needs
 #
@@ -21,11 +21,12 @@ missing_packages() {
     command -v make >/dev/null || echo make
     if [ "$wanted" = compiler ]; then return; fi
     [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
+    command -v redis-server >/dev/null || echo redis-server
     # Debian splits what `python3 -m venv` needs into a package of its own.
     /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
 }
 
-# Installs packages without letting rabbitmq-server start a broker: the tests start private ones.
+# Installs packages without letting them start RabbitMQ or Redis: the tests start private ones.
 install_packages() {
     command -v apt-get >/dev/null || fail "this is not Debian; install by hand: $*"
     if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then fail "needs root or sudo to install: $*"; fi

@@ -10,7 +10,10 @@ use tokio_util::{
 };
 
 use crate::{
-    capability::{Capabilities, keyvalue::OpenError},
+    capability::{
+        Capabilities,
+        keyvalue::{OpenError, Place},
+    },
     catalog::{
         Current,
         keeper::Keeper,
@@ -105,7 +108,10 @@ impl Host {
         }
         warn_of_impatient_queues(config);
         let deliveries = transport.listen(config.subscription()).await?;
-        let shutdown = Shutdown::default();
+        let (shutdown, beside) = (Shutdown::default(), TaskTracker::new());
+        if capability.keyvalue != Place::Memory {
+            tracing::info!(at = %capability.keyvalue, "handlers' state is kept");
+        }
         let task = serve(
             config.serve.clone(),
             metrics.clone(),
@@ -122,12 +128,9 @@ impl Host {
             max_in_flight = config.serve.max_in_flight,
             "serving"
         );
-        Ok(Self {
-            shutdown,
-            task: AbortOnDropHandle::new(tokio::spawn(task)),
-            beside: TaskTracker::new(),
-            capabilities,
-        })
+        let (looking, stop) = (capabilities.clone(), shutdown.stop.clone());
+        beside.spawn(async move { stop.run_until_cancelled(looking.look()).await });
+        Ok(Self { shutdown, task: AbortOnDropHandle::new(tokio::spawn(task)), beside, capabilities })
     }
 
     /// Exchanges handlers as their files change, until the service stops.

@@ -81,7 +81,7 @@ impl Services {
         Self(Lines::of((process, output)))
     }
 
-    /// Tells the scheduler how to answer from now on: `choose`, `one`, `none` or `silent`.
+    /// Tells the scheduler how to answer from now on: `choose`, `one`, `none`, `large` or `silent`.
     pub(crate) fn behave(&self, behaviour: &str) {
         self.0.process.write_line(behaviour);
         assert_eq!(self.0.next()["behaviour"], behaviour, "a request came first");

@@ -4,8 +4,8 @@
 
 Prints `ready` when all consume, and then one JSON object a line for each request: `service` ("scheduler", "host1",
 "host2"), `method`, `version` of the endpoint that answered, `args`, `context`. What the scheduler answers is the last
-line that came in: `choose` (at first), `one` (a host for the first instance only), `none` (NoValidHost), `silent`. Ends
-with its input.
+line that came in: `choose` (at first), `one` (a host for the first instance only), `none` (NoValidHost), `large`
+(the second instance's host has limits of some megabytes), `silent`. Ends with its input.
 """
 
 import json
@@ -21,6 +21,8 @@ from nova.exception import NoValidHost
 HOSTS = ("host1", "host2")
 OUTPUT = threading.Lock()
 behaviour = "choose"
+# Some megabytes as text, and more than the 64 MiB that a handler has once each number is a value of its own.
+MANY = [0] * 2_200_000
 # Never set: whoever waits for it waits until the process ends.
 NEVER = threading.Event()
 
@@ -40,9 +42,9 @@ def versioned(name, version, data):
     }
 
 
-def selection(host):
+def selection(host, topology=None):
     """What nova's scheduler says of one host."""
-    limits = {"numa_topology": None, "vcpu": 16, "disk_gb": 100, "memory_mb": 4096}
+    limits = {"numa_topology": topology, "vcpu": 16, "disk_gb": 100, "memory_mb": 4096}
     return versioned("Selection", "1.1", {
         "service_host": host, "nodename": f"node-of-{host}", "availability_zone": "nova",
         "limits": versioned("SchedulerLimits", "1.0", limits), "allocation_request": None,
@@ -67,7 +69,10 @@ class Scheduler:
         hosts = [HOSTS[index % len(HOSTS)] for index in range(1 if behaviour == "one" else count)]
         if return_objects:
             others = {host: [other for other in HOSTS if other != host] for host in HOSTS}
-            return [[selection(host)] + [selection(other) for other in others[host]] for host in hosts]
+            lists = [[selection(host)] + [selection(other) for other in others[host]] for host in hosts]
+            if behaviour == "large":
+                lists[1][0] = selection(hosts[1], MANY)
+            return lists
         return [{"host": host, "nodename": f"node-of-{host}", "limits": {"memory_mb": 4096}} for host in hosts]
 
 

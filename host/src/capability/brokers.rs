@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::{
     http::{self, Trust},
-    keyvalue::{OpenError, Store},
+    keyvalue::{OpenError, Place, Store},
 };
 use crate::{
     client::Client,
@@ -21,14 +21,14 @@ const DEFAULT_MAX_HOPS: u32 = 16;
 /// What stands before the name of a broker.
 const BROKERS: &str = "brokers.";
 
-/// What is configured for all handlers: the settings `rpc.max_hops`, `keyvalue.path` and
-/// `http.ca_file`, and the tables `brokers.NAME`.
+/// What is configured for all handlers: the settings `rpc.max_hops`, `keyvalue.path`, `keyvalue.url` and `http.ca_file`,
+/// and the tables `brokers.NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The most requests of handlers that may lead to one another, so that loops end.
     pub max_hops: u32,
-    /// Where handlers' state is kept; `None` is in memory.
-    pub keyvalue: Option<PathBuf>,
+    /// Where handlers' state is kept.
+    pub keyvalue: Place,
     /// The only CAs that HTTPS trusts; `None` is the system's.
     pub http_ca_file: Option<PathBuf>,
     /// Other brokers, by name.
@@ -100,7 +100,7 @@ impl Config {
         for name in brokers.iter().filter(|(_, broker)| broker.url.is_none()).map(|(name, _)| name) {
             settings.problem(&format!("{BROKERS}{name}.transport_url"), "is missing");
         }
-        let (keyvalue, http_ca_file) = (settings.take_optional("keyvalue.path"), http::read(settings));
+        let (keyvalue, http_ca_file) = (Place::read(settings), http::read(settings));
         Self { max_hops, keyvalue, http_ca_file, brokers }
     }
 }
@@ -118,7 +118,7 @@ impl Capabilities {
         exchange: &str,
         rabbit: &rabbit::Config,
     ) -> Result<Self, OpenError> {
-        let store = Store::open(config.keyvalue.as_deref())?;
+        let store = Store::open(&config.keyvalue)?;
         let own = Broker { client: Client::new(transport.clone()), exchange: exchange.to_owned(), own: None };
         let mut brokers = BTreeMap::from([(None, own)]);
         for (name, BrokerConfig { url, exchange: others }) in &config.brokers {
@@ -135,6 +135,11 @@ impl Capabilities {
     /// The broker of this name; `None` is the service's own.
     pub(super) fn broker(&self, name: Option<&String>) -> Option<&Broker> {
         self.0.brokers.get(&name.cloned())
+    }
+
+    /// Looks whether handlers' state can be reached, and logs it where it cannot.
+    pub async fn look(&self) {
+        self.0.store.look().await;
     }
 
     /// Where handlers' state is kept.
@@ -187,8 +192,12 @@ mod tests {
         assert_eq!(config.brokers.keys().collect::<Vec<_>>(), ["a.b", "cell1"]);
         assert_eq!(config.brokers["a.b"].exchange.as_deref(), Some("cinder"));
         assert!(!format!("{config:?}").contains("secret"));
-        let nothing =
-            Config { max_hops: DEFAULT_MAX_HOPS, keyvalue: None, http_ca_file: None, brokers: BTreeMap::new() };
+        let nothing = Config {
+            max_hops: DEFAULT_MAX_HOPS,
+            keyvalue: Place::Memory,
+            http_ca_file: None,
+            brokers: BTreeMap::new(),
+        };
         assert_eq!(read("").unwrap(), nothing);
     }
 

@@ -1,20 +1,27 @@
 //! State of handlers that outlives their requests: keys and bytes, a part of the store for each handler.
 //!
 //! Before it: [`super::Session`] holds writes back and lets the rest through. After it: [`rows`] says what a value, its
-//! time and a handler's quota are; `memory` and [`disk`] keep the rows. Everything is one transaction of the store, so
-//! that nobody comes between.
+//! time and a handler's quota are, and memory or [`disk`] keep the rows; [`redis`] has a script in their place. Everything
+//! is one transaction of the store, so that nobody comes between.
 
 mod disk;
+mod redis;
 mod rows;
 
 use std::{
     collections::BTreeMap,
-    path::Path,
+    fmt,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+pub use redis::Url;
+
+use redis::Redis;
 use rows::{Part, Rows};
+
+use crate::settings::Settings;
 
 /// Bytes of a key.
 pub(super) const MAX_KEY: usize = 255;
@@ -22,12 +29,33 @@ pub(super) const MAX_KEY: usize = 255;
 /// Keys in one answer.
 const PAGE: usize = 500;
 
+/// Where handlers' state is kept: the settings `keyvalue.path` and `keyvalue.url`. `Display` is for the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// In this process, and gone with it.
+    #[default]
+    Memory,
+    /// In a file.
+    Path(PathBuf),
+    /// In a Redis.
+    Url(Url),
+}
+
 /// A store for all handlers. Clones are the same.
 #[derive(Clone, Debug)]
-pub enum Store {
-    /// In this process, and gone with it.
+pub(super) enum Store {
+    /// In rows.
+    Rows(Kept),
+    /// Elsewhere.
+    Redis(Redis),
+}
+
+/// Who keeps the rows.
+#[derive(Clone, Debug)]
+pub(super) enum Kept {
+    /// This process.
     Memory(Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>),
-    /// In a file.
+    /// A file.
     Disk(disk::Disk),
 }
 
@@ -79,24 +107,63 @@ pub struct Bucket {
     pub(super) quota: usize,
 }
 
+impl Place {
+    /// Takes the settings.
+    pub(super) fn read(settings: &mut Settings) -> Self {
+        match (settings.take_optional("keyvalue.path"), settings.take_optional("keyvalue.url")) {
+            (Some::<PathBuf>(_), Some::<Url>(_)) => {
+                settings.problem("keyvalue.url", "state is kept in one place: give keyvalue.path or keyvalue.url");
+                Self::Memory
+            }
+            (Some(path), None) => Self::Path(path),
+            (None, Some(url)) => Self::Url(url),
+            (None, None) => Self::Memory,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::Path(path) => path.display().fmt(f),
+            Self::Url(url) => url.fmt(f),
+        }
+    }
+}
+
 impl Default for Store {
     fn default() -> Self {
-        Self::Memory(Arc::default())
+        Self::Rows(Kept::Memory(Arc::default()))
     }
 }
 
 impl Store {
-    /// Opens the store in a file, which is made where there is none; without a path, one in memory.
+    /// Opens the store in a file, which is made where there is none, or prepares another; nothing is connected yet.
     ///
     /// # Errors
     ///
     /// [`OpenError`] where the file cannot be opened, is no store, or another process has it.
-    pub fn open(path: Option<&Path>) -> Result<Self, OpenError> {
-        let Some(path) = path else { return Ok(Self::default()) };
-        let wrong = |reason: String| OpenError { path: path.display().to_string(), reason };
-        disk::Disk::open(path).map(Self::Disk).map_err(wrong)
+    pub(super) fn open(place: &Place) -> Result<Self, OpenError> {
+        match place {
+            Place::Memory => Ok(Self::default()),
+            Place::Path(path) => {
+                let wrong = |reason: String| OpenError { path: path.display().to_string(), reason };
+                disk::Disk::open(path).map(|disk| Self::Rows(Kept::Disk(disk))).map_err(wrong)
+            }
+            Place::Url(url) => Ok(Self::Redis(Redis::new(url.clone()))),
+        }
     }
 
+    /// Looks whether it can be reached, and logs it where it cannot.
+    pub(super) async fn look(&self) {
+        if let Self::Redis(redis) = self {
+            redis.look().await;
+        }
+    }
+}
+
+impl Kept {
     /// Does something with all rows, in one transaction. What is on disk is there when it returns.
     async fn transact<T: Send + 'static>(
         &self,
@@ -119,8 +186,13 @@ impl Bucket {
     ///
     /// [`Error::Broken`]; so for all others.
     pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        let key = key.to_owned();
-        self.part(move |part| part.get(&key)).await
+        match &self.store {
+            Store::Rows(kept) => {
+                let key = key.to_owned();
+                self.part(kept, move |part| part.get(&key)).await
+            }
+            Store::Redis(redis) => redis.get(self, key).await,
+        }
     }
 
     /// All writes, or none.
@@ -129,7 +201,10 @@ impl Bucket {
     ///
     /// [`Error::Quota`].
     pub async fn write(&self, writes: BTreeMap<String, Write>) -> Result<(), Error> {
-        self.part(move |part| part.write(&writes)).await
+        match &self.store {
+            Store::Rows(kept) => self.part(kept, move |part| part.write(&writes)).await,
+            Store::Redis(redis) => redis.write(self, writes).await,
+        }
     }
 
     /// Adds to a number.
@@ -138,8 +213,13 @@ impl Bucket {
     ///
     /// [`Error::NotANumber`], [`Error::Quota`].
     pub async fn increment(&self, key: &str, delta: i64) -> Result<i64, Error> {
-        let key = key.to_owned();
-        self.part(move |part| part.increment(&key, delta)).await
+        match &self.store {
+            Store::Rows(kept) => {
+                let key = key.to_owned();
+                self.part(kept, move |part| part.increment(&key, delta)).await
+            }
+            Store::Redis(redis) => redis.increment(self, key, delta).await,
+        }
     }
 
     /// Exchanges a value, if it is the one that was expected.
@@ -148,8 +228,13 @@ impl Bucket {
     ///
     /// [`Error::Quota`].
     pub async fn swap(&self, key: &str, current: Option<Vec<u8>>, next: Option<Vec<u8>>) -> Result<bool, Error> {
-        let key = key.to_owned();
-        self.part(move |part| part.swap(&key, current, next)).await
+        match &self.store {
+            Store::Rows(kept) => {
+                let key = key.to_owned();
+                self.part(kept, move |part| part.swap(&key, current, next)).await
+            }
+            Store::Redis(redis) => redis.swap(self, key, current, next).await,
+        }
     }
 
     /// The keys behind one.
@@ -158,15 +243,19 @@ impl Bucket {
     ///
     /// None but [`Error::Broken`].
     pub async fn keys(&self, after: Option<String>) -> Result<Page, Error> {
-        self.part(move |part| part.keys(after.as_deref(), PAGE)).await
+        match &self.store {
+            Store::Rows(kept) => self.part(kept, move |part| part.keys(after.as_deref(), PAGE)).await,
+            Store::Redis(redis) => redis.keys(self, after).await,
+        }
     }
 
     async fn part<T: Send + 'static>(
         &self,
+        kept: &Kept,
         work: impl FnOnce(&mut Part<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let (handler, quota) = (self.handler.clone(), self.quota);
-        self.store.transact(move |rows| work(&mut Part::new(rows, &handler, quota))).await
+        kept.transact(move |rows| work(&mut Part::new(rows, &handler, quota))).await
     }
 }
 

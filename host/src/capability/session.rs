@@ -18,7 +18,7 @@ use super::{
     Capabilities, Effects, Error, Grants, Limits, Outgoing, Unreleased,
     brokers::Broker,
     http::Meter,
-    keyvalue::{Bucket, Write},
+    keyvalue::{self, Bucket, Write},
     outgoing::Checked,
 };
 use crate::{
@@ -72,6 +72,8 @@ pub(super) struct Used {
     requests: u32,
     casts: u32,
     pub(super) writes: BTreeMap<String, Write>,
+    /// Bytes of their keys and values.
+    pub(super) written: usize,
     sent: usize,
     received: usize,
     /// Whether the log knows that it has wanted too much.
@@ -175,17 +177,19 @@ impl Session {
     pub async fn release(&self) -> Result<(), Unreleased> {
         let (writes, held) = {
             let mut used = self.used();
+            used.written = 0;
             (mem::take(&mut used.writes), mem::take(&mut used.held))
         };
         let (state, casts) = (writes.len(), held.len());
+        let until = Instant::now() + self.cause.release;
         // State first: all of it or none, and casts may be about it.
-        if let Err(error) = self.put(writes).await {
+        let put = tokio::time::timeout_at(until, self.put(writes)).await;
+        if let Err(error) = put.unwrap_or(Err(keyvalue::Error::Broken)) {
             self.metrics.effects(Effect::Failed, state);
             self.metrics.effects(Effect::Discarded, casts);
             return Err(Unreleased { released: 0, all: state + casts, reason: error.to_string() });
         }
         self.metrics.effects(Effect::Released, state);
-        let until = Instant::now() + self.cause.release;
         for (released, Held { request, unique_id }) in held.into_iter().enumerate() {
             let left = until.saturating_duration_since(Instant::now());
             if let Err(error) = self.send(request, unique_id, left).await {

@@ -47,11 +47,12 @@ impl Session {
         }
         let mut used = self.used();
         let length = |key: &str, write: &Write| key.len() + write.as_ref().map_or(0, |(value, _)| value.len());
-        let others = used.writes.iter().filter(|(other, _)| **other != key);
-        let held: usize = others.map(|(other, write)| length(other, write)).sum();
-        if held.saturating_add(length(&key, &write)) > quota {
+        let before = used.writes.get(&key).map_or(0, |write| length(&key, write));
+        let held = (used.written - before).saturating_add(length(&key, &write));
+        if held > quota {
             return Err(self.counted(Error::Quota(quota)));
         }
+        used.written = held;
         used.writes.insert(key, write);
         Ok(())
     }

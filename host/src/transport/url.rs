@@ -8,6 +8,8 @@ mod parse;
 
 use std::fmt;
 
+pub(crate) use parse::unescape;
+
 /// The longest URL that is read, in bytes: many hosts fit, a file pasted by mistake does not.
 pub const MAX_LENGTH: usize = 4096;
 

@@ -36,6 +36,16 @@ struct Socket(TcpStream);
 
 /// Resolves, connects, and shakes hands where TLS is wanted.
 pub(super) async fn connect(origin: &Origin, is_private: bool, trust: &Trust) -> Result<Box<dyn Stream>, Error> {
+    connect_by(origin, is_private, trust, resolve).await
+}
+
+/// The same with another resolver.
+async fn connect_by(
+    origin: &Origin,
+    is_private: bool,
+    trust: &Trust,
+    resolve: impl AsyncFnOnce(String, u16, Arc<Semaphore>) -> Result<Vec<SocketAddr>, Error>,
+) -> Result<Box<dyn Stream>, Error> {
     let addresses = match &origin.host {
         // Granted as it stands.
         Host::Address(address) => vec![SocketAddr::new(*address, origin.port)],
@@ -160,5 +170,46 @@ mod tests {
         assert_eq!(allowed(at("10.0.0.1:80"), false), Err(Error::Prohibited));
         assert_eq!(allowed(at("169.254.169.254:80 [fd00:ec2::254]:80"), true), Err(Error::Prohibited));
         assert_eq!(allowed(Vec::new(), true), Err(Error::Dns));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_elsewhere_a_moment_later_leads_nowhere_new() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here = listener.local_addr().unwrap();
+        // A name that no resolver knows: whoever looked it up once more would not get here.
+        let origin = |port| Origin { host: Host::Name("rebinds.invalid".to_owned()), port, is_secure: false };
+        let trust = Trust::default();
+        let leading = async |to: SocketAddr, is_private| {
+            let asked = std::cell::Cell::new(0);
+            let resolve = async |name: String, _, _| {
+                assert_eq!(name, "rebinds.invalid");
+                asked.set(asked.get() + 1);
+                Ok(vec![to])
+            };
+            let connected = connect_by(&origin(to.port()), is_private, &trust, resolve).await;
+            assert_eq!(asked.get(), 1);
+            connected.map(|_| ())
+        };
+        // It is asked anew for each request, and what it says is looked at each time.
+        assert_eq!(leading(here, true).await, Ok(()));
+        listener.accept().await.unwrap();
+        assert_eq!(leading(here, false).await, Err(Error::Prohibited));
+        for metadata in ["169.254.169.254:80", "[fd00:ec2::254]:80", "[::ffff:169.254.169.254]:80"] {
+            assert_eq!(leading(metadata.parse().unwrap(), true).await, Err(Error::Prohibited));
+        }
+        // Nobody was there but the first.
+        let another = listener.into_std().unwrap().accept();
+        assert!(another.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock));
+    }
+
+    #[test]
+    fn a_name_with_an_address_for_everybody_and_one_of_this_machine_leads_to_the_first_only() {
+        let everybodys: SocketAddr = "8.8.8.8:80".parse().unwrap();
+        let here: SocketAddr = "127.0.0.1:80".parse().unwrap();
+        // First one, then the other, as a name server with a time to live of 0 says it.
+        assert_eq!(allowed(vec![everybodys], false), Ok(vec![everybodys]));
+        assert_eq!(allowed(vec![here], false), Err(Error::Prohibited));
+        // And both at once.
+        assert_eq!(allowed(vec![here, everybodys], false), Ok(vec![everybodys]));
     }
 }

@@ -3,7 +3,7 @@
 //! Before it: [`super::exchange`] reads the bytes. Pure and synchronous, for the bytes are a stranger's. One connection
 //! carries one request, so whatever comes behind the response is nobody's, and what is doubtful is an error.
 
-use super::{Error, Fields, Head};
+use super::{Error, Fields, Head, is_forbidden};
 
 /// Bytes of a head. Most servers take no more than 8 to 16 KiB themselves.
 pub(super) const MAX_HEAD: usize = 64 << 10;
@@ -148,7 +148,9 @@ impl Body {
                 let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
                 match httparse::parse_headers(bytes, &mut headers) {
                     Ok(httparse::Status::Complete((used, headers))) => {
-                        let trailers = fields(headers);
+                        let mut trailers = fields(headers);
+                        // Nobody but the guest reads them, and these are the connection's.
+                        trailers.retain(|(name, _)| !is_forbidden(name));
                         *self = Self::Done(Some(trailers).filter(|trailers| !trailers.is_empty()));
                         Ok(used)
                     }
@@ -216,11 +218,12 @@ mod tests {
             ("HTTP/1.1 204 x\r\nContent-Length: 9\r\n\r\n", "GET", Ok((204, "", None))),
             ("HTTP/1.1 200 x\r\nContent-Length: 9\r\n\r\n", "HEAD", Ok((200, "", None))),
             (
-                "HTTP/1.1 200 x\r\nTransfer-Encoding: Chunked\r\n\r\n2;x=y\r\nok\r\n00a \r\n0123456789\r\n0\r\nA: b\r\n\r\n",
+                "HTTP/1.1 200 x\r\nTransfer-Encoding: Chunked\r\n\r\n2;x=y\r\nok\r\n00a \r\n0123456789\r\n0\r\nA: b\r\nConnection: x\r\n\r\n",
                 "GET",
                 Ok((200, "ok0123456789", trailers)),
             ),
             ("HTTP/1.1 200 x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nmore", "GET", Ok((200, "", None))),
+            ("HTTP/1.1 200 x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nVia: x\r\n\r\n", "GET", Ok((200, "", None))),
             // Lies.
             ("HTTP/1.1 200 x\r\nContent-Length: 3\r\n\r\nok", "GET", Err(Error::Incomplete)),
             ("HTTP/1.1 200 x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!", "GET", Err(Error::Protocol)),

@@ -10,7 +10,7 @@ const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows"
 
 /// A file of rows. Clones are the same.
 #[derive(Clone, Debug)]
-pub struct Disk(Arc<Database>);
+pub(in crate::capability) struct Disk(Arc<Database>);
 
 impl Disk {
     /// Opens the file, or makes it.

@@ -1,12 +1,36 @@
-//! Both stores, held to the same.
+//! All stores, held to the same.
+
+mod shared;
 
 use super::*;
 
-/// A store in memory and one on disk, whose file goes with the value.
-fn stores() -> [(Store, Option<tempfile::TempDir>); 2] {
+#[path = "../../../../tests/harness/redis.rs"]
+mod server;
+
+/// What goes with a store.
+#[expect(dead_code, reason = "it is held, and not read")]
+enum Home {
+    Memory,
+    Directory(tempfile::TempDir),
+    Server(server::Redis),
+}
+
+/// A store in memory, one on disk, and one in a Redis of its own.
+fn stores() -> [(Store, Home); 3] {
     let directory = tempfile::tempdir().unwrap();
-    let disk = Store::open(Some(&directory.path().join("state"))).unwrap();
-    [(Store::open(None).unwrap(), None), (disk, Some(directory))]
+    let disk = Store::open(&Place::Path(directory.path().join("state"))).unwrap();
+    let server = server::Redis::start(&[]);
+    [
+        (Store::open(&Place::Memory).unwrap(), Home::Memory),
+        (disk, Home::Directory(directory)),
+        (at(&format!("redis://{}", server.address())), Home::Server(server)),
+    ]
+}
+
+/// The store in the Redis of a URL.
+fn at(url: &str) -> Store {
+    use crate::settings::Setting as _;
+    Store::open(&Place::Url(Url::parse(url).unwrap())).unwrap()
 }
 
 fn bucket(store: &Store, handler: &str, quota: usize) -> Bucket {
@@ -23,7 +47,7 @@ async fn set(bucket: &Bucket, key: &str, write: Write) -> Result<(), Error> {
 
 #[tokio::test]
 async fn each_handler_has_its_own_keys() {
-    for (store, _file) in stores() {
+    for (store, _home) in stores() {
         let (one, other) = (bucket(&store, "a", 1000), bucket(&store, "a.b", 1000));
         set(&one, "k", value("1")).await.unwrap();
         set(&other, "k", value("2")).await.unwrap();
@@ -40,7 +64,7 @@ async fn each_handler_has_its_own_keys() {
 
 #[tokio::test]
 async fn many_keys_come_in_pages() {
-    for (store, _file) in stores() {
+    for (store, _home) in stores() {
         let all = bucket(&store, "h", 1 << 20);
         let writes = (0..PAGE + 3).map(|n| (format!("{n:05}"), value(""))).collect();
         all.write(writes).await.unwrap();
@@ -48,12 +72,17 @@ async fn many_keys_come_in_pages() {
         assert!(first.more && first.keys.len() == PAGE);
         let rest = all.keys(first.keys.last().cloned()).await.unwrap();
         assert_eq!((rest.keys.len(), rest.more), (3, false));
+        // Also for one who may keep less by now.
+        set(&all, "large", Some((vec![0; 100_000], None))).await.unwrap();
+        let less = bucket(&store, "h", 1);
+        assert_eq!(less.keys(None).await.unwrap(), first);
+        assert_eq!(less.get("large").await.unwrap().unwrap().len(), 100_000);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn increments_and_swaps_are_atomic() {
-    for (store, _file) in stores() {
+    for (store, _home) in stores() {
         let counter = bucket(&store, "h", 1000);
         let count = async |_| {
             let counter = counter.clone();
@@ -79,19 +108,81 @@ async fn increments_and_swaps_are_atomic() {
 
 #[tokio::test]
 async fn what_is_no_number_is_not_added_to() {
-    for (store, _file) in stores() {
+    let long = format!("1{}", "0".repeat(200));
+    for (store, _home) in stores() {
         let bucket = bucket(&store, "h", 1000);
-        for text in ["x", "", "1.5", "9223372036854775807"] {
+        for text in [
+            "x",
+            "",
+            "1.5",
+            "9223372036854775807",
+            "9223372036854775808",
+            " 1",
+            "1\0",
+            "+",
+            "-",
+            "1e3",
+            "+-5",
+            "0-5",
+            &long,
+        ] {
             set(&bucket, "n", value(text)).await.unwrap();
             assert_eq!(bucket.increment("n", 1).await, Err(Error::NotANumber), "{text}");
             assert_eq!(bucket.get("n").await.unwrap().as_deref(), Some(text.as_bytes()));
         }
+        set(&bucket, "n", Some((vec![b'1', 0xff], None))).await.unwrap();
+        assert_eq!(bucket.increment("n", 1).await, Err(Error::NotANumber));
+    }
+}
+
+#[tokio::test]
+async fn numbers_are_whole_to_the_last_digit() {
+    for (store, _home) in stores() {
+        let bucket = bucket(&store, "h", 1000);
+        for (text, delta, sum) in [
+            ("9223372036854775806", 1, i64::MAX),
+            ("-9223372036854775808", i64::MAX, -1),
+            ("0", i64::MIN, i64::MIN),
+            ("9007199254740993", 2, 9_007_199_254_740_995),
+            ("+5", 1, 6),
+            ("007", 0, 7),
+            ("-0", 0, 0),
+            ("-010", -1, -11),
+            ("000", 1, 1),
+        ] {
+            set(&bucket, "n", value(text)).await.unwrap();
+            assert_eq!(bucket.increment("n", delta).await, Ok(sum), "{text}");
+            assert_eq!(bucket.get("n").await, Ok(Some(sum.to_string().into_bytes())), "{text}");
+        }
+        set(&bucket, "n", value("-2")).await.unwrap();
+        assert_eq!(bucket.increment("n", i64::MIN).await, Err(Error::NotANumber));
+    }
+}
+
+#[tokio::test]
+async fn keys_and_values_are_any_bytes_and_keys_are_in_their_order() {
+    let keys = ["\0", "\r\n", "+", "-", "10", "9", "A", "a", "a\0", "ab", "ä", "\u{10ffff}"];
+    let every: Vec<u8> = (0..=255).chain(*b"\r\n$-1\r\n").collect();
+    for (store, _home) in stores() {
+        let bucket = bucket(&store, "h", 10_000);
+        let writes = keys.map(|key| (key.to_owned(), Some((every.clone(), None))));
+        bucket.write(writes.into()).await.unwrap();
+        assert_eq!(bucket.keys(None).await.unwrap().keys, keys);
+        assert_eq!(bucket.keys(Some("a".into())).await.unwrap().keys, keys[8..]);
+        assert_eq!(bucket.keys(Some("aa".into())).await.unwrap().keys, keys[9..]);
+        for key in keys {
+            assert_eq!(bucket.get(key).await, Ok(Some(every.clone())), "{key:?}");
+        }
+        assert_eq!(bucket.swap("+", Some(every.clone()), Some(b"-".to_vec())).await, Ok(true));
+        assert_eq!(bucket.swap("+", Some(b"-".to_vec()), Some(Vec::new())).await, Ok(true));
+        assert_eq!(bucket.swap("+", None, None).await, Ok(false));
+        assert_eq!(bucket.get("+").await, Ok(Some(Vec::new())));
     }
 }
 
 #[tokio::test]
 async fn a_quota_holds_for_all_writes_together_or_none() {
-    for (store, _file) in stores() {
+    for (store, _home) in stores() {
         let small = bucket(&store, "h", 40);
         set(&small, "a", value("0123456789")).await.unwrap();
         let both = BTreeMap::from([("b".to_owned(), value("1")), ("c".to_owned(), value("0123456789"))]);
@@ -109,7 +200,7 @@ async fn a_quota_holds_for_all_writes_together_or_none() {
 
 #[tokio::test]
 async fn a_value_whose_time_is_over_is_gone_and_makes_room() {
-    for (store, _file) in stores() {
+    for (store, _home) in stores() {
         let small = bucket(&store, "h", 40);
         set(&small, "short", Some((vec![0; 20], Some(Duration::ZERO)))).await.unwrap();
         // Gone for whoever asks, while it still takes room.
@@ -123,13 +214,70 @@ async fn a_value_whose_time_is_over_is_gone_and_makes_room() {
         // A number whose time is over begins anew.
         set(&small, "s", Some((b"5".to_vec(), Some(Duration::ZERO)))).await.unwrap();
         assert_eq!(small.increment("s", 1).await, Ok(1));
+        assert_eq!(small.get("s").await, Ok(Some(b"1".to_vec())));
+    }
+}
+
+#[tokio::test]
+async fn many_values_whose_time_is_over_make_room_for_one() {
+    for (store, _home) in stores() {
+        let bucket = bucket(&store, "h", 50_000);
+        let ends = Some(Duration::ZERO);
+        bucket.write((0..3500).map(|n| (format!("{n:04}"), Some((vec![0], ends)))).collect()).await.unwrap();
+        assert_eq!(bucket.keys(None).await, Ok(Page { keys: Vec::new(), more: false }));
+        set(&bucket, "large", Some((vec![0; 49_987], None))).await.unwrap();
+        assert_eq!(set(&bucket, "k", value("")).await, Err(Error::Quota(50_000)));
+        assert_eq!(bucket.keys(None).await.unwrap().keys, ["large"]);
+    }
+}
+
+#[tokio::test]
+async fn keys_whose_time_is_over_are_left_out_of_pages_and_the_others_come_once() {
+    let lasts = |n: usize| n.is_multiple_of(2);
+    let expected: Vec<_> = (0..3000).filter(|n| lasts(*n)).map(|n| format!("{n:04}")).collect();
+    for (store, _home) in stores() {
+        let bucket = bucket(&store, "h", 1 << 20);
+        let write = |n| (format!("{n:04}"), Some((Vec::new(), (!lasts(n)).then_some(Duration::ZERO))));
+        bucket.write((0..3000).map(write).collect()).await.unwrap();
+        let mut keys = Vec::new();
+        loop {
+            let page = bucket.keys(keys.last().cloned()).await.unwrap();
+            keys.extend(page.keys);
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(keys, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_value_lasts_as_long_as_it_was_set_for() {
+    for (store, _home) in stores() {
+        let bucket = bucket(&store, "h", 1000);
+        let lasts = |milliseconds| Some((b"1".to_vec(), Some(Duration::from_millis(milliseconds))));
+        set(&bucket, "hour", lasts(3_600_000)).await.unwrap();
+        set(&bucket, "ever", lasts(u64::MAX)).await.unwrap();
+        set(&bucket, "short", lasts(300)).await.unwrap();
+        let started = std::time::Instant::now();
+        while bucket.get("short").await.unwrap().is_some() {
+            assert!(started.elapsed() < Duration::from_secs(60), "it lasts");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(bucket.keys(None).await.unwrap().keys, ["ever", "hour"]);
+        // What is set again without a time lasts.
+        set(&bucket, "short", lasts(0)).await.unwrap();
+        set(&bucket, "short", value("2")).await.unwrap();
+        assert_eq!(bucket.get("short").await, Ok(Some(b"2".to_vec())));
+        assert_eq!(bucket.swap("short", Some(b"2".to_vec()), Some(b"3".to_vec())).await, Ok(true));
+        assert_eq!(bucket.get("short").await, Ok(Some(b"3".to_vec())));
     }
 }
 
 #[tokio::test]
 async fn a_number_that_is_added_to_lasts_no_longer_than_it_was_set_for() {
     let rows = Arc::<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>::default();
-    let small = bucket(&Store::Memory(Arc::clone(&rows)), "h", 1000);
+    let small = bucket(&Store::Rows(Kept::Memory(Arc::clone(&rows))), "h", 1000);
     set(&small, "n", Some((b"5".to_vec(), Some(Duration::from_secs(3600))))).await.unwrap();
     let row = || rows.lock().unwrap()[b"h\0n".as_slice()].clone();
     let before = row();
@@ -141,14 +289,36 @@ async fn a_number_that_is_added_to_lasts_no_longer_than_it_was_set_for() {
 async fn what_is_on_disk_is_there_when_the_file_is_opened_again() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state");
-    let store = Store::open(Some(&path)).unwrap();
+    let place = Place::Path(path.clone());
+    let store = Store::open(&place).unwrap();
     set(&bucket(&store, "h", 1000), "k", value("kept")).await.unwrap();
-    let taken = Store::open(Some(&path)).unwrap_err().to_string();
+    let taken = Store::open(&place).unwrap_err().to_string();
     assert!(taken.starts_with("keyvalue.path ") && taken.contains("already open"), "{taken}");
     drop(store);
-    let store = Store::open(Some(&path)).unwrap();
+    let store = Store::open(&place).unwrap();
     assert_eq!(bucket(&store, "h", 1000).get("k").await, Ok(Some(b"kept".to_vec())));
     drop(store);
     std::fs::write(&path, b"not a store").unwrap();
-    assert!(Store::open(Some(&path)).is_err());
+    assert!(Store::open(&place).is_err());
+}
+
+#[test]
+fn state_is_kept_in_one_place() {
+    let read = |text: &str| {
+        let mut settings = Settings::default();
+        settings.add_file(text).unwrap();
+        let place = Place::read(&mut settings);
+        settings.finish().map(|_| place.to_string()).map_err(|problems| problems.0)
+    };
+    assert_eq!(read(""), Ok("memory".to_owned()));
+    assert_eq!(read("keyvalue.path = \"/var/lib/state\""), Ok("/var/lib/state".to_owned()));
+    assert_eq!(read("keyvalue.url = \"redis://:hush@h/2\""), Ok("redis://h:6379/2".to_owned()));
+    let both = "keyvalue.path = \"/state\"\nkeyvalue.url = \"redis://:hush@h\"\nkeyvalue.uri = \"x\"";
+    let expected = [
+        "keyvalue.url: state is kept in one place: give keyvalue.path or keyvalue.url",
+        "keyvalue.uri: no such setting; did you mean keyvalue.url?",
+    ];
+    assert_eq!(read(both), Err(expected.map(str::to_owned).into()));
+    let wrong = "keyvalue.url: the port is not a number from 1 to 65535; write '/' in a password as %2F";
+    assert_eq!(read("keyvalue.url = \"redis://:hush@h:x\""), Err(vec![wrong.to_owned()]));
 }

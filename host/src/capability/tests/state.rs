@@ -51,17 +51,21 @@ async fn state_that_is_too_much_keeps_casts_from_being_sent() {
     let mut world = World::new().await;
     let session = world.session(&format!("{KEEPS}\nlimits.keyvalue = \"30 B\""), cause());
     assert_eq!(set(&session, "k", &"x".repeat(30)).await, Err(Trouble::Quota(30)));
-    set(&session, "k", "0123456789").await.unwrap();
+    // In place of itself it is counted once.
+    for text in ["01234567890123456789", "0123456789", "0123456789", "0123456789"] {
+        set(&session, "k", text).await.unwrap();
+    }
+    assert_eq!(set(&session, "l", "0123456789012345678").await, Err(Trouble::Quota(30)));
     session.release().await.unwrap();
     // By itself it would fit.
-    set(&session, "l", "0123456789").await.unwrap();
+    set(&session, "l", "0123456789012345678").await.unwrap();
     session.cast(asks("m", json!({})), false).await.unwrap();
     let unreleased = session.release().await.unwrap_err();
     assert_eq!((unreleased.released, unreleased.all), (0, 2));
     assert!(unreleased.reason.contains("limits.keyvalue"), "{unreleased}");
     assert!(world.is_silent().await);
     assert_eq!(session.get("l").await, Ok(None));
-    assert!(world.has_counted(r#"nova_host_limit_hits_total{handler="h",limit="keyvalue"} 2"#));
+    assert!(world.has_counted(r#"nova_host_limit_hits_total{handler="h",limit="keyvalue"} 3"#));
 }
 
 #[tokio::test]
@@ -78,4 +82,19 @@ async fn keys_have_a_length_and_state_a_grant() {
     assert!(!without.keeps());
     assert_eq!(without.get("k").await, Err(Trouble::Broken));
     assert_eq!(set(&without, "k", "v").await, Err(Trouble::Broken));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_is_waited_for_as_long_as_a_release_may_take() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("keyvalue.url = \"redis://{}\"", silent.local_addr().unwrap());
+    let world = World::with(&url).await;
+    let session = world.session(KEEPS, Cause { release: Duration::from_secs(2), ..cause() });
+    set(&session, "k", "v").await.unwrap();
+    let started = Instant::now();
+    let unreleased = session.release().await.unwrap_err();
+    assert_eq!((unreleased.released, unreleased.all), (0, 1));
+    assert_eq!(unreleased.reason, "the store does not work");
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    assert!(world.has_counted(r#"nova_host_effects_total{handler="h",fate="failed"} 1"#));
 }

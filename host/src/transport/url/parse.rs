@@ -140,8 +140,13 @@ fn options(text: &str) -> Result<Vec<(String, String)>, Error> {
     Ok(options)
 }
 
-/// Decodes percent escapes. What is no escape stays, as in Python: a password may have a bare `%`.
 fn decode(text: &str, part: &'static str) -> Result<String, Error> {
+    unescape(text).ok_or(Error::Encoding(part))
+}
+
+/// Decodes percent escapes; `None` where the result is not UTF-8. What is no escape stays, as in Python: a password may
+/// have a bare `%`.
+pub(crate) fn unescape(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
@@ -160,7 +165,7 @@ fn decode(text: &str, part: &'static str) -> Result<String, Error> {
             }
         }
     }
-    String::from_utf8(decoded).map_err(|_| Error::Encoding(part))
+    String::from_utf8(decoded).ok()
 }
 
 fn hex(digit: u8) -> Option<u8> {

@@ -59,10 +59,7 @@ impl State {
             Some(Err(())) => Some(Err(())),
             Some(Ok(Err(error))) => Some(Ok(Err(error.into()))),
             Some(Ok(Ok(None))) => Some(Ok(Ok(None))),
-            Some(Ok(Ok(Some(mut trailers)))) => {
-                trailers.retain(|(name, _)| !is_forbidden(name));
-                Some(Ok(Ok(Some(self.new_fields(trailers, true)?))))
-            }
+            Some(Ok(Ok(Some(trailers)))) => Some(Ok(Ok(Some(self.new_fields(trailers, true)?)))),
         })
     }
 
