@@ -9,6 +9,7 @@ mod granted;
 mod neighbours;
 mod new;
 mod stories;
+mod web;
 
 use std::path::Path;
 
@@ -64,10 +65,12 @@ impl Calculator {
 
     /// Tells those of what a manifest grants.
     fn tell_granted(self) {
-        let oslo = Oslo::granting(&self, granted::MANIFEST);
-        Story { calculator: self, caller: Caller::Oslo(oslo) }.tell_granted();
-        let command = Command::granting(&self, granted::MANIFEST);
-        Story { calculator: self, caller: Caller::Command(command) }.tell_granted();
+        let web = web::server();
+        let manifest = granted::manifest(web.port());
+        let oslo = Oslo::granting(&self, &manifest);
+        Story { calculator: self, caller: Caller::Oslo(oslo) }.tell_granted(&web);
+        let command = Command::granting(&self, &manifest);
+        Story { calculator: self, caller: Caller::Command(command) }.tell_granted(&web);
         neighbours::are_asked_and_told(&self);
     }
 }
