@@ -70,9 +70,14 @@ static nova_result stream_failed(const wasi_io_streams_stream_error_t *error) {
     project_string_t text;
     if (error->tag == WASI_IO_STREAMS_STREAM_ERROR_CLOSED) return nova_raise("ConnectionError", "the stream is closed");
     wasi_io_error_borrow_error_t cause = wasi_io_error_borrow_error(error->val.last_operation_failed);
-    if (wasi_http_types_http_error_code(cause, &code)) return failed(&code);
-    wasi_io_error_method_error_to_debug_string(cause, &text);
-    return nova_raise("ConnectionError", text_of(text));
+    if (wasi_http_types_http_error_code(cause, &code)) {
+        failed(&code);
+    } else {
+        wasi_io_error_method_error_to_debug_string(cause, &text);
+        nova_raise("ConnectionError", text_of(text));
+    }
+    wasi_io_error_error_drop_own(error->val.last_operation_failed);
+    return NOVA_FAILED;
 }
 
 static bool fields_of(const nova_header *headers, wasi_http_types_own_fields_t *fields) {
@@ -107,12 +112,15 @@ static nova_result prepare(const nova_http_request *request, wasi_http_types_own
     wasi_http_types_borrow_outgoing_request_t borrowed = wasi_http_types_borrow_outgoing_request(*outgoing);
     const char *verb = request->method ? request->method : "GET";
     wasi_http_types_method_t method = {.tag = WASI_HTTP_TYPES_METHOD_OTHER, .val.other = lent(verb, strlen(verb))};
-    if (!wasi_http_types_method_outgoing_request_set_method(borrowed, &method)) return invalid("the method");
-    if (!wasi_http_types_method_outgoing_request_set_scheme(borrowed, &scheme)) return invalid("the URL's scheme");
-    if (!wasi_http_types_method_outgoing_request_set_authority(borrowed, &host)) return invalid("the URL's host");
+    const char *wrong = NULL;
+    if (!wasi_http_types_method_outgoing_request_set_method(borrowed, &method)) wrong = "the method";
+    if (!wasi_http_types_method_outgoing_request_set_scheme(borrowed, &scheme)) wrong = "the URL's scheme";
+    if (!wasi_http_types_method_outgoing_request_set_authority(borrowed, &host)) wrong = "the URL's host";
     if (!wasi_http_types_method_outgoing_request_set_path_with_query(borrowed, target.len ? &target : NULL))
-        return invalid("the URL's path");
-    return NOVA_DONE;
+        wrong = "the URL's path";
+    if (!wrong) return NOVA_DONE;
+    wasi_http_types_outgoing_request_drop_own(*outgoing);
+    return invalid(wrong);
 }
 
 static wasi_http_types_own_request_options_t options_of(uint64_t timeout_ms) {
@@ -134,14 +142,20 @@ static nova_result fill(wasi_http_types_own_outgoing_body_t body, nova_bytes byt
         wasi_io_streams_stream_error_t error;
         if (!wasi_http_types_method_outgoing_body_write(wasi_http_types_borrow_outgoing_body(body), &stream))
             return invalid("the body");
-        for (size_t at = 0; at < bytes.length; at += WRITE) {
+        size_t at = 0;
+        while (at < bytes.length) {
             size_t length = bytes.length - at < WRITE ? bytes.length - at : WRITE;
             project_list_u8_t piece = {(uint8_t *)bytes.text + at, length};
             if (!wasi_io_streams_method_output_stream_blocking_write_and_flush(wasi_io_streams_borrow_output_stream(stream),
                                                                                &piece, &error))
-                return stream_failed(&error);
+                break;
+            at += length;
         }
         wasi_io_streams_output_stream_drop_own(stream);
+        if (at < bytes.length) {
+            wasi_http_types_outgoing_body_drop_own(body);
+            return stream_failed(&error);
+        }
     }
     return wasi_http_types_static_outgoing_body_finish(body, NULL, &code) ? NOVA_DONE : failed(&code);
 }
@@ -177,14 +191,26 @@ static nova_result receive(wasi_http_types_own_incoming_response_t owned, nova_h
         nova_put(&all, (const char *)piece.ptr, piece.len);
         project_list_u8_free(&piece);
     }
-    if (error.tag != WASI_IO_STREAMS_STREAM_ERROR_CLOSED) return stream_failed(&error);
     wasi_io_streams_input_stream_drop_own(stream);
     wasi_http_types_incoming_body_drop_own(body);
     wasi_http_types_incoming_response_drop_own(owned);
+    if (error.tag != WASI_IO_STREAMS_STREAM_ERROR_CLOSED) return stream_failed(&error);
     size_t length = all.length;
     nova_put(&all, "", 1);
     response->body = (nova_bytes){all.text, length};
     return NOVA_DONE;
+}
+
+static nova_result await(wasi_http_types_own_future_incoming_response_t future, nova_http_response *response) {
+    wasi_http_types_result_result_own_incoming_response_error_code_void_t result;
+    wasi_http_types_borrow_future_incoming_response_t awaited = wasi_http_types_borrow_future_incoming_response(future);
+    wasi_io_poll_own_pollable_t ready = wasi_http_types_method_future_incoming_response_subscribe(awaited);
+    wasi_io_poll_method_pollable_block(wasi_io_poll_borrow_pollable(ready));
+    wasi_io_poll_pollable_drop_own(ready);
+    if (!wasi_http_types_method_future_incoming_response_get(awaited, &result) || result.is_err)
+        return nova_raise("ConnectionError", "there is no response");
+    if (result.val.ok.is_err) return failed(&result.val.ok.val.err);
+    return receive(result.val.ok.val.ok, response);
 }
 
 nova_result nova_http_send(const nova_http_request *request, nova_http_response *response) {
@@ -192,22 +218,18 @@ nova_result nova_http_send(const nova_http_request *request, nova_http_response 
     wasi_http_types_own_outgoing_body_t body;
     wasi_http_types_own_future_incoming_response_t future;
     wasi_http_types_error_code_t code;
-    wasi_http_types_result_result_own_incoming_response_error_code_void_t result;
     if (prepare(request, &outgoing) == NOVA_FAILED) return NOVA_FAILED;
     wasi_http_types_own_request_options_t options = options_of(request->timeout_ms);
     if (!wasi_http_types_method_outgoing_request_body(wasi_http_types_borrow_outgoing_request(outgoing), &body))
         return invalid("the body");
-    if (!wasi_http_outgoing_handler_handle(outgoing, &options, &future, &code)) return failed(&code);
-    if (fill(body, request->body) == NOVA_FAILED) return NOVA_FAILED;
-    wasi_http_types_borrow_future_incoming_response_t awaited = wasi_http_types_borrow_future_incoming_response(future);
-    wasi_io_poll_own_pollable_t ready = wasi_http_types_method_future_incoming_response_subscribe(awaited);
-    wasi_io_poll_method_pollable_block(wasi_io_poll_borrow_pollable(ready));
-    wasi_io_poll_pollable_drop_own(ready);
-    if (!wasi_http_types_method_future_incoming_response_get(awaited, &result) || result.is_err)
-        return nova_raise("ConnectionError", "there is no response");
+    if (!wasi_http_outgoing_handler_handle(outgoing, &options, &future, &code)) {
+        wasi_http_types_outgoing_body_drop_own(body);
+        return failed(&code);
+    }
+    nova_result done = fill(body, request->body);
+    if (done == NOVA_DONE) done = await(future, response);
     wasi_http_types_future_incoming_response_drop_own(future);
-    if (result.val.ok.is_err) return failed(&result.val.ok.val.err);
-    return receive(result.val.ok.val.ok, response);
+    return done;
 }
 
 nova_result nova_http_get(const char *url, nova_http_response *response) {

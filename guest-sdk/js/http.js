@@ -65,10 +65,10 @@ export function post(url, body, how) {
 
 export function request(method, url, { headers = [], body, timeout } = {}) {
   const pairs = Array.isArray(headers) ? headers : Object.entries(headers);
+  const [sent, timeoutMs] = [encoded(body) ?? new Uint8Array(), milliseconds(timeout)];
   const outgoing = prepare(method, url, pairs.map(([name, value]) => [name, encoded(value)]));
-  const options = optionsOf(milliseconds(timeout));
   try {
-    return send(outgoing, options, encoded(body) ?? new Uint8Array());
+    return send(outgoing, optionsOf(timeoutMs), sent);
   } catch (error) {
     throw failed(payload(error));
   }
@@ -90,10 +90,12 @@ function prepare(method, url, headers) {
   const tag = { http: "HTTP", https: "HTTPS" }[scheme];
   if (tag === undefined) throw invalid("the URL's scheme");
   const outgoing = new types.OutgoingRequest(attempt("the headers", () => types.Fields.fromList(headers)));
-  attempt("the method", () => outgoing.setMethod({ tag: "other", val: method }));
-  attempt("the URL's scheme", () => outgoing.setScheme({ tag }));
-  attempt("the URL's host", () => outgoing.setAuthority(authority));
-  attempt("the URL's path", () => outgoing.setPathWithQuery(path || undefined));
+  giving(outgoing, () => {
+    attempt("the method", () => outgoing.setMethod({ tag: "other", val: method }));
+    attempt("the URL's scheme", () => outgoing.setScheme({ tag }));
+    attempt("the URL's host", () => outgoing.setAuthority(authority));
+    attempt("the URL's path", () => outgoing.setPathWithQuery(path || undefined));
+  });
   return outgoing;
 }
 
@@ -108,20 +110,49 @@ function optionsOf(timeoutMs) {
   return options;
 }
 
+/** Lets go of a handle of the host's afterwards: nobody knows when it would be collected. */
+function using(handle, run) {
+  try {
+    return run(handle);
+  } finally {
+    handle[Symbol.dispose]();
+  }
+}
+
+/** The same where it fails: otherwise somebody else has it. */
+function giving(handle, run) {
+  try {
+    return run();
+  } catch (error) {
+    handle[Symbol.dispose]();
+    throw error;
+  }
+}
+
 function send(outgoing, options, body) {
   const draft = outgoing.body();
-  const future = handler.handle(outgoing, options);
-  if (body.length > 0) {
-    const stream = draft.write();
+  const future = giving(draft, () => handler.handle(outgoing, options));
+  return using(future, () => {
+    giving(draft, () => write(draft, body));
+    types.OutgoingBody.finish(draft, undefined);
+    using(future.subscribe(), (ready) => ready.block());
+    const result = future.get().val;
+    if (result.tag === "err") throw failed(result.val);
+    return using(result.val, receive);
+  });
+}
+
+function write(draft, body) {
+  if (body.length === 0) return;
+  using(draft.write(), (stream) => {
     for (let at = 0; at < body.length; at += WRITE) stream.blockingWriteAndFlush(body.slice(at, at + WRITE));
-    stream[Symbol.dispose]();
-  }
-  types.OutgoingBody.finish(draft, undefined);
-  future.subscribe().block();
-  const result = future.get().val;
-  if (result.tag === "err") throw failed(result.val);
-  const response = result.val;
-  return new Response(response.status(), response.headers().entries(), read(response.consume().stream()));
+  });
+}
+
+function receive(response) {
+  const headers = using(response.headers(), (fields) => fields.entries());
+  const body = using(response.consume(), (incoming) => using(incoming.stream(), read));
+  return new Response(response.status(), headers, body);
 }
 
 function read(stream) {
@@ -163,8 +194,8 @@ function failed({ tag, val }) {
   const word = tag.toLowerCase();
   switch (word) {
     case "last-operation-failed": {
-      const code = types.httpErrorCode(val);
-      return code == null ? new Failure("ConnectionError", val.toDebugString()) : failed(code);
+      const code = using(val, (error) => types.httpErrorCode(error) ?? { tag: "internal-error" });
+      return failed(code);
     }
     case "http-request-denied":
       return new Failure("PermissionError", "it is not granted (grants.http in the manifest)");

@@ -21,13 +21,14 @@ func send(request Request) (*Response, *Error) {
 	body := outgoing.Body()
 	handled := wasi_http_outgoing_handler.Handle(outgoing, witTypes.Some(options(request)))
 	if handled.IsErr() {
+		body.Ok().Drop()
 		return nil, of(handled.Err())
-	}
-	if err := fill(body.Ok(), request.Body); err != nil {
-		return nil, err
 	}
 	future := handled.Ok()
 	defer future.Drop()
+	if err := fill(body.Ok(), request.Body); err != nil {
+		return nil, err
+	}
 	ready := future.Subscribe()
 	ready.Block()
 	ready.Drop()
@@ -71,6 +72,7 @@ func prepare(request Request) (*types.OutgoingRequest, *Error) {
 		{"the URL's path", outgoing.SetPathWithQuery(target)},
 	} {
 		if step.set.IsErr() {
+			outgoing.Drop()
 			return nil, invalid(step.what)
 		}
 	}
@@ -95,6 +97,7 @@ func fill(body *types.OutgoingBody, bytes []byte) *Error {
 		for at := 0; at < len(bytes); at += write {
 			wrote := stream.BlockingWriteAndFlush(bytes[at:min(at+write, len(bytes))])
 			if wrote.IsErr() {
+				body.Drop()
 				return ofStream(wrote.Err())
 			}
 		}
