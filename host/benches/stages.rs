@@ -24,6 +24,10 @@ use nova_host::{
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Requests at once where the whole corridor is measured.
 const AT_ONCE: usize = 64;
 

@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     envelope::{Answer, Arguments, Context, Field, ReplyTo, Request, Style, Text},
-    serve::fresh_id,
+    fresh_id::fresh_id,
     transport::{self, Publication, Published, Retry, Routing, Transport},
     version::Version,
 };
@@ -225,7 +225,7 @@ impl Client {
             hops: origin.hops,
         };
         let routing = if target.fanout { Routing::BestEffort } else { options.routing };
-        let publication = Publication { destination, routing, expiration, body: request.encode() };
+        let publication = Publication { destination, routing, expiration, body: request.encode().into() };
         match self.transport.publish_with(&publication, options.retry).await {
             Ok(Published::Confirmed) => Ok(()),
             Ok(Published::Unroutable) => {

@@ -210,10 +210,8 @@ pub fn resolve(current: &Current, options: Options, request: Request) -> Result<
     // From here on the request is this generation's alone: whatever else is exchanged meanwhile can go.
     drop(catalog);
     let generation = current.accept(generation, request.namespace.text(), &version, &method);
-    let span = tracing::Span::current();
-    span.record("handler", generation.name.as_str());
-    span.record("digest", generation.program.digest().short());
-    span.record("generation", generation.number);
+    let (span, digest) = (tracing::Span::current(), generation.program.digest().short());
+    tracing::record_all!(span, handler = generation.name.as_str(), digest, generation = generation.number);
     let policy = generation.policy(&method).unwrap_or(options.policy);
     Ok(Resolved {
         policy,

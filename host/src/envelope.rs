@@ -18,9 +18,13 @@ pub use json::{Text, to_text};
 pub use reply::{Answer, Monitor, Reply, ReplyTo, Style};
 pub use request::{Arguments, Context, Field, Request};
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, fmt};
 
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
 
 use crate::{compression, printable::printable, version::Version};
 
@@ -82,25 +86,46 @@ struct Outgoing<'a> {
     message: &'a str,
 }
 
-/// The outer object, as received; the last of duplicate keys wins, as in Python.
-type Incoming = HashMap<Name, Text>;
+/// The outer object, as received; the last of duplicate keys wins, as in Python. Borrowed, for the message may be large.
+#[derive(Default)]
+struct Incoming<'a> {
+    version: Option<&'a RawValue>,
+    message: Option<&'a RawValue>,
+}
 
-/// The key of an object. Python's may hold half a surrogate pair, which is replaced.
-#[derive(PartialEq, Eq, Hash)]
-struct Name(String);
-
-impl<'de> Deserialize<'de> for Name {
+impl<'de> Deserialize<'de> for Incoming<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let literal = Text::deserialize(deserializer)?;
-        let name = lenient::string(literal.get(), Half::Replaced);
-        name.map(Self).ok_or_else(|| serde::de::Error::custom("a key is not a string"))
+        struct Keys;
+        impl<'de> Visitor<'de> for Keys {
+            type Value = Incoming<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Incoming<'de>, A::Error> {
+                let mut incoming = Incoming::default();
+                while let Some(Name(key)) = map.next_key()? {
+                    let value = map.next_value()?;
+                    match &*key {
+                        "oslo.version" => incoming.version = Some(value),
+                        "oslo.message" => incoming.message = Some(value),
+                        _ => {}
+                    }
+                }
+                Ok(incoming)
+            }
+        }
+        deserializer.deserialize_map(Keys)
     }
 }
 
-/// What makes no difference between the name and its text in a lookup.
-impl std::borrow::Borrow<str> for Name {
-    fn borrow(&self) -> &str {
-        &self.0
+/// The key of an object. Python's may hold half a surrogate pair, which is replaced.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let literal = <&RawValue>::deserialize(deserializer)?;
+        let name = lenient::string(literal.get(), Half::Replaced);
+        name.map(Self).ok_or_else(|| serde::de::Error::custom("a key is not a string"))
     }
 }
 
@@ -129,8 +154,8 @@ fn open_plain<T: DeserializeOwned>(body: &[u8], content_type: Option<&str>) -> R
         return Err(Error::ContentType(content_type.map(shorten)));
     }
     let text = std::str::from_utf8(body).map_err(|error| Error::Json { part: "body", reason: error.to_string() })?;
-    let outer: Incoming = parse(text, "body")?;
-    let (Some(version), Some(message)) = (outer.get("oslo.version"), outer.get("oslo.message")) else {
+    let mut room = String::new();
+    let Incoming { version: Some(version), message: Some(message) } = parse_in(text, &mut room, "body")? else {
         let json = lenient::from_python(text).map_or(Cow::Borrowed(text), Cow::Owned);
         return parse(&typed::resolve(&json).map_err(Error::Typed)?, "body");
     };
@@ -149,11 +174,19 @@ fn seal(message: &impl Serialize) -> Vec<u8> {
     to_text(&Outgoing { version: VERSION, message: &to_text(message) }).into_bytes()
 }
 
-/// Decodes JSON, or what Python takes for it.
+/// Reads JSON, and what only Python takes for JSON.
 fn parse<T: DeserializeOwned>(text: &str, part: &'static str) -> Result<T, Error> {
+    parse_in(text, &mut String::new(), part)
+}
+
+/// The same for what borrows from the text, or from `room`, where there is JSON that had to be made of it.
+fn parse_in<'a, T: Deserialize<'a>>(text: &'a str, room: &'a mut String, part: &'static str) -> Result<T, Error> {
     let wrong = |error: serde_json::Error| Error::Json { part, reason: error.to_string() };
     serde_json::from_str(text).or_else(|error| match lenient::from_python(text) {
-        Some(json) => serde_json::from_str(&json).map_err(wrong),
+        Some(json) => {
+            *room = json;
+            serde_json::from_str(room).map_err(wrong)
+        }
         None => Err(wrong(error)),
     })
 }

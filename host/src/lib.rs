@@ -25,6 +25,7 @@ pub mod transport;
 
 pub mod compression;
 pub mod envelope;
+mod fresh_id;
 pub mod printable;
 pub mod version;
 

@@ -6,6 +6,10 @@ use anyhow::Context as _;
 use clap::Parser;
 use nova_host::cli::{Cli, Failed, INTERNAL, complain};
 
+/// A request made 170 allocations when this was chosen. With the system's allocator each call took 16 to 24 µs more (ADR 22).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let Err(error) = run(Cli::parse()) else { return ExitCode::SUCCESS };
     match error.downcast::<Failed>() {

@@ -1,11 +1,23 @@
 //! Text of others, made fit for one line of a log or a terminal.
 
+use std::borrow::Cow;
+
 /// Escapes what could break a line, move a cursor or turn text around, and cuts after `limit` bytes. So nobody can forge
 /// or flood a log through a method's name, an error's message or a line of their own.
 #[must_use]
 pub fn printable(text: &str, limit: usize) -> String {
+    printed(text, limit).into_owned()
+}
+
+/// The same, without a copy of what is fit as it is.
+#[must_use]
+pub fn printed(text: &str, limit: usize) -> Cow<'_, str> {
+    let text = text.trim_end();
+    if text.len() <= limit && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Cow::Borrowed(text);
+    }
     let mut line = String::with_capacity(text.len().min(limit));
-    for c in text.trim_end().chars() {
+    for c in text.chars() {
         if line.len() >= limit {
             line.push('…');
             break;
@@ -16,7 +28,7 @@ pub fn printable(text: &str, limit: usize) -> String {
             line.push(c);
         }
     }
-    line
+    Cow::Owned(line)
 }
 
 #[cfg(test)]

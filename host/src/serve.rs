@@ -94,7 +94,8 @@ pub async fn serve(
     while let Some((permit, delivery)) =
         shutdown.stop.run_until_cancelled(next(&permits, &mut deliveries)).await.flatten()
     {
-        let task = Arc::clone(&corridor).deliver(delivery, permit);
+        // On the heap before it is wrapped and spawned, or each step copies all of it.
+        let task = Box::pin(Arc::clone(&corridor).deliver(delivery, permit));
         corridor.tasks.spawn(corridor.abandon.clone().run_until_cancelled_owned(task));
     }
     drain(&config, &corridor, &mut deliveries, &shutdown).await;
@@ -124,11 +125,6 @@ async fn drain(config: &Config, corridor: &Corridor, deliveries: &mut Deliveries
             corridor.tasks.wait().await;
         }
     }
-}
-
-/// A unique id as the reference makes them: a version 4 UUID without dashes.
-pub(crate) fn fresh_id() -> String {
-    uuid::Uuid::new_v4().simple().to_string()
 }
 
 #[cfg(test)]

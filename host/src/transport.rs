@@ -13,6 +13,7 @@ pub mod url;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
 pub use copy::{Attempts, Copy, Header, Headers, Lifetime, Origin};
@@ -88,7 +89,7 @@ pub struct Publication {
     /// How long it may wait in a queue before the broker drops it.
     pub expiration: Option<Duration>,
     /// The enveloped bytes; `application/json` in UTF-8.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 /// What to do with a message that reaches no queue.

@@ -22,7 +22,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use crate::{
     envelope::{self, Answer, Reply, Text},
     printable::printable,
-    serve::fresh_id,
+    fresh_id::fresh_id,
     transport::{self, Deliveries, Disposition, Retry, Transport},
 };
 

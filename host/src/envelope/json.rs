@@ -54,6 +54,12 @@ impl Text {
     }
 }
 
+impl From<&RawValue> for Text {
+    fn from(value: &RawValue) -> Self {
+        Self(value.to_owned())
+    }
+}
+
 impl PartialEq for Text {
     fn eq(&self, other: &Self) -> bool {
         self.get() == other.get()

@@ -2,6 +2,8 @@
 //!
 //! Only used where the strict parser has refused, so that messages which are JSON pay nothing for it.
 
+use std::borrow::Cow;
+
 /// Writes Python's three literals that JSON does not have in JSON: `NaN` as `null`, the infinities as numbers too large
 /// for any float, which read as infinities again where a parser allows it. `None` where there is none of them.
 ///
@@ -58,10 +60,14 @@ pub(super) enum Half {
 }
 
 /// The text of a string literal, its quotes included. `None` where the literal is not one, or not even Python reads it.
-pub(super) fn string(literal: &str, half: Half) -> Option<String> {
+pub(super) fn string(literal: &str, half: Half) -> Option<Cow<'_, str>> {
+    let inside = literal.strip_prefix('"')?.strip_suffix('"')?;
+    if !inside.contains('\\') {
+        return Some(Cow::Borrowed(inside));
+    }
     match serde_json::from_str(literal) {
-        Ok(text) => Some(text),
-        Err(_) => unescape(literal.strip_prefix('"')?.strip_suffix('"')?, half),
+        Ok(text) => Some(Cow::Owned(text)),
+        Err(_) => unescape(inside, half).map(Cow::Owned),
     }
 }
 

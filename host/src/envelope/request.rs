@@ -7,6 +7,7 @@ use serde::{
     de::{MapAccess, Visitor},
     ser::SerializeMap,
 };
+use serde_json::value::RawValue;
 
 use super::{
     Error, Name, ReplyTo, Style, Text,
@@ -210,8 +211,8 @@ impl<'de> Visitor<'de> for Keys {
         let (mut monitor, mut unique_id, mut hops) = (None, None, None);
         let mut context = Vec::new();
         while let Some(Name(key)) = map.next_key()? {
-            let value: Text = map.next_value()?;
-            match key.as_str() {
+            let value: &'de RawValue = map.next_value()?;
+            match &*key {
                 "method" => method = Some(value),
                 "namespace" => namespace = Some(value),
                 "version" => version = Some(value),
@@ -223,7 +224,7 @@ impl<'de> Visitor<'de> for Keys {
                 HOPS => hops = Some(value),
                 key => {
                     if let Some(name) = key.strip_prefix(CONTEXT_PREFIX) {
-                        context.push((name.to_owned(), value));
+                        context.push((name.to_owned(), value.into()));
                     }
                 }
             }
@@ -232,7 +233,7 @@ impl<'de> Visitor<'de> for Keys {
             // Folsom names the queue after the message.
             queue: string(queue).unwrap_or_else(|| message_id.clone()),
             message_id,
-            style: monitor.map_or(Style::TwoMessages, |monitor| Style::OneMessage { monitor }),
+            style: monitor.map_or(Style::TwoMessages, |monitor| Style::OneMessage { monitor: monitor.into() }),
         });
         Ok(Request {
             method: field(method),
@@ -240,33 +241,36 @@ impl<'de> Visitor<'de> for Keys {
             version: field(version),
             arguments: match arguments {
                 None => Arguments::Absent,
-                Some(text) if text.get().starts_with('{') => Arguments::Object(text),
-                Some(text) => Arguments::Other(text),
+                Some(text) if text.get().starts_with('{') => Arguments::Object(text.into()),
+                Some(text) => Arguments::Other(text.into()),
             },
             context: Context(context),
             reply_to,
             unique_id: string(unique_id).filter(|id| !id.is_empty()),
-            hops: hops.map_or(0, |hops| count(&hops)),
+            hops: hops.map_or(0, count),
         })
     }
 }
 
 /// A string, if it is one of ours: an id with half a surrogate pair cannot be sent back as it was.
-fn string(text: Option<Text>) -> Option<String> {
+fn string(text: Option<&RawValue>) -> Option<String> {
     serde_json::from_str(text?.get()).ok()
 }
 
 /// A count, if it is one. One that is too large to be counted on is the largest.
-fn count(text: &Text) -> u32 {
+fn count(text: &RawValue) -> u32 {
     let counted = serde_json::from_str::<u64>(text.get()).ok();
     counted.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-fn field(text: Option<Text>) -> Field {
+fn field(text: Option<&RawValue>) -> Field {
     match text {
         None => Field::Absent,
         Some(text) if text.get() == "null" => Field::Null,
-        Some(text) => lenient::string(text.get(), Half::Replaced).map_or(Field::Other(text), Field::Text),
+        Some(text) => match lenient::string(text.get(), Half::Replaced) {
+            Some(string) => Field::Text(string.into_owned()),
+            None => Field::Other(text.into()),
+        },
     }
 }
 

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use tokio::time::{sleep, timeout};
 
 use crate::{
+    fresh_id::fresh_id,
     envelope::{Answer, ReplyTo},
     transport::{Destination, Publication, Published, Routing, Transport},
 };
@@ -34,12 +35,12 @@ pub(super) struct Unanswered {
 /// Sends the reply, across a lost connection if need be: for as long as that takes, since nothing new arrives
 /// meanwhile either, and a request whose reply was given up would run again for nothing.
 pub(super) async fn answer(transport: &Transport, reply_to: &ReplyTo, answer: &Answer) -> Answered {
-    let bodies = reply_to.encode(answer, super::fresh_id);
-    let publication = |body| Publication {
+    let bodies = reply_to.encode(answer, fresh_id);
+    let publication = |body: Vec<u8>| Publication {
         destination: Destination::Queue(reply_to.queue.clone()),
         routing: Routing::Mandatory,
         expiration: None,
-        body,
+        body: body.into(),
     };
     let unanswered = Unanswered {
         left: bodies.into_iter().map(publication).collect(),

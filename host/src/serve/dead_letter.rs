@@ -25,7 +25,7 @@ const MAX_NAME: usize = 255;
 /// Bytes of an error in a header.
 const MAX_ERROR: usize = 1024;
 
-/// What is known about a message that may die.
+/// What is known about a message that may die; nothing where dead letters go nowhere.
 #[derive(Debug, Default)]
 pub(super) struct Particulars {
     method: Option<String>,

@@ -23,7 +23,7 @@ pub(super) struct Duplicates {
 #[derive(Debug, Default)]
 struct Seen {
     /// By id: ends when the request has, one way or the other.
-    running: HashMap<String, watch::Receiver<()>>,
+    running: HashMap<Arc<str>, watch::Receiver<()>>,
     done: HashSet<Arc<str>>,
     /// `done` in the order of their ends.
     order: VecDeque<Arc<str>>,
@@ -41,7 +41,7 @@ pub(super) enum Claim {
 /// The right to run a request. Dropped without [`Running::done`], the request counts as not run.
 #[derive(Debug)]
 pub(super) struct Running {
-    id: String,
+    id: Arc<str>,
     seen: Arc<Mutex<Seen>>,
     _ended: watch::Sender<()>,
 }
@@ -49,19 +49,19 @@ pub(super) struct Running {
 impl Duplicates {
     /// Claims a request. Where it is running already, waits until that has ended: only then is it known whether this
     /// delivery of it may be acknowledged.
-    pub(super) async fn claim(&self, id: &str) -> Claim {
+    pub(super) async fn claim(&self, id: Arc<str>) -> Claim {
         loop {
             let mut running = {
                 let mut seen = lock(&self.seen);
-                if seen.done.contains(id) {
+                if seen.done.contains(&id) {
                     return Claim::Done;
                 }
-                match seen.running.get(id) {
+                match seen.running.get(&id) {
                     Some(running) => running.clone(),
                     None => {
                         let (ended, running) = watch::channel(());
-                        seen.running.insert(id.to_owned(), running);
-                        let running = Running { id: id.to_owned(), seen: Arc::clone(&self.seen), _ended: ended };
+                        seen.running.insert(Arc::clone(&id), running);
+                        let running = Running { id, seen: Arc::clone(&self.seen), _ended: ended };
                         return Claim::First(running);
                     }
                 }
@@ -76,9 +76,8 @@ impl Running {
     /// The request has run and its delivery is settled.
     pub(super) fn done(self) {
         let mut seen = lock(&self.seen);
-        let id: Arc<str> = self.id.as_str().into();
-        seen.done.insert(Arc::clone(&id));
-        seen.order.push_back(id);
+        seen.done.insert(Arc::clone(&self.id));
+        seen.order.push_back(Arc::clone(&self.id));
         if seen.order.len() > REMEMBERED
             && let Some(oldest) = seen.order.pop_front()
         {
@@ -106,7 +105,7 @@ mod tests {
     use super::*;
 
     async fn first(duplicates: &Duplicates, id: &str) -> Running {
-        match duplicates.claim(id).await {
+        match duplicates.claim(id.into()).await {
             Claim::First(running) => running,
             Claim::Done => panic!("{id} is done"),
         }
@@ -116,7 +115,7 @@ mod tests {
     async fn a_request_that_has_run_is_not_run_again() {
         let duplicates = Duplicates::default();
         first(&duplicates, "a").await.done();
-        assert!(matches!(duplicates.claim("a").await, Claim::Done));
+        assert!(matches!(duplicates.claim("a".into()).await, Claim::Done));
         first(&duplicates, "b").await;
     }
 
@@ -126,7 +125,7 @@ mod tests {
         let running = first(&duplicates, "a").await;
         let waiting = tokio::spawn({
             let duplicates = Arc::clone(&duplicates);
-            async move { matches!(duplicates.claim("a").await, Claim::Done) }
+            async move { matches!(duplicates.claim("a".into()).await, Claim::Done) }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
@@ -144,7 +143,7 @@ mod tests {
     /// One delivery of a request, which is handled or not; `running` counts those that run, `done` is set by the first
     /// that was handled.
     async fn delivery(duplicates: Arc<Duplicates>, is_handled: bool, running: Arc<AtomicUsize>, done: Arc<AtomicBool>) {
-        match duplicates.claim("same").await {
+        match duplicates.claim("same".into()).await {
             Claim::First(claim) => {
                 assert!(!done.load(SeqCst), "handled already");
                 assert_eq!(running.fetch_add(1, SeqCst), 0, "two at once");
@@ -185,6 +184,6 @@ mod tests {
             first(&duplicates, &n.to_string()).await.done();
         }
         first(&duplicates, "0").await;
-        assert!(matches!(duplicates.claim("1").await, Claim::Done));
+        assert!(matches!(duplicates.claim("1".into()).await, Claim::Done));
     }
 }

@@ -5,6 +5,7 @@ use std::{convert::Infallible, future::pending};
 use tokio::time::{Instant, interval_at};
 
 use crate::{
+    fresh_id::fresh_id,
     envelope::{Monitor, ReplyTo},
     transport::{Destination, Publication, Published, Routing, Transport},
 };
@@ -34,7 +35,7 @@ async fn beat(transport: &Transport, reply_to: &ReplyTo, interval: std::time::Du
             destination: Destination::Queue(reply_to.queue.clone()),
             routing: Routing::Mandatory,
             expiration: None,
-            body: reply_to.heartbeat(&super::fresh_id()),
+            body: reply_to.heartbeat(&fresh_id()).into(),
         };
         match transport.publish(&publication).await {
             Ok(Published::Confirmed) => continue,

@@ -21,7 +21,7 @@ use crate::{
     compression::Error::Corrupt,
     dispatch::{Outcome, Resolved, resolve},
     envelope::{self, ReplyTo, Request},
-    printable::printable,
+    printable::{printable, printed},
     reply::{self, Buried, Fate, Kind, Verdict, verdict},
     transport::{Delivery, Disposition, Header, Message, Published, Settlement, copy},
 };
@@ -62,7 +62,9 @@ impl Corridor {
         match decoded {
             Ok(request) => {
                 let span = span(&request);
-                work.particulars = Particulars::of(&request);
+                if self.dead_letters.is_some() {
+                    work.particulars = Particulars::of(&request);
+                }
                 Box::pin(self.run(request, work, permit)).instrument(span).await;
             }
             Err(error) => {
@@ -76,7 +78,7 @@ impl Corridor {
 
     async fn run(self: Arc<Self>, request: Request, mut work: Work, permit: OwnedSemaphorePermit) {
         let claim = match identity(&request, &work.message) {
-            Some(id) => match self.duplicates.claim(&id).await {
+            Some(id) => match self.duplicates.claim(id).await {
                 Claim::First(claim) => Some(claim),
                 Claim::Done => {
                     self.metrics.duplicate();
@@ -129,8 +131,10 @@ impl Corridor {
             }
         };
         let Some(generation) = resolved.handler() else { return self.attempt(resolved, work).await };
-        let digest = generation.program.digest().short().to_owned();
-        work.particulars.handler = Some((generation.name.clone(), digest));
+        if self.dead_letters.is_some() {
+            let digest = generation.program.digest().short().to_owned();
+            work.particulars.handler = Some((generation.name.clone(), digest));
+        }
         let metrics = generation.program.metrics().clone();
         let running = metrics.start();
         let outcome = self.attempt(resolved, work).await?;
@@ -257,25 +261,27 @@ async fn decode(message: Message) -> (Message, Result<Request, envelope::Error>)
 
 /// What makes two deliveries the same request: the sender's mark. A dead letter that somebody has sent again is another
 /// request than the one that died.
-fn identity(request: &Request, message: &Message) -> Option<String> {
+fn identity(request: &Request, message: &Message) -> Option<Arc<str>> {
     let id = request.unique_id.as_ref()?;
     Some(match message.headers.get(dead_letter::TIME) {
-        Some(Header::Text(time)) => format!("{id} {time}"),
-        Some(Header::Number(_)) | None => id.clone(),
+        Some(Header::Text(time)) => format!("{id} {time}").into(),
+        Some(Header::Number(_)) | None => id.as_str().into(),
     })
 }
 
 /// The span of a request: what every line about it carries. Nothing of the context but its request id.
 fn span(request: &Request) -> tracing::Span {
-    let short = |text: &dyn std::fmt::Display| printable(&text.to_string(), MAX_FIELD);
+    let short = |text| printed(text, MAX_FIELD);
+    let method = request.method.to_string();
+    let request_id = request.context.get_str("request_id");
     // At the level of errors, so that no filter takes it from a line that is logged.
     tracing::error_span!(
         "request",
-        method = short(&request.method),
-        version = request.version.text().map(|text| short(&text)),
-        namespace = request.namespace.text().map(|text| short(&text)),
-        msg_id = request.reply_to.as_ref().map(|ReplyTo { message_id, .. }| short(message_id)),
-        request_id = request.context.get_str("request_id").map(|text| short(&text)),
+        method = &*short(&method),
+        version = request.version.text().map(short).as_deref(),
+        namespace = request.namespace.text().map(short).as_deref(),
+        msg_id = request.reply_to.as_ref().map(|ReplyTo { message_id, .. }| short(message_id)).as_deref(),
+        request_id = request_id.as_deref().map(short).as_deref(),
         handler = tracing::field::Empty,
         digest = tracing::field::Empty,
         generation = tracing::field::Empty,

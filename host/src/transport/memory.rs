@@ -100,7 +100,7 @@ impl Broker {
     /// Puts a message into every queue that the destination leads to.
     pub(super) fn publish(&self, publication: &Publication) -> Published {
         let message = Message {
-            body: publication.body.clone(),
+            body: publication.body.to_vec(),
             content_type: Some(CONTENT_TYPE.to_owned()),
             expiration: publication.expiration,
             ..Message::default()

@@ -7,6 +7,7 @@
 //! Each connection is owned by one task, which connects (`connect`), declares, works, and connects again when
 //! something breaks. lapin's own recovery stays off: it knows nothing of several hosts, jitter or refusals.
 
+mod acks;
 mod attempts;
 mod backoff;
 mod channels;
@@ -57,7 +58,7 @@ use attempts::Attempts;
 use backoff::Backoff;
 use connect::{Connector, Patience};
 use look::Look;
-use publish::{Answer, Publisher};
+use publish::{Answer, Parcel, Publisher};
 
 /// How many replies may be unsettled at once. A caller settles each as it arrives, so this bounds memory, not work.
 const REPLY_PREFETCH: u16 = 1000;
@@ -183,7 +184,7 @@ impl Client {
             routing: Routing::Mandatory,
             // Among the properties, where there is one.
             expiration: None,
-            body: copy.message.body.clone(),
+            body: copy.message.body.clone().into(),
         };
         self.send(publication, properties::of_copy(copy), Retry::Forever).await
     }
@@ -203,7 +204,6 @@ impl Client {
         properties: BasicProperties,
         retry: Retry,
     ) -> Result<Published, Error> {
-        let properties = Arc::new(properties);
         let route = topology::route(&publication.destination, &self.connector.config.declare);
         if route.key.len().max(route.exchange_name().len()) > MAX_NAME_LENGTH {
             // Callers name their reply queues. No broker has a queue with such a name.
@@ -212,7 +212,7 @@ impl Client {
                 Routing::BestEffort => Published::Confirmed,
             });
         }
-        let (publication, route) = (Arc::new(publication), Arc::new(route));
+        let parcel = Arc::new(Parcel { publication, properties, route });
         let mut backoff = Backoff::new(&self.connector.config);
         let mut attempts = Attempts::new(retry, &self.connector);
         loop {
@@ -223,7 +223,7 @@ impl Client {
                 reason = attempts.exhausted() => {
                     return Err(Error::Unreachable { broker: self.connector.to_string(), reason });
                 }
-                answer = publisher.publish(Arc::clone(&publication), Arc::clone(&properties), Arc::clone(&route)) => answer,
+                answer = publisher.publish(Arc::clone(&parcel)) => answer,
             };
             match answer {
                 Answer::Published(published) => return Ok(published),

@@ -8,7 +8,7 @@ fn subscription(server: &str, prefetch: u16) -> Subscription {
 }
 
 fn to(destination: Destination, body: &str) -> Publication {
-    Publication { destination, routing: Routing::Mandatory, expiration: None, body: body.into() }
+    Publication { destination, routing: Routing::Mandatory, expiration: None, body: body.to_owned().into() }
 }
 
 fn topic() -> Destination {

@@ -8,7 +8,7 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 
-use super::{declare, failure, publish::Job};
+use super::{declare, failure, publish::{Job, Parcel}};
 use crate::{
     compression::Compression,
     transport::{Publication, Routing},
@@ -44,22 +44,22 @@ pub(super) async fn pack(
         tracing::error!(?compression, "a message cannot be compressed, sent as it is");
         return (publication, None);
     };
-    publication.body = body;
+    publication.body = body.into();
     (publication, Some(compression))
 }
 
 /// Sends a message. Its number is taken when this is first polled, and its frames are queued in the same step.
 pub(super) async fn send(channel: Channel, job: Job) -> (Job, lapin::Result<Confirmation>) {
-    let mandatory = job.publication.routing == Routing::Mandatory;
+        let Parcel { publication, properties, route } = &*job.parcel;
+    let mandatory = publication.routing == Routing::Mandatory;
     let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
-    let (exchange, key) = match (declare::short(job.route.exchange_name()), declare::short(&job.route.key)) {
+    let (exchange, key) = match (declare::short(route.exchange_name()), declare::short(&route.key)) {
         (Ok(exchange), Ok(key)) => (exchange, key),
         // Checked before; the broker would say the same.
         (Err(_), _) | (_, Err(_)) => return (job, Ok(Confirmation::Ack(None))),
     };
-    let body = &job.publication.body;
-    let properties = (*job.properties).clone();
-    let confirmation = match channel.basic_publish(exchange, key, options, body, properties).await {
+    let published = channel.basic_publish(exchange, key, options, &publication.body, properties.clone());
+    let confirmation = match published.await {
         Ok(confirmation) => confirmation.await,
         Err(error) => Err(error),
     };
@@ -105,6 +105,7 @@ pub(super) fn blame(body_length: usize, exchange: &str, error: &lapin::Error) ->
 mod tests {
     use std::time::Duration;
 
+    use bytes::Bytes;
     use lapin::{ErrorKind, protocol::AMQPError};
 
     use super::*;
@@ -112,7 +113,7 @@ mod tests {
 
     fn publication(expiration: Option<Duration>) -> Publication {
         let destination = Destination::Queue("reply".to_owned());
-        Publication { destination, routing: Routing::Mandatory, expiration, body: b"{}".to_vec() }
+        Publication { destination, routing: Routing::Mandatory, expiration, body: Bytes::from_static(b"{}") }
     }
 
     fn broker_says(code: u16, text: &str) -> lapin::Error {
@@ -134,7 +135,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_compressed_message_says_so_and_is_it() {
-        for body in [b"{}".to_vec(), vec![b' '; 2 * LARGE]] {
+        for body in [Bytes::from_static(b"{}"), vec![b' '; 2 * LARGE].into()] {
             let plain = Publication { body, ..publication(None) };
             let (packed, compression) = pack(&plain, Some(Compression::Bzip2)).await;
             assert_eq!(Compression::Bzip2.decompress(&packed.body, 4 * LARGE).unwrap(), plain.body);

@@ -22,7 +22,7 @@ use super::{
     failure,
     link::Link,
     message,
-    publish::{Answer, Job},
+    publish::{Answer, Job, Parcel},
     returned::{Ledger, Returned},
 };
 use crate::transport::{Error, Published, Routing};
@@ -70,7 +70,7 @@ impl Outbox {
         if job.is_abandoned() {
             return Ok(());
         }
-        let ready = self.channels.ready(&self.link.connection, &job.route);
+        let ready = self.channels.ready(&self.link.connection, &job.parcel.route);
         let ready = self.link.events.answer(ready).await.map_err(|error| failure::text(&error))?;
         match ready {
             Ok(channel) => self.sending.push(Box::pin(message::send(channel, job))),
@@ -122,19 +122,19 @@ impl Outbox {
         match confirmation {
             Ok(Confirmation::Ack(returned)) => {
                 self.note_returned(returned);
-                match job.publication.routing {
+                match job.parcel.publication.routing {
                     Routing::Mandatory => self.ledger.add_confirmed(job),
                     Routing::BestEffort => job.answer(Answer::Published(Published::Confirmed)),
                 }
             }
             Ok(Confirmation::Nack(returned)) => {
                 self.note_returned(returned);
-                tracing::warn!(queue = job.route.key, "RabbitMQ could not take a message; sending it again");
+                tracing::warn!(queue = job.parcel.route.key, "RabbitMQ could not take a message; sending it again");
                 job.answer(Answer::Again);
             }
             // Never on a channel that confirms.
             Ok(Confirmation::NotRequested) => job.answer(Answer::Again),
-            Err(error) => match message::blame(job.publication.body.len(), job.route.exchange_name(), &error) {
+            Err(error) => match message::blame(job.parcel.publication.body.len(), job.parcel.route.exchange_name(), &error) {
                 Some(reason) => job.answer(Answer::Refused(reason)),
                 None => job.answer(Answer::Again),
             },
@@ -180,9 +180,8 @@ impl Outbox {
 }
 
 fn is_same(job: &Job, returned: &Returned) -> bool {
-    job.route.key == returned.key
-        && job.route.exchange_name() == returned.exchange
-        && job.publication.body == returned.body
+    let Parcel { publication, route, .. } = &*job.parcel;
+    route.key == returned.key && route.exchange_name() == returned.exchange && publication.body == returned.body
 }
 
 /// Notices being woken.

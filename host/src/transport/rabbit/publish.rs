@@ -13,7 +13,7 @@ use super::{
     connect::{Connector, Patience, Purpose, Role},
     link::Link,
     outbox::Outbox,
-    task::Task,
+    task::{Task, let_others_run},
 };
 use crate::transport::{Error, Publication, Published, topology::Route};
 
@@ -35,15 +35,22 @@ pub(super) struct Publisher {
 #[derive(Debug)]
 pub(super) struct Handle(mpsc::Sender<Job>);
 
+/// A message with all that it takes to send it.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    /// The message.
+    pub(super) publication: Publication,
+    /// What it carries beside its body.
+    pub(super) properties: BasicProperties,
+    /// Where it goes.
+    pub(super) route: Route,
+}
+
 /// A message on its way, and whoever waits for it.
 #[derive(Debug)]
 pub(super) struct Job {
     /// The message.
-    pub(super) publication: Arc<Publication>,
-    /// What it carries beside its body.
-    pub(super) properties: Arc<BasicProperties>,
-    /// Where it goes.
-    pub(super) route: Arc<Route>,
+    pub(super) parcel: Arc<Parcel>,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -102,14 +109,9 @@ impl Publisher {
 
 impl Handle {
     /// Sends a message once.
-    pub(super) async fn publish(
-        self,
-        publication: Arc<Publication>,
-        properties: Arc<BasicProperties>,
-        route: Arc<Route>,
-    ) -> Answer {
+    pub(super) async fn publish(self, parcel: Arc<Parcel>) -> Answer {
         let (answer, is_answered) = oneshot::channel();
-        if self.0.send(Job { publication, properties, route, answer }).await.is_err() {
+        if self.0.send(Job { parcel, answer }).await.is_err() {
             return Answer::Again;
         }
         is_answered.await.unwrap_or(Answer::Again)
@@ -209,7 +211,11 @@ impl Worker {
                 },
                 job = self.jobs.recv(), if has_room => match job {
                     Some(job) => {
-                        if let Err(reason) = outbox.submit(job).await {
+                        if outbox.unconfirmed() > 0 {
+                            // It is a busy time: what else is being published right now goes in the same write.
+                            let_others_run().await;
+                        }
+                        if let Err(reason) = self.submit(outbox, job).await {
                             return End::Lost(reason);
                         }
                     }
@@ -222,6 +228,17 @@ impl Worker {
             }
         }
         End::Closed
+    }
+
+    /// Submits a job, and all others that wait by now and have room.
+    async fn submit(&mut self, outbox: &mut Outbox, job: Job) -> Result<(), String> {
+        let mut next = Some(job);
+        while let Some(job) = next {
+            outbox.submit(job).await?;
+            let has_room = outbox.unconfirmed() < MAX_UNCONFIRMED;
+            next = has_room.then(|| self.jobs.try_recv().ok()).flatten();
+        }
+        Ok(())
     }
 
     async fn connect(&self, patience: Patience) -> Result<Outbox, Error> {

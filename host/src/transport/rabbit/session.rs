@@ -24,10 +24,12 @@ use tokio::time::Instant as Moment;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
+    acks::{Acks, Frame},
     declare, failure,
     link::Link,
     offsets::{Arrived, Begin, Offsets, Place},
     settle::{self, RoundTrip, Way},
+    task::Task,
 };
 use crate::transport::{self, topology::Topology};
 
@@ -49,6 +51,8 @@ pub(super) struct Session {
     resumed: HashMap<usize, Moment>,
     /// Cancelled with the session: nothing can be settled any more.
     over: DropGuard,
+    acks: Acks,
+    _acknowledging: Task,
     round_trip: RoundTrip,
     arrivals: SelectAll<BoxStream<'static, Arrival>>,
     /// When each queue's consumer began.
@@ -96,8 +100,15 @@ impl Session {
         };
         let channel = link.events.answer(opening).await??;
         let queues = topology.queues.len();
+        let acknowledged = channel.clone();
+        let (acks, acknowledging) = Acks::start(move |Frame { tag, multiple }| {
+            let channel = acknowledged.clone();
+            async move { channel.basic_ack(tag, BasicAckOptions { multiple }).await.is_ok() }
+        });
         let mut session = Self {
             link,
+            acks,
+            _acknowledging: acknowledging,
             round_trip: settle::round_trip(&channel, prefetch),
             channel,
             topology,
@@ -117,7 +128,8 @@ impl Session {
     pub(super) fn hand_over(&self, index: usize, delivery: Delivery, place: Option<Place>) -> transport::Delivery {
         let queue = self.topology.queues.get(index).map_or("", String::as_str);
         let from = settle::From { queue, counts: self.topology.counts_deliveries(index), place };
-        let way = Way { over: self.over.token().clone(), round_trip: self.round_trip.clone() };
+        let (over, acks, round_trip) = (self.over.token().clone(), self.acks.clone(), self.round_trip.clone());
+        let way = Way { over, acks, round_trip };
         settle::delivery(delivery, from, way)
     }
 
@@ -125,6 +137,7 @@ impl Session {
     pub(super) async fn give_back(&mut self, delivery: &Delivery) {
         // Lost is as good: the broker has it back.
         self.link.events.answer(give_back(delivery)).await.ok();
+        self.acks.note(delivery.delivery_tag);
     }
 
     /// `host:port`, for logs.
@@ -173,7 +186,7 @@ impl Session {
             }
             Some(Arrived::Done) => {
                 // For the broker's count of what may be on its way. Lost is as good.
-                self.link.events.answer(delivery.acker.ack(BasicAckOptions::default())).await.ok();
+                self.link.events.answer(self.acks.acknowledge(delivery.delivery_tag)).await.ok();
                 None
             }
             None => Some(Event::Delivery(index, delivery, None)),

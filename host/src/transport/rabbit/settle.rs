@@ -7,11 +7,12 @@ use std::{fmt, sync::Arc};
 use futures_util::{FutureExt, future::BoxFuture};
 use lapin::{
     Acker, Channel,
-    options::{BasicAckOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions},
+    options::{BasicNackOptions, BasicQosOptions, BasicRejectOptions},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    acks::Acks,
     message::COMPRESSION,
     offsets::Place,
     properties::{self, Properties},
@@ -37,6 +38,8 @@ pub(super) struct From<'a> {
 pub(super) struct Way {
     /// Cancelled when the connection is given up.
     pub(super) over: CancellationToken,
+    /// Its acknowledgements.
+    pub(super) acks: Acks,
     /// See [`round_trip`].
     pub(super) round_trip: RoundTrip,
 }
@@ -58,6 +61,8 @@ pub(super) fn round_trip(channel: &Channel, prefetch: u16) -> RoundTrip {
 /// The duty to settle a delivery. Dropped, the broker delivers the message again when the channel closes.
 #[derive(Debug)]
 pub struct Settlement {
+    /// Its number on the channel.
+    tag: u64,
     acker: Acker,
     way: Way,
     /// Its place in a stream. The broker has no other way to deliver it again than to be asked for it.
@@ -73,23 +78,25 @@ impl Settlement {
     /// never sent there.
     pub async fn settle(self, disposition: Disposition) -> Result<(), Error> {
         let settling = async {
-            match disposition {
-                Disposition::Ack => self.acker.ack(BasicAckOptions::default()).await,
+            let settled = match disposition {
+                Disposition::Ack => return self.way.acks.acknowledge(self.tag).await,
                 Disposition::Reject => self.acker.reject(BasicRejectOptions { requeue: false }).await,
                 // Since RabbitMQ 4.3, rejected is failed and counts as an attempt; this is not, and does not.
                 Disposition::Requeue => self.acker.nack(BasicNackOptions { multiple: false, requeue: true }).await,
-            }
+            };
+            self.way.acks.note(self.tag);
+            matches!(settled, Ok(true))
         };
         // lapin leaves a settlement that meets the end of its connection unanswered: whoever waited only for that would
         // wait for ever.
         match self.way.over.run_until_cancelled(settling).await {
-            Some(Ok(true)) => {
+            Some(true) => {
                 if let Some(place) = self.place {
                     place.settled();
                 }
                 Ok(())
             }
-            Some(Ok(false) | Err(_)) | None => Err(Error::Lost),
+            Some(false) | None => Err(Error::Lost),
         }
     }
 
@@ -122,7 +129,8 @@ impl fmt::Debug for Way {
 
 /// A delivery as it is handed on, by a connection that says when it is given up.
 pub(super) fn delivery(delivery: lapin::message::Delivery, from: From<'_>, way: Way) -> Delivery {
-    let lapin::message::Delivery { exchange, routing_key, redelivered, properties, data, acker, .. } = delivery;
+    let lapin::message::Delivery { delivery_tag: tag, exchange, routing_key, redelivered, properties, data, acker, .. } =
+        delivery;
     let headers = properties::headers(&properties);
     let counted = match headers.get(DELIVERY_COUNT) {
         Some(Header::Number(number)) if from.counts => Some(u32::try_from((*number).max(0)).unwrap_or(u32::MAX)),
@@ -147,7 +155,7 @@ pub(super) fn delivery(delivery: lapin::message::Delivery, from: From<'_>, way: 
     };
     let (exchange, routing_key) = (exchange.to_string(), routing_key.to_string());
     message.note_arrival(Origin { exchange, routing_key, queue: from.queue.to_owned() }, counted);
-    Delivery { message, settlement: transport::Settlement::Rabbit(Settlement { acker, way, place: from.place }) }
+    Delivery { message, settlement: transport::Settlement::Rabbit(Settlement { tag, acker, way, place: from.place }) }
 }
 
 #[cfg(test)]
@@ -163,7 +171,8 @@ mod tests {
 
     /// A connection whose broker answers at once.
     fn way() -> Way {
-        Way { over: CancellationToken::new(), round_trip: Arc::new(|| async { Ok(()) }.boxed()) }
+        let (over, acks) = (CancellationToken::new(), Acks::written());
+        Way { over, acks, round_trip: Arc::new(|| async { Ok(()) }.boxed()) }
     }
 
     fn arrived(properties: BasicProperties) -> Delivery {
