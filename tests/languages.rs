@@ -68,10 +68,10 @@ impl Calculator {
     /// Tells those of what a manifest grants.
     fn tell_granted(self) {
         let web = web::server();
-        let manifest = granted::manifest(web.port());
-        let oslo = Oslo::granting(&self, &manifest);
+        let oslo = Oslo::granting(&self, &granted::manifest(web.port()));
         Story { calculator: self, caller: Caller::Oslo(oslo) }.tell_granted(&web);
-        let command = Command::granting(&self, &manifest);
+        let web = web::server();
+        let command = Command::granting(&self, &granted::manifest(web.port()));
         Story { calculator: self, caller: Caller::Command(command) }.tell_granted(&web);
         neighbours::are_asked_and_told(&self);
     }

@@ -21,8 +21,8 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     envelope::{self, Answer, Reply, Text},
-    printable::printable,
     fresh_id::fresh_id,
+    printable::printable,
     transport::{self, Deliveries, Disposition, Retry, Transport},
 };
 

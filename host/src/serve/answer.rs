@@ -5,8 +5,8 @@ use std::{collections::VecDeque, time::Duration};
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    fresh_id::fresh_id,
     envelope::{Answer, ReplyTo},
+    fresh_id::fresh_id,
     transport::{Destination, Publication, Published, Routing, Transport},
 };
 

@@ -5,8 +5,8 @@ use std::{convert::Infallible, future::pending};
 use tokio::time::{Instant, interval_at};
 
 use crate::{
-    fresh_id::fresh_id,
     envelope::{Monitor, ReplyTo},
+    fresh_id::fresh_id,
     transport::{Destination, Publication, Published, Routing, Transport},
 };
 

@@ -104,31 +104,32 @@ impl Ledger {
     fn frames(&self, tags: &[u64]) -> Vec<Frame> {
         let up_to = self.settled_up_to();
         let (together, alone): (Vec<u64>, Vec<u64>) = tags.iter().partition(|tag| **tag <= up_to);
-        let together =
-            together.iter().max().map(|tag| Frame { tag: *tag, multiple: together.len() > 1 });
+        let together = together.iter().max().map(|tag| Frame { tag: *tag, multiple: together.len() > 1 });
         together.into_iter().chain(alone.into_iter().map(|tag| Frame { tag, multiple: false })).collect()
     }
 }
 
-async fn run<F: Future<Output = bool>>(
-    mut settled: mpsc::UnboundedReceiver<Settled>,
-    write: impl Fn(Frame) -> F,
-) {
+async fn run<F: Future<Output = bool>>(mut settled: mpsc::UnboundedReceiver<Settled>, write: impl Fn(Frame) -> F) {
     let mut ledger = Ledger::new();
     let mut batch = Vec::new();
     while settled.recv_many(&mut batch, MAX_BATCH).await > 0 {
         // Others that end at this moment come along.
         let_others_run().await;
-        while batch.len() < MAX_BATCH && let Ok(more) = settled.try_recv() {
+        while batch.len() < MAX_BATCH
+            && let Ok(more) = settled.try_recv()
+        {
             batch.push(more);
         }
         batch.iter().for_each(|settled| ledger.settle(settled.tag));
-        let tags: Vec<u64> = batch.iter().filter(|settled| settled.written.is_some()).map(|settled| settled.tag).collect();
+        let tags: Vec<u64> =
+            batch.iter().filter(|settled| settled.written.is_some()).map(|settled| settled.tag).collect();
         let frames = ledger.frames(&tags);
         let written = futures_util::future::join_all(frames.into_iter().map(&write)).await;
         for settled in batch.drain(..) {
             // Nobody waits any more where the connection is lost for others.
-            if let Some(waiting) = settled.written && written.iter().all(|written| *written) {
+            if let Some(waiting) = settled.written
+                && written.iter().all(|written| *written)
+            {
                 waiting.send(()).ok();
             }
         }

@@ -8,7 +8,10 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 
-use super::{declare, failure, publish::{Job, Parcel}};
+use super::{
+    declare, failure,
+    publish::{Job, Parcel},
+};
 use crate::{
     compression::Compression,
     transport::{Publication, Routing},
@@ -50,7 +53,7 @@ pub(super) async fn pack(
 
 /// Sends a message. Its number is taken when this is first polled, and its frames are queued in the same step.
 pub(super) async fn send(channel: Channel, job: Job) -> (Job, lapin::Result<Confirmation>) {
-        let Parcel { publication, properties, route } = &*job.parcel;
+    let Parcel { publication, properties, route } = &*job.parcel;
     let mandatory = publication.routing == Routing::Mandatory;
     let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
     let (exchange, key) = match (declare::short(route.exchange_name()), declare::short(&route.key)) {

@@ -134,10 +134,12 @@ impl Outbox {
             }
             // Never on a channel that confirms.
             Ok(Confirmation::NotRequested) => job.answer(Answer::Again),
-            Err(error) => match message::blame(job.parcel.publication.body.len(), job.parcel.route.exchange_name(), &error) {
-                Some(reason) => job.answer(Answer::Refused(reason)),
-                None => job.answer(Answer::Again),
-            },
+            Err(error) => {
+                match message::blame(job.parcel.publication.body.len(), job.parcel.route.exchange_name(), &error) {
+                    Some(reason) => job.answer(Answer::Refused(reason)),
+                    None => job.answer(Answer::Again),
+                }
+            }
         }
     }
 

@@ -129,8 +129,9 @@ impl fmt::Debug for Way {
 
 /// A delivery as it is handed on, by a connection that says when it is given up.
 pub(super) fn delivery(delivery: lapin::message::Delivery, from: From<'_>, way: Way) -> Delivery {
-    let lapin::message::Delivery { delivery_tag: tag, exchange, routing_key, redelivered, properties, data, acker, .. } =
-        delivery;
+    let lapin::message::Delivery {
+        delivery_tag: tag, exchange, routing_key, redelivered, properties, data, acker, ..
+    } = delivery;
     let headers = properties::headers(&properties);
     let counted = match headers.get(DELIVERY_COUNT) {
         Some(Header::Number(number)) if from.counts => Some(u32::try_from((*number).max(0)).unwrap_or(u32::MAX)),
