@@ -41,12 +41,14 @@ for folder in "$root"/handlers/languages/*/; do
     if said=$("$host" build "$folder" --output "$out/$name.wasm" "${settings[@]}" 2>&1); then
         printf '%s\n' "$now" >"$out/.$name.stamp"
         say "target/languages/$name.wasm: $(stat --format=%s "$out/$name.wasm") bytes, new"
-    elif [[ -z $all ]]; then
-        said=${said#nova-host: }
-        say "skipping $name: ${said%%$'\n'*}"
     else
-        say "$name: $said" >&2
-        failed=1
+        said=${said#nova-host: }
+        if [[ -z $all ]]; then
+            say "skipping $name: ${said%%$'\n'*}"
+        else
+            say "$name: $said" >&2
+            failed=1
+        fi
     fi
 done
 [[ -z $failed ]]

@@ -8,7 +8,10 @@ mod callers;
 mod granted;
 mod neighbours;
 mod new;
+mod script;
 mod stories;
+mod typed;
+mod web;
 
 use std::path::Path;
 
@@ -64,10 +67,12 @@ impl Calculator {
 
     /// Tells those of what a manifest grants.
     fn tell_granted(self) {
-        let oslo = Oslo::granting(&self, granted::MANIFEST);
-        Story { calculator: self, caller: Caller::Oslo(oslo) }.tell_granted();
-        let command = Command::granting(&self, granted::MANIFEST);
-        Story { calculator: self, caller: Caller::Command(command) }.tell_granted();
+        let web = web::server();
+        let oslo = Oslo::granting(&self, &granted::manifest(web.port()));
+        Story { calculator: self, caller: Caller::Oslo(oslo) }.tell_granted(&web);
+        let web = web::server();
+        let command = Command::granting(&self, &granted::manifest(web.port()));
+        Story { calculator: self, caller: Caller::Command(command) }.tell_granted(&web);
         neighbours::are_asked_and_told(&self);
     }
 }
@@ -158,6 +163,15 @@ fn a_new_project_builds_and_answers() {
     }
 }
 
+/// Where tools import all of a world, bindings are ours, or WASI is called something else for a while.
+#[test]
+fn a_typed_handler_has_what_its_world_imports() {
+    languages();
+    for language in ["python", "javascript", "go"] {
+        typed::uses_everything(language);
+    }
+}
+
 #[test]
 fn a_build_is_tried_before_it_is_there() {
     languages();
@@ -169,4 +183,14 @@ fn a_build_is_tried_before_it_is_there() {
 fn a_project_in_typescript_is_checked_built_and_called() {
     languages();
     new::greets_in_typescript();
+}
+
+#[test]
+fn a_language_without_tools_is_skipped_with_a_line_that_says_so() {
+    script::skips_a_language_without_tools();
+}
+
+#[test]
+fn tests_are_run_with_every_language() {
+    script::is_run_with_all_tools_by_make_test();
 }

@@ -1,10 +1,10 @@
-/* Joins a handler's endpoints to the world nova:rpc/capable. */
+/* Joins a handler's endpoints to the world nova:rpc/project. */
 #include "nova.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "capable.h"
+#include "project.h"
 #include "nova_json.h"
 
 static nova_exception raised;
@@ -16,8 +16,8 @@ void *nova_allocate(void *block, size_t size) {
 }
 
 void nova_panic(const char *message) {
-    capable_string_t words;
-    capable_string_set(&words, message);
+    project_string_t words;
+    project_string_set(&words, message);
     nova_rpc_log_panicking(&words);
     __builtin_trap();
 }
@@ -52,8 +52,8 @@ nova_result nova_raise(const char *class_name, const char *message) {
 }
 
 void nova_log(nova_level level, const char *message) {
-    capable_string_t line;
-    capable_string_set(&line, message);
+    project_string_t line;
+    project_string_set(&line, message);
     nova_rpc_log_write((nova_rpc_log_level_t)level, &line);
 }
 
@@ -64,9 +64,9 @@ void nova_context(nova_json *context) {
 }
 
 bool nova_context_entry(const char *name, nova_json *entry) {
-    capable_string_t key;
+    project_string_t key;
     nova_rpc_request_info_json_t text;
-    capable_string_set(&key, name);
+    project_string_set(&key, name);
     if (!nova_rpc_request_info_context_entry(&key, &text)) return false;
     *entry = (nova_json){(char *)text.ptr, text.len, text.len};
     return true;
@@ -76,7 +76,7 @@ bool nova_reply_wanted(void) { return nova_rpc_request_info_reply_wanted(); }
 
 uint64_t nova_time_left_ms(void) { return nova_rpc_request_info_time_left_ms(); }
 
-static void set(capable_string_t *field, const char *text) { capable_string_dup(field, text); }
+static void set(project_string_t *field, const char *text) { project_string_dup(field, text); }
 
 void exports_nova_rpc_handler_describe(exports_nova_rpc_handler_list_endpoint_t *ret) {
     size_t count = 0;
@@ -97,11 +97,11 @@ void exports_nova_rpc_handler_describe(exports_nova_rpc_handler_list_endpoint_t 
     }
 }
 
-static capable_string_t given(nova_json text) { return (capable_string_t){(uint8_t *)text.text, text.length}; }
+static project_string_t given(nova_json text) { return (project_string_t){(uint8_t *)text.text, text.length}; }
 
 static exports_nova_rpc_handler_failure_t failure(void) {
     if (raised.class_name.text == NULL) nova_raise("RuntimeError", "the method failed without an exception");
-    capable_list_string_t traceback = {nova_allocate(NULL, raised.frames * sizeof *traceback.ptr), raised.frames};
+    project_list_string_t traceback = {nova_allocate(NULL, raised.frames * sizeof *traceback.ptr), raised.frames};
     for (size_t at = 0; at < raised.frames; at++) traceback.ptr[at] = given(raised.traceback[at]);
     return (exports_nova_rpc_handler_failure_t){
         .class_ = given(raised.class_name),
@@ -113,7 +113,7 @@ static exports_nova_rpc_handler_failure_t failure(void) {
     };
 }
 
-static bool is_name(const capable_string_t *given, const char *name) {
+static bool is_name(const project_string_t *given, const char *name) {
     return given->len == strlen(name) && memcmp(given->ptr, name, given->len) == 0;
 }
 

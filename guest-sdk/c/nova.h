@@ -12,7 +12,7 @@
  * A method reads its arguments by name and writes JSON. What it reads wrongly is a TypeError already. Memory is never given
  * back: an instance lives for one request.
  *
- * nova_rpc.h, nova_config.h and nova_keyvalue.h are what a manifest gives and grants.
+ * nova_rpc.h, nova_config.h, nova_keyvalue.h and nova_http.h are what a manifest gives and grants.
  */
 #ifndef NOVA_H
 #define NOVA_H
@@ -28,6 +28,12 @@ typedef struct {
     char *text;
     size_t length, room;
 } nova_json;
+
+/* Any bytes, with a zero behind those that were read; `text` is NULL where there is no value. */
+typedef struct {
+    const char *text;
+    size_t length;
+} nova_bytes;
 
 typedef struct {
     const char *name;

@@ -1,23 +1,23 @@
 /* The import nova:rpc/config. */
 #include "nova_config.h"
 
-#include "capable.h"
+#include "project.h"
 #include "nova_json.h"
 
 /* The host has read all values before: there is no error. */
 
-static const char *text(capable_string_t string) { return nova_copy(string.ptr, string.len).text; }
+static const char *text(project_string_t string) { return nova_copy(string.ptr, string.len).text; }
 
 const char *nova_config_get(const char *name) {
-    capable_string_t key;
-    capable_option_string_t value;
+    project_string_t key;
+    project_option_string_t value;
     nova_rpc_config_error_t error;
-    capable_string_set(&key, name);
+    project_string_set(&key, name);
     return nova_rpc_config_get(&key, &value, &error) && value.is_some ? text(value.val) : NULL;
 }
 
 const nova_setting *nova_config_all(void) {
-    capable_list_tuple2_string_string_t all = {0};
+    project_list_tuple2_string_string_t all = {0};
     nova_rpc_config_error_t error;
     if (!nova_rpc_config_get_all(&all, &error)) all.len = 0;
     nova_setting *settings = nova_allocate(NULL, (all.len + 1) * sizeof *settings);

@@ -1,4 +1,4 @@
-/* Between nova.c and nova_json.c. */
+/* Between the files of the SDK. */
 #ifndef NOVA_JSON_H
 #define NOVA_JSON_H
 
@@ -9,5 +9,11 @@ bool nova_check_names(const nova_json *arguments, const char *method, const char
 
 /* A copy with a zero behind it. */
 nova_json nova_copy(const void *text, size_t length);
+
+/* Whether bytes are text: UTF-8. */
+bool nova_is_text(const char *text, size_t length);
+
+/* Whether text is JSON. */
+bool nova_is_json(const char *text, size_t length);
 
 #endif

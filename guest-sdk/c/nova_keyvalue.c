@@ -1,7 +1,7 @@
 /* The import nova:rpc/keyvalue. */
 #include "nova_keyvalue.h"
 
-#include "capable.h"
+#include "project.h"
 #include "nova_json.h"
 
 static nova_bytes taken(const uint8_t *bytes, size_t length) {
@@ -22,17 +22,17 @@ static nova_result done(bool fine, const nova_rpc_keyvalue_error_t *error) {
 }
 
 /* A key as the bindings take it. */
-static capable_string_t *key_of(const char *key) {
-    capable_string_t *string = nova_allocate(NULL, sizeof *string);
-    capable_string_set(string, key);
+static project_string_t *key_of(const char *key) {
+    project_string_t *string = nova_allocate(NULL, sizeof *string);
+    project_string_set(string, key);
     return string;
 }
 
 /* A value as the bindings take it. */
-static capable_list_u8_t list_of(nova_bytes value) { return (capable_list_u8_t){(uint8_t *)value.text, value.length}; }
+static project_list_u8_t list_of(nova_bytes value) { return (project_list_u8_t){(uint8_t *)value.text, value.length}; }
 
 nova_result nova_keyvalue_get(const char *key, nova_bytes *value) {
-    capable_option_list_u8_t found;
+    project_option_list_u8_t found;
     nova_rpc_keyvalue_error_t error;
     if (!nova_rpc_keyvalue_get(key_of(key), &found, &error)) return done(false, &error);
     *value = found.is_some ? taken(found.val.ptr, found.val.len) : (nova_bytes){0};
@@ -46,7 +46,7 @@ nova_result nova_keyvalue_exists(const char *key, bool *exists) {
 
 nova_result nova_keyvalue_set(const char *key, nova_bytes value, uint64_t ttl_ms) {
     nova_rpc_keyvalue_error_t error;
-    capable_list_u8_t bytes = list_of(value);
+    project_list_u8_t bytes = list_of(value);
     return done(nova_rpc_keyvalue_set(key_of(key), &bytes, ttl_ms ? &ttl_ms : NULL, &error), &error);
 }
 
@@ -58,7 +58,7 @@ nova_result nova_keyvalue_delete(const char *key) {
 nova_result nova_keyvalue_keys(const char ***keys, size_t *count) {
     nova_rpc_keyvalue_key_response_t page;
     nova_rpc_keyvalue_error_t error;
-    capable_string_t cursor;
+    project_string_t cursor;
     *keys = NULL, *count = 0;
     for (bool more = false;; more = true) {
         if (!nova_rpc_keyvalue_list_keys(more ? &cursor : NULL, &page, &error)) return done(false, &error);
@@ -77,7 +77,7 @@ nova_result nova_keyvalue_increment(const char *key, int64_t delta, int64_t *sum
 
 nova_result nova_keyvalue_swap(const char *key, nova_bytes current, nova_bytes next, bool *swapped) {
     nova_rpc_keyvalue_error_t error;
-    capable_list_u8_t before = list_of(current), after = list_of(next);
+    project_list_u8_t before = list_of(current), after = list_of(next);
     return done(nova_rpc_keyvalue_swap(key_of(key), current.text ? &before : NULL, next.text ? &after : NULL, swapped, &error),
                 &error);
 }

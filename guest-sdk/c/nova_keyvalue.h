@@ -11,12 +11,6 @@
 
 #include "nova.h"
 
-/* Any bytes, with a zero behind those that were read; `text` is NULL where there is no value. */
-typedef struct {
-    const char *text;
-    size_t length;
-} nova_bytes;
-
 /* The value of a key; none where there is none, or its time is over. */
 nova_result nova_keyvalue_get(const char *key, nova_bytes *value);
 nova_result nova_keyvalue_exists(const char *key, bool *exists);

@@ -1,19 +1,19 @@
 /* The import nova:rpc/client. */
 #include "nova_rpc.h"
 
-#include "capable.h"
+#include "project.h"
 #include "nova_json.h"
 
 #define EXCEPTIONS "oslo_messaging.exceptions"
 
-static capable_string_t lent(const char *text) {
-    capable_string_t string;
-    capable_string_set(&string, text);
+static project_string_t lent(const char *text) {
+    project_string_t string;
+    project_string_set(&string, text);
     return string;
 }
 
-static capable_option_string_t optional(const char *text) {
-    capable_option_string_t option = {.is_some = text != NULL};
+static project_option_string_t optional(const char *text) {
+    project_option_string_t option = {.is_some = text != NULL};
     if (text) option.val = lent(text);
     return option;
 }
@@ -34,7 +34,7 @@ static nova_rpc_client_request_t request_of(const nova_target *target, const cha
     return request;
 }
 
-static nova_json taken(capable_string_t string) { return nova_copy(string.ptr, string.len); }
+static nova_json taken(project_string_t string) { return nova_copy(string.ptr, string.len); }
 
 static nova_exception remote(const nova_rpc_client_failure_t *failure) {
     nova_exception exception = {

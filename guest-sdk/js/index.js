@@ -8,7 +8,7 @@
  * A function is given the keyword arguments as one object. What it throws is an exception for the caller. `console` and
  * `log` write to the service's log. Typed handlers use everything here but `method`.
  *
- * `nova/rpc`, `nova/config` and `nova/keyvalue` are modules of their own: what a manifest gives and grants.
+ * `nova/rpc`, `nova/config`, `nova/keyvalue` and `nova/http` are modules of their own: what a manifest gives and grants.
  */
 
 import hostLog from "nova:rpc/log@0.1.0";
@@ -92,6 +92,19 @@ export function milliseconds(seconds) {
 export function payload(error) {
   if (error?.payload?.tag === undefined) throw error;
   return error.payload;
+}
+
+// QuickJS has no TextEncoder and no TextDecoder.
+
+export function encoded(value) {
+  if (typeof value !== "string") return value ?? undefined;
+  return Uint8Array.from(unescape(encodeURIComponent(value.toWellFormed())), (letter) => letter.charCodeAt(0));
+}
+
+export function decoded(bytes) {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 4096) text += String.fromCharCode(...bytes.subarray(at, at + 4096));
+  return decodeURIComponent(escape(text));
 }
 
 /** What JavaScript raises itself, as Python calls it. */

@@ -11,7 +11,7 @@
  */
 
 import host from "./imports/keyvalue.js";
-import { Failure, milliseconds, payload } from "./index.js";
+import { Failure, decoded, encoded, milliseconds, payload } from "./index.js";
 
 const WORDS = { "no-such-store": "there is no store: it is not granted, or there is no request", "access-denied": "access denied" };
 
@@ -22,19 +22,6 @@ function run(operation) {
     const { tag, val } = payload(error);
     throw new Failure("RuntimeError", val ?? WORDS[tag]);
   }
-}
-
-// QuickJS has no TextEncoder and no TextDecoder.
-
-function encoded(value) {
-  if (typeof value !== "string") return value ?? undefined;
-  return Uint8Array.from(unescape(encodeURIComponent(value.toWellFormed())), (letter) => letter.charCodeAt(0));
-}
-
-function decoded(bytes) {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 4096) text += String.fromCharCode(...bytes.subarray(at, at + 4096));
-  return decodeURIComponent(escape(text));
 }
 
 export function get(key) {

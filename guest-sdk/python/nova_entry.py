@@ -4,7 +4,8 @@ import app
 import nova
 from componentize_py_types import Err
 from wit_world import exports
-from wit_world.imports import types
+
+types = nova._imported("nova_rpc_types", "types")
 
 _ENDPOINTS = [
     types.Endpoint(namespace, version, list(methods)) for (namespace, version), methods in nova._offer(app).items()

@@ -12,11 +12,13 @@ use super::Calculator;
 use crate::harness::{Broker, OsloClient, Scratch, Serve, Vhost, languages, nova_host};
 
 /// The manifest of the second.
-const HURRIED: &str = "grants.rpc = [\"nobody/*\"]\ngrants.keyvalue = true\n[limits]\ntimeout = \"1s\"\n[[endpoint]]\noffered.version = \"1.3\"\noffered.namespace = false\n\
+const HURRIED: &str = "grants.rpc = [\"nobody/*\"]\ngrants.http = [\"http://127.0.0.1:1\"]\ngrants.keyvalue = true\n\
+                       [limits]\ntimeout = \"1s\"\n[[endpoint]]\noffered.version = \"1.3\"\noffered.namespace = false\n\
                        namespace = \"hurried\"\nmethods = [\"loop_forever\"]\n";
 
 /// The manifest of the first: only what all calculators have. Those that could do more may not be refused for it.
-const PLAIN: &str = "grants.rpc = [\"nobody/*\"]\ngrants.keyvalue = true\n[[endpoint]]\noffered.version = \"1.3\"\noffered.namespace = false\nmethods = [\"add\", \"divide\", \
+const PLAIN: &str = "grants.rpc = [\"nobody/*\"]\ngrants.http = [\"http://127.0.0.1:1\"]\ngrants.keyvalue = true\n\
+                     [[endpoint]]\noffered.version = \"1.3\"\noffered.namespace = false\nmethods = [\"add\", \"divide\", \
                      \"echo\", \"concat\", \"blob\", \"not_found\", \"context\", \"log\", \"panic\", \"loop_forever\", \
                      \"allocate\", \"calls\"]\n";
 

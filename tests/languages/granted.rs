@@ -1,15 +1,16 @@
-//! What a manifest gives and grants, in every language: requests to others, configuration, state.
+//! What a manifest gives and grants, in every language: requests to others, configuration, state; HTTP in
+//! `web.rs`.
 //!
 //! The handlers are the calculators of `handlers/languages/`, and `tests/guests/courier` for Rust; they have the same methods.
 //! Whoever asks, the handler asks its own service; over RabbitMQ also services in Python, in `neighbours.rs`.
 
 use serde_json::{Value, json};
 
-use super::stories::Story;
-use crate::harness::eventually;
+use super::{stories::Story, web};
+use crate::harness::{Web, eventually};
 
 /// Four of five requests of a handler are sent.
-pub(super) const MANIFEST: &str = r#"
+const MANIFEST: &str = r#"
 grants.rpc = ["scheduler/*", "compute/*", "conductor/*", "nobody/*"]
 grants.keyvalue = true
 limits.rpc_requests = 4
@@ -19,11 +20,16 @@ colour = "grün"
 token = { value = "in the open", secret = true }
 "#;
 
+/// The manifest, with a port of this machine that may be asked over HTTP.
+pub(super) fn manifest(port: u16) -> String {
+    web::grants(port) + MANIFEST
+}
+
 /// More than a page of `list-keys`.
 const MANY: usize = 501;
 
 impl Story {
-    pub(super) fn tell_granted(self) {
+    pub(super) fn tell_granted(self, web: &Web) {
         self.a_call_has_a_result_or_the_others_exception();
         self.what_does_not_reach_anybody_is_an_exception();
         self.many_calls_have_a_result_each();
@@ -32,6 +38,7 @@ impl Story {
         self.state_outlives_a_request();
         self.what_a_handler_sets_and_then_fails_is_not_kept();
         self.a_number_is_added_to_and_a_value_exchanged();
+        self.tell_web(web);
     }
 
     /// A method of the handler's own service.

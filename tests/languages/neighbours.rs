@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Calculator, callers::Oslo, granted::MANIFEST};
+use super::{Calculator, callers::Oslo, granted::manifest};
 use crate::harness::{OsloClient, OsloError, PATIENCE, Services, Vhost, eventually};
 
 /// A service with the handler, the services that it asks, and a client.
@@ -15,7 +15,7 @@ struct Story {
 
 /// Tells all of it.
 pub(super) fn are_asked_and_told(calculator: &Calculator) {
-    let oslo = Oslo::granting(calculator, MANIFEST);
+    let oslo = Oslo::granting(calculator, &manifest(1));
     let services = Services::start(&oslo.vhost().url());
     let client = OsloClient::allowing(&oslo.vhost().url(), &["nova.exception"]);
     let story = Story { client, services, oslo };

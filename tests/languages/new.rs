@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::harness::{Scratch, languages, nova_host, repository};
 
 /// Runs the program in a folder, with the languages' tools where `tests/setup.sh` has put them.
-fn run(folder: &Scratch, arguments: &[&str]) -> Result<String, String> {
+pub(super) fn run(folder: &Scratch, arguments: &[&str]) -> Result<String, String> {
     let tools = repository().join("target/tools");
     let path = std::env::var("PATH").unwrap_or_default();
     let path = format!("{0}/bin:{0}/node_modules/.bin:{path}", tools.display());
@@ -61,6 +61,7 @@ import { Failure, context, log, method, request, type Json } from "nova";
 import * as config from "nova/config";
 import * as keyvalue from "nova/keyvalue";
 import { MessagingTimeout, RemoteError, Target } from "nova/rpc";
+import * as http from "nova/http";
 
 interface Greet {
   name: string;
@@ -87,9 +88,16 @@ method(function greet_all({ names }: { names: string[] }): Json {
   keyvalue.set("names", names.join(), { ttl: 60 });
   const number: number = keyvalue.increment("greetings", said.length);
   const kept: string | null = keyvalue.getText("names");
+  let seen: string | null = null;
+  try {
+    const answer = http.get("http://127.0.0.1:1/", { headers: { "x-auth-token": "t" }, timeout: 60 });
+    seen = answer.header("content-type") ?? answer.json<{ names: string[] }>().names.join();
+  } catch (error) {
+    if (error instanceof Failure) seen = error.className;
+  }
   const { method: asked, timeLeftMs } = request();
   log.info(`${asked} has ${timeLeftMs} ms left for ${typeof context("user_id")}`);
-  return [...said, number, kept, config.get("mood"), keyvalue.exists("greetings")];
+  return [...said, number, kept, seen, config.get("mood"), keyvalue.exists("greetings")];
 });
 "#;
 
@@ -105,20 +113,21 @@ pub(super) fn greets_in_typescript() {
     assert!(missing.contains(&format!("nova/keyvalue {reason}")), "{missing}");
 
     let manifest = std::fs::read_to_string(folder.path().join("greeter/greeter.toml")).expect("new writes one");
-    let grants = "grants = { rpc = [\"conductor.greet\"], keyvalue = true }\nconfig.mood = \"good\"\n";
+    let grants = "grants = { rpc = [\"conductor.greet\"], keyvalue = true, http = [\"http://127.0.0.1:1\"] }\n\
+                  config.mood = \"good\"\n";
     folder.write("greeter/greeter.toml", format!("{grants}{manifest}"));
     let built = run(&folder, &["build", "greeter"]).unwrap_or_else(|error| panic!("{error}"));
     assert!(built.contains("2 passed"), "{built}");
     let call =
         ["call", "--transport-url", "memory://", "--handlers", "greeter", "greet_all", r#"{"names": ["Ada", "Bo"]}"#];
-    let said = r#"["hello, Ada","hello, Bo","ValueError: nobody to greet",3,"Ada,Bo","good",true]"#;
+    let said = r#"["hello, Ada","hello, Bo","ValueError: nobody to greet",3,"Ada,Bo","ConnectionError","good",true]"#;
     assert_eq!(run(&folder, &call), Ok(format!("{said}\n")));
 
     for (right, wrong, complaint) in [
         (
             "return `hello, ${name}`",
             "return 7",
-            "app.ts(14,5): error TS2322: Type 'number' is not assignable to type 'string'",
+            "app.ts(15,5): error TS2322: Type 'number' is not assignable to type 'string'",
         ),
         ("{ timeout: 60 }", "{ timeout: \"1m\" }", "error TS2322: Type 'string' is not assignable to type 'number'"),
         ("keyvalue.getText", "keyvalue.gettext", "error TS2551: Property 'gettext' does not exist"),

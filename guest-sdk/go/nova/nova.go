@@ -10,7 +10,7 @@
 // An error is a RuntimeError for the caller, a *Failure any exception. A panic ends the instance as HandlerTrapped, with
 // its words. Typed handlers use everything here but Serve.
 //
-// Packages rpc, config and keyvalue are what a manifest gives and grants.
+// Packages rpc, config, keyvalue and http are what a manifest gives and grants.
 package nova
 
 import (

@@ -9,9 +9,10 @@
 Keyword arguments, results and exceptions are those of any Python service. What is printed, logged with `logging`, or
 written with `nova.log` goes to the service's log. Typed handlers use everything here but `method`.
 
-`nova.rpc`, `nova.config` and `nova.keyvalue` are modules of their own: what a manifest gives and grants.
+`nova.rpc`, `nova.config`, `nova.keyvalue` and `nova.http` are modules of their own: what a manifest gives and grants.
 """
 
+import importlib
 import json
 import logging
 import re
@@ -164,11 +165,26 @@ def _milliseconds(seconds: float | None) -> int | None:
     return round(seconds * 1000)
 
 
+def _bytes(value) -> bytes | None:
+    """Bytes of any kind, or text as UTF-8."""
+    return value.encode() if isinstance(value, str) else None if value is None else bytes(memoryview(value))
+
+
+def _imported(*names: str):
+    """The bindings of an import: they have its package's name in theirs where another import is called the same."""
+    for name in names:
+        try:
+            return importlib.import_module(f"wit_world.imports.{name}")
+        except ImportError:
+            pass
+    raise ImportError(names[-1])
+
+
 def _not_there(module: str, interface: str, grant: str) -> str:
     """What to do about an interface that the component cannot import."""
     return (
         f"{module} takes a grant: write [grants] and {grant} into the manifest beside app.py; where there is wit/, import"
-        f" nova:rpc/{interface}@0.1.0 into its world"
+        f" {interface} into its world"
     )
 
 

@@ -17,7 +17,7 @@ from componentize_py_types import Err
 try:
     from wit_world.imports import keyvalue as _keyvalue
 except ImportError:
-    raise ImportError(nova._not_there("nova.keyvalue", "keyvalue", "keyvalue = true")) from None
+    raise ImportError(nova._not_there("nova.keyvalue", "nova:rpc/keyvalue@0.1.0", "keyvalue = true")) from None
 
 __all__ = ["delete", "exists", "get", "increment", "keys", "set", "swap"]
 
@@ -40,10 +40,6 @@ def _raising(function):
     return run
 
 
-def _bytes(value) -> bytes | None:
-    return value.encode() if isinstance(value, str) else None if value is None else bytes(memoryview(value))
-
-
 @_raising
 def get(key: str) -> bytes | None:
     """The value of a key; None where there is none, or its time is over."""
@@ -59,7 +55,7 @@ def exists(key: str) -> bool:
 @_raising
 def set(key: str, value: bytes | str, ttl: float | None = None) -> None:
     """Sets a value, for so many seconds where they are given. A key has 1 to 255 bytes."""
-    _keyvalue.set(key, _bytes(value), nova._milliseconds(ttl))
+    _keyvalue.set(key, nova._bytes(value), nova._milliseconds(ttl))
 
 
 @_raising
@@ -88,4 +84,4 @@ def increment(key: str, delta: int = 1) -> int:
 @_raising
 def swap(key: str, current: bytes | str | None, next: bytes | str | None) -> bool:
     """Puts one value in place of another, if that is the value there; None is no value. Says whether it was."""
-    return _keyvalue.swap(key, _bytes(current), _bytes(next))
+    return _keyvalue.swap(key, nova._bytes(current), nova._bytes(next))

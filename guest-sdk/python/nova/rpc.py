@@ -24,7 +24,7 @@ from componentize_py_types import Err
 try:
     from wit_world.imports import client as _client
 except ImportError:
-    raise ImportError(nova._not_there("nova.rpc", "client", 'rpc = ["TOPIC.METHOD"]')) from None
+    raise ImportError(nova._not_there("nova.rpc", "nova:rpc/client@0.1.0", 'rpc = ["TOPIC.METHOD"]')) from None
 
 __all__ = ["MessageDeliveryFailure", "MessagingTimeout", "RemoteError", "Target", "call_many"]
 

@@ -131,6 +131,9 @@ static const nova_method methods[] = {
     {"forget", forget, "key"},
     {"count", count, "key delta"},
     {"exchange", exchange, "key current? next?"},
+    {"fetch", fetch, "verb url headers? body? timeout?"},
+    {"fetch_json", fetch_json, "url body?"},
+    {"fetch_kindly", fetch_kindly, "url"},
     {0},
 };
 

@@ -15,5 +15,8 @@ nova_result fill(const nova_json *args, nova_json *result);
 nova_result forget(const nova_json *args, nova_json *result);
 nova_result count(const nova_json *args, nova_json *result);
 nova_result exchange(const nova_json *args, nova_json *result);
+nova_result fetch(const nova_json *args, nova_json *result);
+nova_result fetch_json(const nova_json *args, nova_json *result);
+nova_result fetch_kindly(const nova_json *args, nova_json *result);
 
 #endif

@@ -34,6 +34,9 @@ func init() {
 		"forget":       nova.Method(forget),
 		"count":        nova.Method(countBy),
 		"exchange":     nova.Method(exchange),
+		"fetch":        nova.Method(fetch),
+		"fetch_json":   nova.Method(fetchJSON),
+		"fetch_kindly": nova.Method(fetchKindly),
 	}})
 }
 

@@ -2,6 +2,7 @@
 
 import { Failure, context, log, method, panic } from "nova";
 import * as config from "nova/config";
+import * as http from "nova/http";
 import * as keyvalue from "nova/keyvalue";
 import { MessagingTimeout, RemoteError, Target } from "nova/rpc";
 
@@ -72,7 +73,7 @@ serve({
   },
 });
 
-// What a manifest grants: requests to others, configuration, state.
+// What a manifest grants: requests to others, configuration, state, HTTP.
 
 const targetOf = ({ topic, ...more }) => new Target(topic, more);
 
@@ -120,5 +121,22 @@ serve({
   },
   exchange({ key, current = null, next = null }) {
     return keyvalue.swap(key, current, next);
+  },
+  fetch({ verb, url, headers, body, timeout }) {
+    const answer = http.request(verb, url, { headers, body, timeout });
+    const [type, none] = [answer.header("Content-Type"), answer.header("x-none")];
+    return { status: answer.status, type, none, names: answer.headers.map(([name]) => name), text: answer.text() };
+  },
+  fetch_json({ url, body }) {
+    const answer = body === undefined ? http.get(url) : http.post(url, body);
+    return [answer.status, answer.json()];
+  },
+  fetch_kindly({ url }) {
+    try {
+      return http.get(url, { timeout: 1 }).status;
+    } catch (error) {
+      if (!["PermissionError", "TimeoutError", "ConnectionError"].includes(error.className)) throw error;
+      return [error.className, error.message];
+    }
   },
 });

@@ -4,7 +4,7 @@ import logging
 import sys
 
 import nova
-from nova import config, keyvalue, rpc
+from nova import config, http, keyvalue, rpc
 
 _calls = 0
 
@@ -80,7 +80,7 @@ def calls():
     return _calls
 
 
-# What a manifest grants: requests to others, configuration, state.
+# What a manifest grants: requests to others, configuration, state, HTTP.
 
 
 @nova.method(version="1.3")
@@ -154,3 +154,24 @@ def count(key, delta):
 @nova.method(version="1.3")
 def exchange(key, current=None, next=None):
     return keyvalue.swap(key, current, next)
+
+
+@nova.method(version="1.3")
+def fetch(verb, url, headers=(), body="", timeout=None):
+    answer = http.request(verb, url, headers=headers, body=body, timeout=timeout)
+    return {"status": answer.status, "type": answer.header("Content-Type"), "none": answer.header("x-none"),
+            "names": [name for name, _ in answer.headers], "text": answer.text()}
+
+
+@nova.method(version="1.3")
+def fetch_json(url, body=None):
+    answer = http.get(url) if body is None else http.post(url, body)
+    return [answer.status, answer.json()]
+
+
+@nova.method(version="1.3")
+def fetch_kindly(url):
+    try:
+        return http.get(url, timeout=1).status
+    except (PermissionError, TimeoutError, ConnectionError) as error:
+        return [type(error).__name__, str(error)]

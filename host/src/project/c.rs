@@ -7,17 +7,20 @@ use super::{Error, Project, Result, World, at, component, read, tool, write};
 const ZIG: tool::Tool = tool::Tool { names: &["zig", "python-zig"], install: "pip install ziglang==0.17.1" };
 
 /// What a dynamic project includes.
-pub(super) const SDK: [(&str, &str); 10] = [
+pub(super) const SDK: [(&str, &str); 13] = [
     ("nova.h", include_str!("../../../guest-sdk/c/nova.h")),
     ("nova.c", include_str!("../../../guest-sdk/c/nova.c")),
     ("nova_config.h", include_str!("../../../guest-sdk/c/nova_config.h")),
     ("nova_config.c", include_str!("../../../guest-sdk/c/nova_config.c")),
+    ("nova_http.h", include_str!("../../../guest-sdk/c/nova_http.h")),
+    ("nova_http.c", include_str!("../../../guest-sdk/c/nova_http.c")),
     ("nova_json.h", include_str!("../../../guest-sdk/c/nova_json.h")),
     ("nova_json.c", include_str!("../../../guest-sdk/c/nova_json.c")),
     ("nova_keyvalue.h", include_str!("../../../guest-sdk/c/nova_keyvalue.h")),
     ("nova_keyvalue.c", include_str!("../../../guest-sdk/c/nova_keyvalue.c")),
     ("nova_rpc.h", include_str!("../../../guest-sdk/c/nova_rpc.h")),
     ("nova_rpc.c", include_str!("../../../guest-sdk/c/nova_rpc.c")),
+    ("nova_valid.c", include_str!("../../../guest-sdk/c/nova_valid.c")),
 ];
 
 /// The stack in linear memory: zig's own default is 16 MiB of every instance.

@@ -6,9 +6,10 @@ const COMPONENTIZE: tool::Tool =
     tool::Tool { names: &["componentize-py"], install: "pip install componentize-py==0.25.1" };
 
 /// The package that a project imports, and what a component is made of, where it is dynamic.
-pub(super) const SDK: [(&str, &str); 5] = [
+pub(super) const SDK: [(&str, &str); 6] = [
     ("nova/__init__.py", include_str!("../../../guest-sdk/python/nova/__init__.py")),
     ("nova/config.py", include_str!("../../../guest-sdk/python/nova/config.py")),
+    ("nova/http.py", include_str!("../../../guest-sdk/python/nova/http.py")),
     ("nova/keyvalue.py", include_str!("../../../guest-sdk/python/nova/keyvalue.py")),
     ("nova/rpc.py", include_str!("../../../guest-sdk/python/nova/rpc.py")),
     ("nova_entry.py", include_str!("../../../guest-sdk/python/nova_entry.py")),

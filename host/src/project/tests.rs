@@ -113,13 +113,49 @@ fn a_dynamic_world_imports_what_is_granted_where_tools_import_all_of_it() {
     let world = |manifest: &str| {
         let grants = crate::catalog::load::grants(Some(manifest), &crate::sandbox::Limits::default()).unwrap();
         let world = wit::prepare(folder.path(), Some(&grants)).unwrap();
-        ["log", "config", "client", "keyvalue"].map(|name| world.imports(&format!("nova:rpc/{name}")))
+        ["nova:rpc/log", "nova:rpc/config", "nova:rpc/client", "nova:rpc/keyvalue", "wasi:http/types"]
+            .map(|name| world.import(name).is_some())
     };
-    assert_eq!(world(""), [true, true, false, false]);
-    assert_eq!(world("grants.keyvalue = true"), [true, true, false, true]);
-    assert_eq!(world("grants.rpc = [\"a.b\"]"), [true, true, true, false]);
+    assert_eq!(world(""), [true, true, false, false, false]);
+    assert_eq!(world("grants.keyvalue = true"), [true, true, false, true, false]);
+    assert_eq!(world("grants.rpc = [\"a.b\"]"), [true, true, true, false, false]);
+    assert_eq!(world("grants.http = [\"http://a.b\"]"), [true, true, false, false, true]);
     let all = wit::prepare(folder.path(), None).unwrap();
-    assert!(all.imports("nova:rpc/client") && all.imports("nova:rpc/keyvalue"));
+    assert!(all.import("nova:rpc/client").is_some() && all.import("nova:rpc/keyvalue").is_some());
+    assert_eq!(all.import("wasi:http/outgoing-handler").as_deref(), Some("wasi:http/outgoing-handler@0.2.0"));
+}
+
+#[test]
+fn a_typed_world_finds_wasi_unless_it_brings_its_own() {
+    let folder = scratch(&[]);
+    let own = folder.path().join("wit");
+    fs::create_dir_all(own.join("deps/http")).unwrap();
+    let world = |version: &str| {
+        let world = format!("world greeter {{ import wasi:http/outgoing-handler@{version}; }}");
+        fs::write(own.join("greeter.wit"), format!("package acme:greeter@1.2.0; {world}")).unwrap();
+        let world = wit::prepare(folder.path(), None).unwrap();
+        world.import("wasi:http/outgoing-handler")
+    };
+    assert_eq!(world("0.2.0").as_deref(), Some("wasi:http/outgoing-handler@0.2.0"));
+    let handler = "package wasi:http@0.2.3; interface outgoing-handler { handle: func(); }";
+    fs::write(own.join("deps/http/handler.wit"), handler).unwrap();
+    assert_eq!(world("0.2.3").as_deref(), Some("wasi:http/outgoing-handler@0.2.3"));
+}
+
+#[test]
+fn only_a_components_own_imports_are_renamed() {
+    let text = |own: &str| {
+        format!(
+            r#"(component
+                (import "{own}http/types@0.2.0" (instance (export "get" (func))))
+                (component (import "w4si:http/types@0.2.0" (instance (export "get" (func)))))
+                (import "w4si" (func))
+                (core module (data "w4si:http/types@0.2.0")))"#
+        )
+    };
+    let [aliased, real] = ["w4si:", "wasi:"].map(|own| wat::parse_str(text(own)).unwrap());
+    assert_eq!(component::rename_imports(aliased, "w4si:", "wasi:").unwrap(), real);
+    assert!(component::rename_imports(b"\0asm nonsense".to_vec(), "w4si:", "wasi:").is_err());
 }
 
 #[test]

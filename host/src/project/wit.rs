@@ -19,11 +19,17 @@ pub(super) const PACKAGE: [(&str, &str); 8] = [
     ("world.wit", include_str!("../../../wit/world.wit")),
 ];
 
-/// The world of a dynamic project whose tools leave out of the component what it does not use.
-const CAPABLE: &str = "capable";
+/// What is needed of WASI to ask over HTTP.
+const HTTP: &str = include_str!("../../../guest-sdk/wit/http.wit");
 
-/// That of one whose tools import all that is in the world; it is written by the manifest.
-const GRANTED: &str = "granted";
+/// What the names of WASI's interfaces begin with.
+pub(super) const WASI: &str = "wasi:";
+
+/// The interface by which a handler asks over HTTP.
+pub(super) const OUTGOING: &str = "wasi:http/outgoing-handler";
+
+/// The world of a dynamic project, which is written for it.
+const DYNAMIC: &str = "project";
 
 /// The folder of a project's own WIT.
 const OWN: &str = "wit";
@@ -39,25 +45,27 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Whether an interface, named without its version, is imported.
-    pub(super) fn imports(&self, interface: &str) -> bool {
+    /// The full name of an interface, given without its version, if it is imported.
+    pub(super) fn import(&self, interface: &str) -> Option<String> {
         let imports = self.resolve.worlds.get(self.id).map(|world| world.imports.keys());
         let name = |key: &WorldKey| match key {
             WorldKey::Interface(id) => self.resolve.id_of(*id),
             WorldKey::Name(_) => None,
         };
-        imports.into_iter().flatten().filter_map(name).any(|name| name.split('@').next() == Some(interface))
+        imports.into_iter().flatten().filter_map(name).find(|name| name.split('@').next() == Some(interface))
     }
 }
 
-/// The world of what a manifest grants, of our own interfaces: a component that imports more would be refused.
-fn granted(grants: &Grants) -> String {
-    let allowed = GRANTABLE.iter().filter(|(interface, _)| grants.allows_import(interface));
-    let imports = allowed.filter_map(|(interface, _)| interface.strip_prefix("nova:rpc/"));
-    let imports: String = imports.map(|name| format!("  import {name};\n")).collect();
-    format!(
-        "/// What the project's manifest grants.\nworld {GRANTED} {{\n  include dynamic;\n  import config;\n{imports}}}\n"
-    )
+/// The world of what a manifest grants, for a component that imports more would be refused; of everything, where the tools
+/// leave out what is not used.
+fn dynamic(grants: Option<&Grants>) -> String {
+    let allowed = GRANTABLE.iter().filter(|(name, _)| grants.is_none_or(|grants| grants.allows_import(name)));
+    let imports = allowed.map(|(interface, _)| match interface.strip_prefix("nova:rpc/") {
+        Some(ours) => format!("  import {ours};\n"),
+        None => format!("  import {interface}@0.2.0;\n"),
+    });
+    let imports: String = imports.collect();
+    format!("/// What the project may use.\nworld {DYNAMIC} {{\n  include dynamic;\n  import config;\n{imports}}}\n")
 }
 
 /// Writes `.nova/wit`, and reads the world in it: the project's own, where it is typed. `grants` are given where the tools
@@ -82,14 +90,17 @@ pub(super) fn prepare(directory: &Path, grants: Option<&Grants>) -> Result<World
     }
     if typed {
         copy(&own, &folder, "wit")?;
-    } else if let Some(grants) = grants {
-        write(&ours.join("granted.wit"), granted(grants))?;
+    } else {
+        write(&ours.join("project.wit"), dynamic(grants))?;
+    }
+    // Whoever brings WASI along has all of it.
+    if !any(&folder, &|text| text.contains("package wasi:"))? {
+        write(&folder.join("deps/nova-http/http.wit"), HTTP)?;
     }
     let mut resolve = Resolve::default();
     let wrong = |error: &dyn std::fmt::Display| Error::Wit(format!("{error:#}"));
     let (package, _) = resolve.push_path(&folder).map_err(|error| wrong(&error))?;
-    let dynamic = if grants.is_some() { GRANTED } else { CAPABLE };
-    let which = (!typed).then_some(dynamic);
+    let which = (!typed).then_some(DYNAMIC);
     let id = resolve.select_world(&[package], which).map_err(|error| wrong(&error))?;
     let name = resolve.worlds.get(id).map(|world| world.name.clone()).unwrap_or_default();
     Ok(World { resolve, id, name, typed })
@@ -107,4 +118,16 @@ pub(super) fn copy(from: &Path, to: &Path, extension: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether any of the files in a folder, and in those below, is like this.
+fn any(folder: &Path, is: &impl Fn(&str) -> bool) -> Result<bool> {
+    for entry in fs::read_dir(folder).map_err(at(folder))? {
+        let path = entry.map_err(at(folder))?.path();
+        let found = if path.is_dir() { any(&path, is)? } else { is(&String::from_utf8_lossy(&super::read(&path)?)) };
+        if found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
