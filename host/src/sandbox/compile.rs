@@ -129,6 +129,8 @@ async fn run(limits: &CompileLimits, wasm: &[u8]) -> std::io::Result<Ended> {
         .env_clear()
         // Of the runtime that `main` starts, one thread is enough.
         .env("TOKIO_WORKER_THREADS", "1")
+        // The allocator would ask for a gigabyte at once, which is more than the child's limit.
+        .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
