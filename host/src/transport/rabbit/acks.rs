@@ -156,6 +156,17 @@ mod tests {
         Frame { tag, multiple }
     }
 
+    /// Acknowledgements, and the frames that are written for them.
+    fn writing() -> (Acks, Task, Arc<Mutex<Vec<Frame>>>) {
+        let frames = Arc::new(Mutex::new(Vec::new()));
+        let written = Arc::clone(&frames);
+        let (acks, task) = Acks::start(move |frame| {
+            written.lock().unwrap().push(frame);
+            async { true }
+        });
+        (acks, task, frames)
+    }
+
     #[test]
     fn what_is_settled_without_a_gap_is_acknowledged_together() {
         let mut ledger = Ledger::new();
@@ -199,12 +210,7 @@ mod tests {
 
     #[tokio::test]
     async fn those_that_end_together_share_a_frame_and_each_is_told() {
-        let frames = Arc::new(Mutex::new(Vec::new()));
-        let written = Arc::clone(&frames);
-        let (acks, _task) = Acks::start(move |frame| {
-            written.lock().unwrap().push(frame);
-            async { true }
-        });
+        let (acks, _task, frames) = writing();
         acks.note(1);
         let (first, second) = tokio::join!(acks.acknowledge(2), acks.acknowledge(3));
         assert!(first && second);
@@ -216,12 +222,7 @@ mod tests {
     /// One worker, which runs a task that was woken before those that were ready already.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn those_that_are_ready_come_along() {
-        let frames = Arc::new(Mutex::new(Vec::new()));
-        let written = Arc::clone(&frames);
-        let (acks, _task) = Acks::start(move |frame| {
-            written.lock().unwrap().push(frame);
-            async { true }
-        });
+        let (acks, _task, frames) = writing();
         let ready = async move {
             let acknowledge = |tag| {
                 let acks = acks.clone();
