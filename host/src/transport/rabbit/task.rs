@@ -1,6 +1,6 @@
-//! A task that has an owner.
+//! A task that has an owner, and how it lets others run.
 //!
-//! Before it: [`super::consume`] and [`super::publish`], which own one each. After it: nothing.
+//! Before it: [`super::consume`], [`super::publish`] and [`super::session`], which own one each. After it: nothing.
 
 use std::{task::Poll, time::Duration};
 
