@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use tokio::{
     sync::OnceCell,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use crate::{
     envelope::{Answer, Arguments, Context, Field, ReplyTo, Request, Style, Text},
     fresh_id::fresh_id,
-    transport::{self, Publication, Published, Retry, Routing, Transport},
+    transport::{self, Company, Publication, Published, Retry, Routing, Transport},
     version::Version,
 };
 use replies::{NoAnswer, Replies};
@@ -27,6 +27,15 @@ pub use target::Target;
 
 /// oslo.messaging's `rpc_response_timeout`.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often a queue that does not take a request is asked again, where that may be for ever.
+const FULL_TRIES: u32 = 3;
+
+/// The pause before that; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest of those pauses.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What every timeout is at most, a hundred years: longer ones are none.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -149,7 +158,9 @@ impl Client {
         let listening = self.replies.get_or_try_init(|| Replies::listen(&self.transport, options.retry));
         let replies = match timeout_at(deadline, listening).await {
             Ok(listening) => listening.map_err(|error| not_delivered(&method, &options, error))?,
-            Err(_) => return Err(Error::NotSent { method, timeout: options.timeout }),
+            Err(_) => {
+                return Err(Error::NotSent { method, timeout: options.timeout, why: Tries::new(options.retry).why() });
+            }
         };
         let mut call = replies.expect();
         let reply_to = ReplyTo {
@@ -157,24 +168,25 @@ impl Client {
             message_id: call.message_id().to_owned(),
             style: Style::OneMessage { monitor: options.monitor.map_or_else(Text::null, seconds) },
         };
-        let sending = timeout_at(deadline, self.send(invocation, Some(reply_to), &options));
+        let sending = self.send(invocation, Some(reply_to), &options, deadline);
         let answered = tokio::select! {
             biased;
             // An answer may overtake the broker's confirmation, as when the connection is lost in between.
             answered = call.answer(deadline, None) => match answered {
                 // The request is still on its way.
-                Err(NoAnswer::TimedOut) => return Err(Error::NotSent { method, timeout: options.timeout }),
+                Err(NoAnswer::TimedOut) => {
+                    return Err(Error::NotSent { method, timeout: options.timeout, why: Tries::new(options.retry).why() });
+                }
                 answered => answered,
             },
             sent = sending => match sent {
-                Ok(Ok(())) => call.answer(deadline, options.monitor).await,
-                Ok(Err(error)) => {
-                    if matches!(error, Error::Undeliverable { .. }) {
+                Ok(()) => call.answer(deadline, options.monitor).await,
+                Err(error) => {
+                    if matches!(error, Error::Undeliverable { .. } | Error::QueueFull { .. }) {
                         call.withdraw();
                     }
                     return Err(error);
                 }
-                Err(_) => return Err(Error::NotSent { method, timeout: options.timeout }),
             },
         };
         match answered {
@@ -195,10 +207,8 @@ impl Client {
     pub async fn cast(&self, invocation: Invocation, options: impl Into<Options>) -> Result<(), Error> {
         let options = options.into();
         invocation.check_cast(&options)?;
-        let method = invocation.method.clone();
         let deadline = Instant::now() + options.timeout.min(FOREVER);
-        let sent = timeout_at(deadline, self.send(invocation, None, &options)).await;
-        sent.unwrap_or(Err(Error::NotSent { method, timeout: options.timeout }))
+        self.send(invocation, None, &options, deadline).await
     }
 
     /// Stops listening for replies. The reply queue goes too, unless a call was given up and may still be answered: then
@@ -209,7 +219,14 @@ impl Client {
         }
     }
 
-    async fn send(&self, invocation: Invocation, reply_to: Option<ReplyTo>, options: &Options) -> Result<(), Error> {
+    /// Sends until the broker has it, a queue refuses it, or the time is over.
+    async fn send(
+        &self,
+        invocation: Invocation,
+        reply_to: Option<ReplyTo>,
+        options: &Options,
+        deadline: Instant,
+    ) -> Result<(), Error> {
         let Invocation { target, method, arguments, context, origin } = invocation;
         let destination = target.destination()?;
         let field = |text: &Option<String>| text.clone().map_or(Field::Absent, Field::Text);
@@ -225,14 +242,67 @@ impl Client {
             hops: origin.hops,
         };
         let routing = if target.fanout { Routing::BestEffort } else { options.routing };
-        let publication = Publication { destination, routing, expiration, body: request.encode().into() };
-        match self.transport.publish_with(&publication, options.retry).await {
-            Ok(Published::Confirmed) => Ok(()),
-            Ok(Published::Unroutable) => {
-                let (who, key) = (target.who(), target.key());
-                Err(Error::Undeliverable { who, exchange: target.exchange, key })
-            }
-            Err(error) => Err(not_delivered(&method, options, error)),
+        let mut publication = Publication { expiration, ..Publication::new(destination, routing, request.encode()) };
+        let mut tries = Tries::new(options.retry);
+        loop {
+            let sent = timeout_at(deadline, self.transport.publish_with(&publication, options.retry)).await;
+            let Ok(sent) = sent else {
+                return Err(Error::NotSent { method, timeout: options.timeout, why: tries.why() });
+            };
+            let refusal = match sent.map_err(|error| not_delivered(&method, options, error))? {
+                Published::Confirmed => return Ok(()),
+                Published::Unroutable => {
+                    let (who, key) = (target.who(), target.key());
+                    return Err(Error::Undeliverable { who, exchange: target.exchange, key });
+                }
+                Published::Nacked => Error::QueueFull { who: target.who(), queue: target.key() },
+                Published::Unconfirmed => {
+                    // It may be there: who gets it twice knows it by its mark.
+                    publication.company = Company::Alone;
+                    Error::NotConfirmed { method: method.clone(), queue: target.key() }
+                }
+            };
+            let Some(pause) = tries.next(&refusal) else { return Err(refusal) };
+            sleep_until(deadline.min(Instant::now() + pause)).await;
+        }
+    }
+}
+
+/// How often a request is sent again that its queue did not take.
+#[derive(Debug)]
+struct Tries {
+    retry: Retry,
+    full: u32,
+    silent: u32,
+}
+
+impl Tries {
+    fn new(retry: Retry) -> Self {
+        Self { retry, full: 0, silent: 0 }
+    }
+
+    /// Counts a try that came to nothing, and gives the pause before the next one, if there is to be any.
+    fn next(&mut self, refusal: &Error) -> Option<Duration> {
+        let (count, most) = match (refusal, self.retry) {
+            // A queue that is full is known at once; one that changes its leader takes messages a moment later.
+            (Error::QueueFull { .. }, Retry::Forever) => (&mut self.full, FULL_TRIES),
+            (Error::QueueFull { .. }, Retry::Times(times)) => (&mut self.full, times.min(FULL_TRIES)),
+            (_, Retry::Forever) => (&mut self.silent, u32::MAX),
+            (_, Retry::Times(times)) => (&mut self.silent, times),
+        };
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some((FIRST_PAUSE * 2u32.saturating_pow(*count - 1)).min(LONGEST_PAUSE).mul_f64(0.5 + fastrand::f64()))
+    }
+
+    /// Why nothing was sent, when the time is over.
+    fn why(&self) -> &'static str {
+        if self.silent > 0 {
+            "it is connected and does not confirm what is sent there"
+        } else {
+            "it cannot be reached, or accepts no messages now"
         }
     }
 }

@@ -39,6 +39,8 @@ pub enum Outcome {
         /// How often.
         attempts: u32,
     },
+    /// The host itself panicked while it handled it.
+    Panicked,
 }
 
 /// Why no handler was started. The first seven are the reference's, with its texts.
@@ -117,6 +119,7 @@ impl Outcome {
             },
             Self::Unreleased(_) => Ending::Unreleased,
             Self::Exhausted { .. } => Ending::Exhausted,
+            Self::Panicked => Ending::Panicked,
         }
     }
 
@@ -133,7 +136,7 @@ impl Outcome {
             Self::Faulted(Fault::OutOfInstances { .. }) => Some(Limit::Instances),
             Self::Faulted(Fault::ResultTooLarge { .. }) => Some(Limit::Result),
             Self::Replied(_) | Self::Failed(_) | Self::Refused(_) | Self::Faulted(_) => None,
-            Self::Unreleased(_) | Self::Exhausted { .. } => None,
+            Self::Unreleased(_) | Self::Exhausted { .. } | Self::Panicked => None,
         }
     }
 }

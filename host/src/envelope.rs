@@ -69,6 +69,9 @@ pub enum Error {
     /// A typed value, without an envelope, that kombu would not decode.
     #[error("{0}")]
     Typed(&'static str),
+    /// A reply, where a request was expected.
+    #[error("it is a reply and no request")]
+    NotARequest,
     /// A reply that belongs to no call.
     #[error("the reply has no _msg_id")]
     NoMessageId,

@@ -19,7 +19,7 @@ use prometheus_client::{
 };
 use tokio::time::Instant;
 
-pub use words::{Code, Effect, Ending, Limit, Origin, Sending, Sent};
+pub use words::{Code, Effect, Ending, Limit, Origin, ReplyFate, Sending, Sent};
 
 /// What all names begin with.
 const PREFIX: &str = "nova_host";
@@ -45,6 +45,8 @@ struct Inner {
     duplicates: Counter,
     dead_letters: Counter,
     dead_letters_refused: Counter,
+    replies: Family<ReplyLabel, Counter>,
+    panics: Counter,
     compilations: Family<CodeLabel, Counter>,
     compile_duration: Histogram,
     loaded: Family<HandlerLabel, Counter>,
@@ -80,6 +82,11 @@ struct LimitLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CodeLabel {
     code: Code,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReplyLabel {
+    fate: ReplyFate,
 }
 
 /// What is counted about one handler.
@@ -121,6 +128,8 @@ impl Default for Metrics {
             duplicates: Counter::default(),
             dead_letters: Counter::default(),
             dead_letters_refused: Counter::default(),
+            replies: Family::default(),
+            panics: Counter::default(),
             compilations: Family::default(),
             compile_duration: Histogram::new(SECONDS),
             loaded: Family::default(),
@@ -155,6 +164,8 @@ impl Default for Metrics {
             "Messages that the dead-letter exchange did not take",
             inner.dead_letters_refused.clone(),
         );
+        all.register("replies", "Replies to calls, by what became of them", inner.replies.clone());
+        all.register("panics", "Faults of the host itself while it handled a delivery", inner.panics.clone());
         all.register(
             "compilations",
             "Components made ready to run, by where their code came from",
@@ -231,6 +242,16 @@ impl Metrics {
     /// The dead-letter exchange has not taken a message.
     pub fn dead_letter_refused(&self) {
         self.0.dead_letters_refused.inc();
+    }
+
+    /// A reply has come to its end.
+    pub fn reply(&self, fate: ReplyFate) {
+        self.0.replies.get_or_create(&ReplyLabel { fate }).inc();
+    }
+
+    /// The host itself panicked while it handled a delivery.
+    pub fn panicked(&self) {
+        self.0.panics.inc();
     }
 
     /// A component was made ready to run, or not.

@@ -55,6 +55,9 @@ pub enum Fate {
 /// The outcome of a message that is no request, in a word.
 pub const UNDECODABLE: &str = "undecodable";
 
+/// The outcome of a call whose reply nobody takes, in a word.
+pub const UNANSWERED: &str = "unanswered";
+
 /// What becomes of it: there is nobody to answer.
 pub const UNDECODABLE_FATE: Fate = Fate::Poison;
 
@@ -66,6 +69,15 @@ impl Fate {
             (Self::Done, _) | (Self::Untold, None) | (_, Some(Buried::Taken)) => Disposition::Ack,
             // Not lost without a word: the queue's own dead-letter exchange is the last that may take it.
             (Self::Poison, None) | (_, Some(Buried::Refused)) => Disposition::Reject,
+        }
+    }
+
+    /// The same for a call that could not be answered.
+    #[must_use]
+    pub fn unanswered(self) -> Self {
+        match self {
+            Self::Done => Self::Untold,
+            Self::Untold | Self::Poison => self,
         }
     }
 
@@ -91,9 +103,14 @@ pub fn verdict(outcome: Outcome, kind: Kind) -> Verdict {
     let fate = match (&outcome, kind) {
         (Outcome::Exhausted { .. }, _) => Fate::Poison,
         (Outcome::Replied(_), _) | (_, Kind::Call) => Fate::Done,
-        (Outcome::Failed(_) | Outcome::Refused(_) | Outcome::Faulted(_) | Outcome::Unreleased(_), Kind::Cast) => {
-            Fate::Untold
-        }
+        (
+            Outcome::Failed(_)
+            | Outcome::Refused(_)
+            | Outcome::Faulted(_)
+            | Outcome::Unreleased(_)
+            | Outcome::Panicked,
+            Kind::Cast,
+        ) => Fate::Untold,
     };
     let name = outcome.ending();
     let (level, answer) = match outcome {
@@ -114,6 +131,10 @@ pub fn verdict(outcome: Outcome, kind: Kind) -> Verdict {
             failure.add_frames(fault.frames());
             (Level::ERROR, Answer::Failure(failure))
         }
+        Outcome::Panicked => {
+            let message = "the host failed while it handled the request; its log says how".to_owned();
+            (Level::ERROR, Answer::Failure(Failure::new(MODULE, "InternalError", message)))
+        }
         // Some effects may be there: to run it again would make them twice.
         Outcome::Unreleased(unreleased) => {
             (Level::ERROR, Answer::Failure(Failure::new(MODULE, "EffectsNotReleased", unreleased.to_string())))
@@ -129,6 +150,13 @@ pub fn verdict(outcome: Outcome, kind: Kind) -> Verdict {
     // The failure of a cast is told nowhere else. (Levels are less, the more urgent they are.)
     let level = if fate.is_dead() { level.min(Level::WARN) } else { level };
     Verdict { answer, fate, level, name }
+}
+
+/// What a caller is told whose answer is larger than the broker takes.
+#[must_use]
+pub fn too_large(length: usize, limit: usize) -> Failure {
+    let message = format!("the reply has {length} bytes, and the broker takes no more than {limit} (its max_message_size)");
+    Failure::new(MODULE, "ReplyTooLarge", message)
 }
 
 fn refused(refusal: &Refusal) -> Failure {

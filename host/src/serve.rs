@@ -7,11 +7,14 @@
 mod answer;
 mod config;
 mod dead_letter;
+mod delivery;
 mod duplicates;
+mod guard;
 mod heartbeat;
+mod late;
 mod work;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -26,12 +29,20 @@ use crate::{
     transport::{Deliveries, Delivery, Transport},
 };
 
+use delivery::Pulled;
 use duplicates::Duplicates;
+use guard::guard;
+use late::Late;
 
-/// Replies whose queue is missing that are waited for at once, beside the requests in flight.
-const MAX_LATE_REPLIES: usize = 1024;
+/// The longest that a request in flight is held up by one message that is to be sent for it: longer than it takes to
+/// notice that a connection is dead, and to have another.
+const HOLD_FOR: Duration = Duration::from_secs(30);
 
-/// The part of the requests in flight that may wait for missing reply queues: a third. As much again may be deliveries of
+/// How long the end of a subscription may take: to give back what is unsettled, and to delete the service's own queues.
+/// Where the broker does not answer, it does both by itself.
+const CLOSING: Duration = Duration::from_secs(3);
+
+/// The part of the requests in flight that may wait for queues that do not take their reply or dead letter: a third. As much again may be deliveries of
 /// the same requests after a lost connection, and what is left still serves callers that live.
 const UNSETTLED_SHARE: usize = 3;
 
@@ -55,8 +66,10 @@ struct Corridor {
     max_attempts: u32,
     dead_letters: Option<DeadLetters>,
     duplicates: Duplicates,
-    late: Semaphore,
-    /// Requests that are settled only after their late reply.
+    /// The queues that are served: nothing is answered there.
+    queues: Arc<[String]>,
+    late: Late,
+    /// Requests that are settled only after their late reply or dead letter.
     unsettled: Semaphore,
     tasks: TaskTracker,
     /// Ends every task where it is; what is unsettled goes back to the broker.
@@ -86,7 +99,8 @@ pub async fn serve(
         max_attempts: config.max_attempts,
         dead_letters: config.dead_letters.clone(),
         duplicates: Duplicates::default(),
-        late: Semaphore::new(MAX_LATE_REPLIES),
+        queues: deliveries.queues(),
+        late: Late::default(),
         unsettled: Semaphore::new(usize::from(config.max_in_flight) / UNSETTLED_SHARE),
         tasks: TaskTracker::new(),
         abandon: CancellationToken::new(),
@@ -94,12 +108,29 @@ pub async fn serve(
     while let Some((permit, delivery)) =
         shutdown.stop.run_until_cancelled(next(&permits, &mut deliveries)).await.flatten()
     {
+        let in_flight = corridor.metrics.delivered(delivery.message.redelivered);
+        let pulled = Pulled::new(delivery, permit, in_flight);
         // On the heap before it is wrapped and spawned, or each step copies all of it.
-        let task = Box::pin(Arc::clone(&corridor).deliver(delivery, permit));
+        let task = Box::pin(Arc::clone(&corridor).guarded(pulled));
         corridor.tasks.spawn(corridor.abandon.clone().run_until_cancelled_owned(task));
     }
     drain(&config, &corridor, &mut deliveries, &shutdown).await;
-    deliveries.close().await;
+    let closing = tokio::time::timeout(CLOSING, deliveries.close());
+    if !matches!(shutdown.now.run_until_cancelled(closing).await, Some(Ok(()))) {
+        tracing::info!("the broker did not answer in time; it takes back what was unsettled by itself");
+    }
+}
+
+impl Corridor {
+    /// Nothing that goes wrong in the host itself goes further than the delivery: that goes back to the broker, which
+    /// counts its attempts.
+    async fn guarded(self: Arc<Self>, pulled: Pulled) {
+        let metrics = self.metrics.clone();
+        if guard(self.deliver(pulled)).await.is_err() {
+            metrics.panicked();
+            tracing::error!("the host failed while it handled a delivery, which goes back to the broker");
+        }
+    }
 }
 
 /// A permit, and then a delivery for it.
@@ -110,12 +141,13 @@ async fn next(permits: &Arc<Semaphore>, deliveries: &mut Deliveries) -> Option<(
 
 /// Takes nothing more and waits for what is in flight.
 async fn drain(config: &Config, corridor: &Corridor, deliveries: &mut Deliveries, shutdown: &Shutdown) {
-    deliveries.cancel().await;
     corridor.tasks.close();
     tracing::info!(in_flight = corridor.tasks.len(), grace_period = ?config.grace_period, "stopping");
-    let finished = tokio::time::timeout(config.grace_period, corridor.tasks.wait());
+    // Together: a broker that does not answer must not take the time of those who are about to finish.
+    let finished = async { tokio::join!(deliveries.cancel(), corridor.tasks.wait()) };
+    let finished = tokio::time::timeout(config.grace_period, finished);
     match shutdown.now.run_until_cancelled(finished).await {
-        Some(Ok(())) => {}
+        Some(Ok(_)) => {}
         Some(Err(_)) | None => {
             tracing::warn!(
                 in_flight = corridor.tasks.len(),

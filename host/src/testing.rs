@@ -103,3 +103,11 @@ pub(crate) fn catalog(handle: &str, limits: Limits) -> Catalog {
 pub(crate) fn load_config() -> crate::catalog::load::Config {
     crate::catalog::load::Config { cache: None, ..crate::catalog::load::Config::read(&mut Settings::default()) }
 }
+
+/// What a request must be called for the host to fail over it. Only a fault of ours would do that outside tests.
+pub(crate) const PANICS: &str = "the host panics";
+
+/// Panics where a request asks for it.
+pub(crate) fn panic_where_asked(request: &crate::envelope::Request) {
+    assert_ne!(request.method.text(), Some(PANICS), "on purpose");
+}

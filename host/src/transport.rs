@@ -6,18 +6,24 @@
 
 pub mod copy;
 mod deliveries;
+mod destination;
+mod error;
 pub mod memory;
+mod message;
+mod publication;
 pub mod rabbit;
 pub mod topology;
 pub mod url;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 
-pub use copy::{Attempts, Copy, Header, Headers, Lifetime, Origin};
-pub use deliveries::{Deliveries, Delivery, Disposition, Message, Settlement};
+pub use deliveries::{Deliveries, Delivery, Settlement};
+pub use destination::{Destination, Subscription};
+pub use error::Error;
+pub use message::{ATTEMPTS, Attempts, Disposition, EXCHANGE, Header, Headers, Message, Origin, ROUTING_KEY};
+pub use publication::{Company, Copied, Lifetime, Publication, Published, Retry, Routing};
 pub use url::Url;
 
 use deliveries::Source;
@@ -29,126 +35,6 @@ pub enum Transport {
     Memory(memory::Broker),
     /// RabbitMQ; see [`rabbit`].
     Rabbit(rabbit::Client),
-}
-
-/// What a service listens to: one topic on one exchange under one server name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subscription {
-    /// The control exchange.
-    pub exchange: String,
-    /// The topics, at least one. Each is served as topic, `topic.server` and fanout.
-    pub topics: Vec<String>,
-    /// The name of this server.
-    pub server: String,
-    /// How many deliveries may be unsettled at once, for each queue; 1 to 65,535 (AMQP's `prefetch-count`).
-    pub prefetch: u16,
-}
-
-/// Where a message goes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Destination {
-    /// Any one server of a topic.
-    Topic {
-        /// The control exchange.
-        exchange: String,
-        /// The topic.
-        topic: String,
-    },
-    /// One server of a topic.
-    Server {
-        /// The control exchange.
-        exchange: String,
-        /// The topic.
-        topic: String,
-        /// The server's name.
-        server: String,
-    },
-    /// Every server of a topic.
-    Fanout {
-        /// The topic.
-        topic: String,
-    },
-    /// A queue by its name: a caller's reply queue.
-    Queue(String),
-    /// An exchange that others have declared: a dead-letter exchange.
-    Exchange {
-        /// Its name.
-        exchange: String,
-        /// The routing key.
-        routing_key: String,
-    },
-}
-
-/// One message to send.
-#[derive(Clone, Debug)]
-pub struct Publication {
-    /// Where it goes.
-    pub destination: Destination,
-    /// Whether an unroutable message is an error ([`Published::Unroutable`]) rather than silently gone.
-    pub routing: Routing,
-    /// How long it may wait in a queue before the broker drops it.
-    pub expiration: Option<Duration>,
-    /// The enveloped bytes; `application/json` in UTF-8.
-    pub body: Bytes,
-}
-
-/// What to do with a message that reaches no queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Routing {
-    /// Say so (AMQP's `mandatory`).
-    Mandatory,
-    /// Drop it.
-    BestEffort,
-}
-
-/// How often to try again what the broker did not take: oslo.messaging's `retry`. An attempt is one round of all hosts
-/// in which no connection was made, or a message that was sent and not confirmed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
-    /// For as long as it takes.
-    Forever,
-    /// As often as this, after the first attempt.
-    Times(u32),
-}
-
-/// What became of a message that was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Published {
-    /// The broker has it (publisher confirm).
-    Confirmed,
-    /// No queue takes it; only for [`Routing::Mandatory`].
-    Unroutable,
-}
-
-/// Why the transport cannot do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The URL is wrong.
-    #[error("transport URL is invalid")]
-    Url(#[from] url::Error),
-    /// The broker was reached and refuses: credentials, virtual host, a queue declared differently. Trying again would
-    /// not help.
-    #[error("{broker} refuses: {reason}")]
-    Refused {
-        /// `host:port`, never with credentials.
-        broker: String,
-        /// What it said and what to do.
-        reason: String,
-    },
-    /// The broker cannot be reached now.
-    #[error("cannot reach {broker}: {reason}")]
-    Unreachable {
-        /// `host:port`, never with credentials.
-        broker: String,
-        /// What happened.
-        reason: String,
-    },
-    /// A queue of our own has no name.
-    #[error("no name for a queue: {0}")]
-    QueueName(String),
-    /// The connection was lost before the broker knew of the settlement; it will deliver the message again.
-    #[error("connection lost before the delivery was settled; the broker delivers it again")]
-    Lost,
 }
 
 impl Transport {
@@ -170,12 +56,18 @@ impl Transport {
     ///
     /// [`Error::Refused`] where the broker refuses.
     pub async fn listen(&self, subscription: Subscription) -> Result<Deliveries, Error> {
-        let (sender, receiver) = mpsc::channel(1);
-        let source = match self {
-            Self::Memory(broker) => Source::Memory(broker.listen(&subscription, sender)),
-            Self::Rabbit(client) => Source::Rabbit(client.listen(subscription, sender).await?),
-        };
-        Ok(Deliveries::new(receiver, source))
+        Ok(match self {
+            Self::Memory(broker) => {
+                let (sender, receiver) = mpsc::channel(1);
+                let consumer = broker.listen(&subscription, sender);
+                Deliveries::new(consumer.queues(), Source::Memory(receiver, consumer))
+            }
+            Self::Rabbit(client) => {
+                let (sender, receiver) = mpsc::channel(1);
+                let consumer = client.listen(subscription, sender).await?;
+                Deliveries::new(consumer.queues(), Source::Rabbit(receiver, consumer))
+            }
+        })
     }
 
     /// A name for a reply queue of our own.
@@ -215,20 +107,26 @@ impl Transport {
     ///
     /// As [`Transport::listen`], and [`Error::Unreachable`] after the last attempt.
     pub async fn listen_for_replies_with(&self, queue: &str, retry: Retry) -> Result<Deliveries, Error> {
-        let (sender, receiver) = mpsc::channel(1);
-        let source = match self {
-            Self::Memory(broker) => Source::Memory(broker.listen_for_replies(queue, sender)),
-            Self::Rabbit(client) => Source::Rabbit(client.listen_for_replies(queue, retry, sender).await?),
-        };
-        Ok(Deliveries::new(receiver, source))
+        let queues = vec![queue.to_owned()];
+        Ok(match self {
+            Self::Memory(broker) => {
+                let (sender, receiver) = mpsc::channel(1);
+                Deliveries::new(queues, Source::Memory(receiver, broker.listen_for_replies(queue, sender)))
+            }
+            Self::Rabbit(client) => {
+                let (sender, receiver) = mpsc::channel(1);
+                let consumer = client.listen_for_replies(queue, retry, sender).await?;
+                Deliveries::new(queues, Source::Rabbit(receiver, consumer))
+            }
+        })
     }
 
-    /// Sends a message and waits for the broker's confirmation, across reconnects: the same bytes are sent again until
-    /// one attempt is confirmed. The caller bounds the time.
+    /// Sends a message and waits for what the broker says of it, across reconnects: what a lost connection leaves open is
+    /// sent again. Where the broker is connected, this ends in half a minute. The caller bounds the time without one.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] where the broker refuses.
+    /// [`Error::Refused`] where the broker refuses, [`Error::TooLarge`] where it takes no message of that size.
     ///
     /// # Cancel safety
     ///
@@ -250,23 +148,6 @@ impl Transport {
         match self {
             Self::Memory(broker) => Ok(broker.publish(publication)),
             Self::Rabbit(client) => client.publish(publication, retry).await,
-        }
-    }
-
-    /// Sends a copy of a message and waits for the broker's confirmation, as [`Transport::publish`] does for a message
-    /// that must reach a queue.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Refused`] where the broker refuses; also where the exchange does not exist.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped half-way, the copy may have been sent or not.
-    pub async fn publish_copy(&self, copy: &Copy<'_>) -> Result<Published, Error> {
-        match self {
-            Self::Memory(broker) => Ok(broker.publish_copy(copy)),
-            Self::Rabbit(client) => client.publish_copy(copy).await,
         }
     }
 

@@ -3,7 +3,7 @@
 //! Before it: [`super::Session`]. After it: the guest, which may well tell its caller. So nothing here names a broker's
 //! address or anything else of the host's; that is logged.
 
-use crate::{client, envelope::Failure};
+use crate::{client, envelope::Failure, transport};
 
 /// Why there is no result. The guest gets the kind and the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +57,14 @@ impl From<client::Error> for Error {
             client::Error::InvalidTarget { .. }
             | client::Error::MalformedVersion(_)
             | client::Error::VersionCap { .. } => Self::Invalid(error.to_string()),
-            client::Error::NotSent { .. } | client::Error::Undeliverable { .. } => Self::Unavailable(error.to_string()),
+            client::Error::NotSent { .. }
+            | client::Error::QueueFull { .. }
+            | client::Error::NotConfirmed { .. }
+            | client::Error::Undeliverable { .. } => Self::Unavailable(error.to_string()),
             client::Error::InvalidReply { ref source, .. } => Self::Unavailable(format!("{error}: {source}")),
+            client::Error::Transport(transport::Error::TooLarge { length, limit, .. }) => {
+                Self::Invalid(format!("the request has {length} bytes, and the broker takes no more than {limit}"))
+            }
             client::Error::NotDelivered { .. } | client::Error::Transport(_) => {
                 tracing::warn!(%error, "a request of a handler was not taken");
                 Self::Unavailable("the broker does not take it".to_owned())

@@ -64,8 +64,8 @@ impl World {
     pub(super) async fn is_silent(&mut self) -> bool {
         // A mark behind everything that was sent before it.
         let destination = Destination::Topic { exchange: "nova".into(), topic: "t".into() };
-        let body = json!({"oslo.version": "2.0", "oslo.message": "{\"method\": \"silence\"}"}).to_string().into();
-        let mark = Publication { destination, routing: Routing::Mandatory, expiration: None, body };
+        let body = json!({"oslo.version": "2.0", "oslo.message": "{\"method\": \"silence\"}"}).to_string();
+        let mark = Publication::new(destination, Routing::Mandatory, body);
         self.transport.publish(&mark).await.unwrap();
         self.asked().await["method"] == "silence"
     }
@@ -73,9 +73,9 @@ impl World {
     async fn reply(&self, asked: &Value, mut reply: Value) {
         reply["_msg_id"] = asked["_msg_id"].clone();
         reply["ending"] = json!(true);
-        let body = json!({"oslo.version": "2.0", "oslo.message": reply.to_string()}).to_string().into();
+        let body = json!({"oslo.version": "2.0", "oslo.message": reply.to_string()}).to_string();
         let destination = Destination::Queue(asked["_reply_q"].as_str().unwrap().to_owned());
-        let reply = Publication { destination, routing: Routing::Mandatory, expiration: None, body };
+        let reply = Publication::new(destination, Routing::Mandatory, body);
         self.transport.publish(&reply).await.unwrap();
     }
 

@@ -103,9 +103,11 @@ impl From<client::Error> for Failed {
             client::Error::InvalidReply { ref source, .. } => Self::new(Exit::Remote, format!("{error}: {source}")),
             client::Error::TimedOut { .. } | client::Error::Silent { .. } => Self::new(Exit::TimedOut, error),
             client::Error::NotDelivered { ref source, .. } => Self::new(Exit::Transport, format!("{error}: {source}")),
-            client::Error::NotSent { .. } | client::Error::Undeliverable { .. } | client::Error::Transport(_) => {
-                Self::new(Exit::Transport, error)
-            }
+            client::Error::NotSent { .. }
+            | client::Error::QueueFull { .. }
+            | client::Error::NotConfirmed { .. }
+            | client::Error::Undeliverable { .. }
+            | client::Error::Transport(_) => Self::new(Exit::Transport, error),
             client::Error::InvalidTarget { .. }
             | client::Error::MalformedVersion(_)
             | client::Error::VersionCap { .. } => Self::new(Exit::Usage, error),

@@ -36,12 +36,31 @@ pub enum Error {
         monitor: Duration,
     },
     /// The broker did not take the request in time. The reference would wait on.
-    #[error("the broker did not take {method} within {timeout:?}: it cannot be reached, or accepts no messages now")]
+    #[error("the broker did not take {method} within {timeout:?}: {why}")]
     NotSent {
         /// The method.
         method: String,
         /// How long it was tried.
         timeout: Duration,
+        /// What is known of the reason.
+        why: &'static str,
+    },
+    /// A queue does not take the request (`MessageDeliveryFailure`): it has a limit and rejects what is beyond it, or
+    /// cannot store.
+    #[error("queue `{queue}` of {who} does not take messages now: it is full, or cannot store them")]
+    QueueFull {
+        /// Who was asked.
+        who: String,
+        /// The routing key; mostly the queue's name.
+        queue: String,
+    },
+    /// The broker has not said whether it has the request, in the attempts that were allowed (`MessageDeliveryFailure`).
+    #[error("the broker does not confirm {method}: queue `{queue}` may have no leader; it may arrive, or not")]
+    NotConfirmed {
+        /// The method.
+        method: String,
+        /// The routing key; mostly the queue's name.
+        queue: String,
     },
     /// The broker did not take the request in the attempts that were allowed (`MessageDeliveryFailure`).
     #[error("the broker did not take {method} in {attempts} attempt{}", if *attempts == 1 { "" } else { "s" })]

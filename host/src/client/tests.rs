@@ -65,7 +65,7 @@ impl Asked {
     pub(super) fn send(&self, body: &[u8], content_type: Option<&str>) {
         let queue = self.body["_reply_q"].as_str().unwrap().to_owned();
         let content_type = content_type.map(str::to_owned);
-        let message = transport::Message { body: body.to_vec(), content_type, ..transport::Message::default() };
+        let message = transport::Message { body: body.to_vec().into(), content_type, ..transport::Message::default() };
         self.broker.inject(&transport::Destination::Queue(queue), &message);
     }
 

@@ -79,7 +79,8 @@ impl Request {
     ///
     /// [`Error`] where the bytes are not a message; there is nobody to answer then.
     pub fn decode(body: &[u8], content_type: Option<&str>, compression: Option<&str>) -> Result<Self, Error> {
-        open(body, content_type, compression)
+        let Incoming(request) = open(body, content_type, compression)?;
+        request.ok_or(Error::NotARequest)
     }
 
     /// Encodes the request as a client sends it: the reference's keys in its order.
@@ -189,27 +190,32 @@ impl fmt::Debug for Context {
     }
 }
 
-impl<'de> Deserialize<'de> for Request {
+/// What a message says that may be a request; `None` where it is a reply. One that came into a service's own queue and
+/// was taken for a request would be answered with a failure, that one too, and so on for ever.
+#[derive(Debug)]
+struct Incoming(Option<Request>);
+
+impl<'de> Deserialize<'de> for Incoming {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Keys)
+        deserializer.deserialize_map(Keys).map(Self)
     }
 }
 
 struct Keys;
 
 impl<'de> Visitor<'de> for Keys {
-    type Value = Request;
+    type Value = Option<Request>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
     /// The last of duplicate keys wins, as in Python.
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Request, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Request>, A::Error> {
         let (mut method, mut namespace, mut version) = (None, None, None);
         let (mut arguments, mut message_id, mut queue) = (None, None, None);
         let (mut monitor, mut unique_id, mut hops) = (None, None, None);
-        let mut context = Vec::new();
+        let (mut context, mut is_reply) = (Vec::new(), false);
         while let Some(Name(key)) = map.next_key()? {
             let value: &'de RawValue = map.next_value()?;
             match &*key {
@@ -222,6 +228,7 @@ impl<'de> Visitor<'de> for Keys {
                 "_timeout" => monitor = Some(value),
                 "_unique_id" => unique_id = Some(value),
                 HOPS => hops = Some(value),
+                "result" | "failure" | "ending" => is_reply = true,
                 key => {
                     if let Some(name) = key.strip_prefix(CONTEXT_PREFIX) {
                         context.push((name.to_owned(), value.into()));
@@ -229,13 +236,17 @@ impl<'de> Visitor<'de> for Keys {
                 }
             }
         }
-        let reply_to = string(message_id).filter(|id| !id.is_empty()).map(|message_id| ReplyTo {
-            // Folsom names the queue after the message.
-            queue: string(queue).unwrap_or_else(|| message_id.clone()),
+        if is_reply && method.is_none() {
+            return Ok(None);
+        }
+        let named = |text| string(text).filter(|name| !name.is_empty());
+        // Both, or there is nobody to answer. (Folsom's clients, of 2012, named no queue.)
+        let reply_to = named(message_id).zip(named(queue)).map(|(message_id, queue)| ReplyTo {
+            queue,
             message_id,
             style: monitor.map_or(Style::TwoMessages, |monitor| Style::OneMessage { monitor: monitor.into() }),
         });
-        Ok(Request {
+        Ok(Some(Request {
             method: field(method),
             namespace: field(namespace),
             version: field(version),
@@ -248,7 +259,7 @@ impl<'de> Visitor<'de> for Keys {
             reply_to,
             unique_id: string(unique_id).filter(|id| !id.is_empty()),
             hops: hops.map_or(0, count),
-        })
+        }))
     }
 }
 

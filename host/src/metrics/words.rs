@@ -57,6 +57,22 @@ words! {
         Unreleased = "unreleased",
         /// The request was begun as often as is allowed and never came to an end.
         Exhausted = "exhausted",
+        /// The host itself failed.
+        Panicked = "panicked",
+    }
+}
+
+words! {
+    /// What became of a reply.
+    ReplyFate {
+        /// The broker has confirmed it at once.
+        Confirmed = "confirmed",
+        /// The broker has confirmed it after its queue did not take it for a while.
+        Late = "late",
+        /// It was larger than the broker takes, and a failure that says so was confirmed in its place.
+        TooLarge = "too_large",
+        /// Nobody could be told.
+        Dropped = "dropped",
     }
 }
 

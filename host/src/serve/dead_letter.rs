@@ -8,16 +8,21 @@ use tracing_subscriber::fmt::{
     time::{FormatTime, SystemTime},
 };
 
-use super::config::DeadLetters;
+use super::{config::DeadLetters, late::Letter};
 use crate::{
     envelope::Request,
     printable::printable,
-    reply::Buried,
-    transport::{Copy, Destination, Header, Headers, Lifetime, Message, Published, Transport},
+    transport::{Destination, Header, Lifetime, Message, copy},
 };
 
 /// The header with the time of death, RFC 3339 in UTC. A letter that has it and is sent again is a new request.
 pub(super) const TIME: &str = "x-dead-time";
+
+/// The header that counts how often a message was a dead letter.
+const COUNT: &str = "x-dead-count";
+
+/// So often a message may be a dead letter. Where the exchange leads back to the queue, it would be one for ever.
+const MAX_DEATHS: u32 = 10;
 
 /// Bytes of a name in a header.
 const MAX_NAME: usize = 255;
@@ -59,47 +64,44 @@ impl Particulars {
     }
 }
 
-/// Sends a dead letter, across a lost connection if need be.
-///
-/// # Cancel safety
-///
-/// Dropped half-way, it may have been sent or not.
-pub(super) async fn bury(
-    transport: &Transport,
+/// Makes the dead letter of a message; `Err` says why it gets none.
+pub(super) fn letter(
     to: &DeadLetters,
     message: &Message,
     particulars: &Particulars,
     death: Death<'_>,
-) -> Buried {
+) -> Result<Letter, String> {
+    let earlier = match message.headers.get(COUNT) {
+        Some(Header::Number(number)) => u32::try_from((*number).max(0)).unwrap_or(u32::MAX),
+        Some(Header::Text(_)) | None => 0,
+    };
+    if earlier >= MAX_DEATHS {
+        return Err(format!("it has been a dead letter {earlier} times: does the exchange lead back to its queue?"));
+    }
     let routing_key = to.routing_key.as_ref().unwrap_or(&message.origin.routing_key).clone();
-    let copy = Copy {
-        message,
-        destination: Destination::Exchange { exchange: to.exchange.clone(), routing_key },
-        headers: headers(message, particulars, death),
-        lifetime: Lifetime::Unbounded,
-    };
-    let reason = match transport.publish_copy(&copy).await {
-        Ok(Published::Confirmed) => {
-            tracing::info!(exchange = to.exchange, "sent to the dead-letter exchange");
-            return Buried::Taken;
-        }
-        Ok(Published::Unroutable) => "no queue is bound to it for this routing key".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    tracing::error!(exchange = to.exchange, reason, "the dead-letter exchange does not take it");
-    Buried::Refused
+    let destination = Destination::Exchange { exchange: to.exchange.clone(), routing_key };
+    let headers = headers(message, particulars, death, earlier + 1);
+    Ok(Letter::new(destination.clone(), [copy::of(message, destination, headers, Lifetime::Unbounded)]))
 }
 
-fn headers(message: &Message, particulars: &Particulars, death: Death<'_>) -> Headers {
+/// The headers that a letter has beside those of its message, the most important first: where there is not room for all,
+/// the last are left out.
+fn headers(
+    message: &Message,
+    particulars: &Particulars,
+    death: Death<'_>,
+    deaths: u32,
+) -> Vec<(&'static str, Header)> {
     let text = |text: &str| Header::Text(printable(text, MAX_NAME));
     let mut headers = vec![
+        (COUNT, Header::Number(deaths.into())),
+        (TIME, Header::Text(now())),
         ("x-dead-outcome", text(death.outcome)),
-        ("x-dead-error", Header::Text(printable(&death.error, MAX_ERROR))),
         ("x-dead-attempts", Header::Number(death.attempts.into())),
         ("x-dead-exchange", text(&message.origin.exchange)),
         ("x-dead-routing-key", text(&message.origin.routing_key)),
         ("x-dead-queue", text(&message.origin.queue)),
-        (TIME, Header::Text(now())),
+        ("x-dead-error", Header::Text(printable(&death.error, MAX_ERROR))),
     ];
     let mut add = |name, value: Option<&String>| {
         if let Some(value) = value {
@@ -111,7 +113,7 @@ fn headers(message: &Message, particulars: &Particulars, death: Death<'_>) -> He
     add("x-dead-version", particulars.version.as_ref());
     add("x-dead-handler", particulars.handler.as_ref().map(|(name, _)| name));
     add("x-dead-digest", particulars.handler.as_ref().map(|(_, digest)| digest));
-    headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    headers
 }
 
 /// The time as the log writes it.

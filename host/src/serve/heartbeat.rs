@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, future::pending};
 
-use tokio::time::{Instant, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::{
     envelope::{Monitor, ReplyTo},
@@ -29,17 +29,17 @@ pub(super) async fn during<T>(transport: &Transport, reply_to: Option<&ReplyTo>,
 /// Sends heartbeats until one cannot be delivered, and then nothing. Never returns.
 async fn beat(transport: &Transport, reply_to: &ReplyTo, interval: std::time::Duration) -> Infallible {
     let mut beats = interval_at(Instant::now() + interval, interval);
+    // After the broker took nothing for a while, one is enough.
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beats.tick().await;
-        let publication = Publication {
-            destination: Destination::Queue(reply_to.queue.clone()),
-            routing: Routing::Mandatory,
-            expiration: None,
-            body: reply_to.heartbeat(&fresh_id()).into(),
-        };
+        let queue = Destination::Queue(reply_to.queue.clone());
+        let publication = Publication::new(queue, Routing::Mandatory, reply_to.heartbeat(&fresh_id()));
         match transport.publish(&publication).await {
             Ok(Published::Confirmed) => continue,
-            Ok(Published::Unroutable) => tracing::info!("the caller's reply queue is missing: no more heartbeats"),
+            Ok(Published::Unroutable | Published::Nacked | Published::Unconfirmed) => {
+                tracing::info!("the caller's reply queue does not take them: no more heartbeats");
+            }
             Err(error) => tracing::warn!(%error, "no more heartbeats"),
         }
         return pending().await;

@@ -1,29 +1,34 @@
 //! One delivery, from its bytes to its settlement.
 //!
-//! Before it: [`super::serve`] has pulled it with a permit. After it: the next one. [`crate::reply`] decides what
-//! becomes of it; this carries it out, in this order: answer, dead letter, settlement. So whatever ends in between, the
-//! broker delivers the message again and nothing is lost.
+//! Before it: [`super::serve`] has pulled it with a permit. After it: the next one. What it holds on the way is in
+//! [`super::delivery`]. [`crate::reply`] decides what becomes of it; this carries it out, in this order: answer, dead
+//! letter, settlement. So whatever ends in between, the broker delivers the message again and nothing is lost.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
 
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Level};
 
 use super::{
-    Corridor,
-    answer::{self, Answered, answer},
-    dead_letter::{self, Death, Particulars, bury},
-    duplicates::Claim,
+    Corridor, HOLD_FOR,
+    answer::{Answered, answer},
+    dead_letter::{self, Death, Particulars},
+    delivery::{Claimed, Ended, Pulled},
+    guard::guard,
     heartbeat,
+    late::{Delivered, Letter, Trouble},
 };
 use crate::{
     catalog::Policy,
     compression::Error::Corrupt,
     dispatch::{Outcome, Resolved, resolve},
     envelope::{self, ReplyTo, Request},
+    metrics::ReplyFate,
     printable::{printable, printed},
     reply::{self, Buried, Fate, Kind, Verdict, verdict},
-    transport::{Delivery, Disposition, Header, Message, Published, Settlement, copy},
+    transport::{Company, Disposition, Header, Message, Published, copy},
 };
 
 /// Bytes of a name in the log.
@@ -32,15 +37,22 @@ const MAX_FIELD: usize = 64;
 /// Bytes of a failure in the log.
 const MAX_FAILURE: usize = 1024;
 
-/// What is kept of a delivery while its request runs.
+/// What is found out about a request while it runs, for the log and for its dead letter.
 #[derive(Debug)]
-struct Work {
-    message: Message,
+struct Notes {
     particulars: Particulars,
     /// Attempts so far, with this one if it is one.
     attempts: u32,
-    /// `None` where it was acknowledged when its handler started.
-    settlement: Option<Settlement>,
+}
+
+/// What a claimed request comes to.
+#[derive(Debug)]
+enum Worked {
+    Outcome(Outcome),
+    /// A copy of its message takes its place.
+    Replaced,
+    /// It has not begun and is to begin elsewhere.
+    GivenBack,
 }
 
 impl Corridor {
@@ -48,198 +60,275 @@ impl Corridor {
     ///
     /// # Cancel safety
     ///
-    /// Dropped half-way, the delivery is not settled and the broker delivers it again.
-    pub(super) async fn deliver(self: Arc<Self>, delivery: Delivery, permit: OwnedSemaphorePermit) {
-        let Delivery { message, settlement } = delivery;
-        let _in_flight = self.metrics.delivered(message.redelivered);
-        let (message, decoded) = decode(message).await;
-        let mut work = Work {
-            attempts: message.attempts.earlier.saturating_add(1),
-            message,
-            particulars: Particulars::default(),
-            settlement: Some(settlement),
-        };
-        match decoded {
-            Ok(request) => {
-                let span = span(&request);
-                if self.dead_letters.is_some() {
-                    work.particulars = Particulars::of(&request);
-                }
-                Box::pin(self.run(request, work, permit)).instrument(span).await;
-            }
+    /// Dropped half-way, the message goes back to the broker.
+    pub(super) async fn deliver(self: Arc<Self>, mut pulled: Pulled) {
+        let (message, decoded) = decode(pulled.message).await;
+        pulled.message = message;
+        let mut notes =
+            Notes { attempts: pulled.message.attempts.earlier.saturating_add(1), particulars: Particulars::default() };
+        let request = match decoded.map_err(|error| error.to_string()).and_then(|request| self.check(request)) {
+            Ok(request) => request,
             Err(error) => {
                 self.metrics.rejected();
-                let error = error.to_string();
-                tracing::warn!(error, bytes = work.message.body.len(), "message cannot be decoded, rejected");
-                self.end(work, reply::UNDECODABLE_FATE, reply::UNDECODABLE, || error).await;
+                tracing::warn!(error, bytes = pulled.message.body.len(), "message cannot be decoded, rejected");
+                let end = self.end(pulled.end(), reply::UNDECODABLE_FATE, &notes, reply::UNDECODABLE, error);
+                return drop(end.await);
             }
+        };
+        let span = span(&request);
+        if self.dead_letters.is_some() {
+            notes.particulars = Particulars::of(&request);
+        }
+        Box::pin(self.run(request, pulled, notes)).instrument(span).await;
+    }
+
+    /// Refuses what must not be answered: the answer would come back as the next request, and so on for ever.
+    fn check(&self, request: Request) -> Result<Request, String> {
+        match &request.reply_to {
+            Some(to) if self.queues.contains(&to.queue) => {
+                Err(format!("its reply queue, {}, is one that this service serves", printable(&to.queue, MAX_FIELD)))
+            }
+            _ => Ok(request),
         }
     }
 
-    async fn run(self: Arc<Self>, request: Request, mut work: Work, permit: OwnedSemaphorePermit) {
-        let claim = match identity(&request, &work.message) {
-            Some(id) => match self.duplicates.claim(id).await {
-                Claim::First(claim) => Some(claim),
-                Claim::Done => {
-                    self.metrics.duplicate();
-                    tracing::info!("a request that was handled already was delivered again, dropped");
-                    return settle(work.settlement, Disposition::Ack).await;
-                }
-            },
-            None => None,
+    async fn run(&self, request: Request, pulled: Pulled, mut notes: Notes) {
+        let id = identity(&request, &pulled.message);
+        let mut claimed = match pulled.claim(id, &self.duplicates).await {
+            Ok(claimed) => claimed,
+            Err(duplicate) => {
+                self.metrics.duplicate();
+                tracing::info!("a request that was handled already was delivered again, dropped");
+                return drop(duplicate.settle(Disposition::Ack).await);
+            }
         };
         let started = Instant::now();
         let reply_to = request.reply_to.clone();
-        let outcome = {
-            let working = pin!(self.work(request, &mut work));
-            heartbeat::during(&self.transport, reply_to.as_ref(), working).await
+        let worked = {
+            let working = pin!(self.work(request, &mut claimed, &mut notes));
+            guard(heartbeat::during(&self.transport, reply_to.as_ref(), working)).await
         };
-        let Some(outcome) = outcome else {
-            // Another delivery of the request takes its place. The claim is dropped, so that it may run.
-            return;
+        let outcome = match worked {
+            Ok(Worked::Outcome(outcome)) => outcome,
+            Ok(Worked::Replaced) => return claimed.replaced().await,
+            Ok(Worked::GivenBack) => return claimed.give_back().await,
+            Err(_) => {
+                self.metrics.panicked();
+                Outcome::Panicked
+            }
         };
         let kind = if reply_to.is_some() { Kind::Call } else { Kind::Cast };
         let verdict = verdict(outcome, kind);
         log(&verdict, started.elapsed());
-        let answered = match &reply_to {
-            Some(reply_to) => answer(&self.transport, reply_to, &verdict.answer).await,
-            None => Answered::Yes,
-        };
-        let corridor = Arc::clone(&self);
-        let ending = async move {
-            let error = || verdict.answer.failure().map(ToString::to_string).unwrap_or_default();
-            corridor.end(work, verdict.fate, verdict.name.as_str(), error).await;
-            if let Some(claim) = claim {
-                claim.done();
-            }
-            drop(permit);
-        };
-        match answered {
-            // Refused, it would be refused again: there is nothing to run again for.
-            Answered::Yes | Answered::Refused => ending.await,
-            Answered::QueueMissing(rest) => self.answer_late(rest, ending),
+        match &reply_to {
+            Some(reply_to) => self.answer(claimed.end(), reply_to, verdict, notes).await,
+            None => drop(self.conclude(claimed.end(), verdict.fate, &notes, &verdict).await),
         }
     }
 
-    /// Finds who answers and has the request run; `None` where another delivery of it takes the place of this one.
-    async fn work(&self, request: Request, work: &mut Work) -> Option<Outcome> {
+    /// Finds who answers and has the request run.
+    async fn work(&self, request: Request, claimed: &mut Claimed, notes: &mut Notes) -> Worked {
+        #[cfg(test)]
+        crate::testing::panic_where_asked(&request);
         let resolved = match resolve(&self.catalog, self.dispatch, request) {
             Ok(resolved) => resolved,
             Err(refusal) => {
                 self.metrics.nobody();
-                return Some(Outcome::Refused(refusal));
+                return Worked::Outcome(Outcome::Refused(refusal));
             }
         };
-        let Some(generation) = resolved.handler() else { return self.attempt(resolved, work).await };
+        let Some(generation) = resolved.handler() else { return self.attempt(resolved, claimed, notes).await };
         if self.dead_letters.is_some() {
             let digest = generation.program.digest().short().to_owned();
-            work.particulars.handler = Some((generation.name.clone(), digest));
+            notes.particulars.handler = Some((generation.name.clone(), digest));
         }
         let metrics = generation.program.metrics().clone();
         let running = metrics.start();
-        let outcome = self.attempt(resolved, work).await?;
-        running.end(outcome.ending(), outcome.limit());
-        Some(outcome)
+        let worked = self.attempt(resolved, claimed, notes).await;
+        if let Worked::Outcome(outcome) = &worked {
+            running.end(outcome.ending(), outcome.limit());
+        }
+        worked
     }
 
     /// Runs the request as its policy says.
-    async fn attempt(&self, resolved: Resolved, work: &mut Work) -> Option<Outcome> {
+    async fn attempt(&self, resolved: Resolved, claimed: &mut Claimed, notes: &mut Notes) -> Worked {
         let policy = resolved.policy();
+        let attempts = claimed.message.attempts;
         // What is acknowledged before it starts is never delivered again for having been started.
         if policy == Policy::AtLeastOnce && self.max_attempts > 0 {
-            if work.message.attempts.earlier >= self.max_attempts {
-                work.attempts = work.message.attempts.earlier;
-                return Some(Outcome::Exhausted { attempts: work.attempts });
+            if attempts.earlier >= self.max_attempts {
+                notes.attempts = attempts.earlier;
+                return Worked::Outcome(Outcome::Exhausted { attempts: attempts.earlier });
             }
-            if work.message.attempts.forgettable && self.is_replaced(work).await {
-                return None;
+            if attempts.forgettable && self.is_replaced(&claimed.message).await {
+                return Worked::Replaced;
             }
         }
         if self.dead_letters.is_none() {
             // Decoded, it is not needed any more, and may be large.
-            work.message.body = Vec::new();
+            claimed.message.body = Bytes::new();
         }
         let admitted = match resolved.admit(&self.capabilities).await {
             Ok(admitted) => admitted,
-            Err(refusal) => return Some(Outcome::Refused(refusal)),
+            Err(refusal) => return Worked::Outcome(Outcome::Refused(refusal)),
         };
         // A place may become free because the service ends: what has not started yet is given back, not lost.
         if self.abandon.is_cancelled() {
-            return None;
+            return Worked::GivenBack;
         }
         if policy == Policy::AtMostOnce
-            && let Some(settlement) = work.settlement.take()
-            && let Err(error) = settlement.acknowledge_surely().await
+            && let Err(error) = claimed.acknowledge_first().await
         {
             tracing::warn!(%error, "not acknowledged and therefore not started");
-            return None;
+            return Worked::GivenBack;
         }
         // On the heap, as in `deliver`: what holds it is moved several times before it is a task, with all of its room.
-        Some(Box::pin(admitted.run()).await)
+        Worked::Outcome(Box::pin(admitted.run()).await)
     }
 
-    /// Replaces a message by a copy that counts its attempts, at the end of the same queue. Whether that was possible.
-    async fn is_replaced(&self, work: &mut Work) -> bool {
-        let attempts = work.message.attempts.earlier;
-        match self.transport.publish_copy(&copy::again(&work.message)).await {
-            Ok(Published::Confirmed) => {
+    /// Puts a copy that counts its attempts at the end of the same queue. Where that is not possible, or not sure in
+    /// [`HOLD_FOR`], the request runs uncounted.
+    async fn is_replaced(&self, message: &Message) -> bool {
+        let attempts = message.attempts.earlier;
+        let copy = copy::again(message);
+        let reason = match timeout(HOLD_FOR, self.transport.publish(&copy)).await {
+            Ok(Ok(Published::Confirmed)) => {
                 tracing::info!(attempts, "delivered again; put back into its queue with its attempts counted");
-                settle(work.settlement.take(), Disposition::Ack).await;
-                true
+                return true;
             }
             // The queue has gone, and will not deliver it once more.
-            Ok(Published::Unroutable) => false,
-            Err(error) => {
-                tracing::warn!(%error, attempts, "the attempts of a request cannot be counted");
-                false
+            Ok(Ok(Published::Unroutable)) => return false,
+            Ok(Ok(Published::Nacked)) => Trouble::Full.as_str().to_owned(),
+            Ok(Ok(Published::Unconfirmed)) | Err(_) => Trouble::Silent.as_str().to_owned(),
+            Ok(Err(error)) => error.to_string(),
+        };
+        tracing::warn!(reason, attempts, queue = message.origin.queue, "the attempts of a request cannot be counted");
+        false
+    }
+
+    /// Answers the call, and ends it. A reply that its queue does not take now waits, and the delivery with it: a host that
+    /// ends meanwhile leaves the request, and so its reply, to another. Where too many wait like this, it is settled
+    /// first, so that callers who have gone do not hold up the others.
+    async fn answer(&self, ended: Ended, reply_to: &ReplyTo, verdict: Verdict, notes: Notes) {
+        let answering = guard(answer(&self.transport, &self.late, reply_to, &verdict.answer));
+        let (letter, trouble) = match timeout(HOLD_FOR, answering).await {
+            Ok(Ok(Answered::Told)) => {
+                self.metrics.reply(ReplyFate::Confirmed);
+                return drop(self.conclude(ended, verdict.fate, &notes, &verdict).await);
+            }
+            Ok(Ok(Answered::TooLarge)) => {
+                self.metrics.reply(ReplyFate::TooLarge);
+                return drop(self.conclude(ended, verdict.fate, &notes, &verdict).await);
+            }
+            Ok(Ok(Answered::Nowhere(reason))) => return self.unanswered(ended, reply_to, verdict.fate, &notes, reason).await,
+            Ok(Ok(Answered::Late(letter, trouble))) => (letter, trouble),
+            Ok(Err(_)) => {
+                self.metrics.panicked();
+                let reason = "the host failed while it answered".to_owned();
+                return self.unanswered(ended, reply_to, verdict.fate, &notes, reason).await;
+            }
+            Err(_) => (super::answer::letter(reply_to, &verdict.answer), Trouble::Silent),
+        };
+        let share = if ended.is_unsettled() { self.unsettled.try_acquire().ok() } else { None };
+        if share.is_some() {
+            match self.wait(letter, trouble).await {
+                Delivered::Taken => {
+                    self.metrics.reply(ReplyFate::Late);
+                    drop(self.conclude(ended, verdict.fate, &notes, &verdict).await);
+                }
+                Delivered::GivenUp(reason) => self.unanswered(ended, reply_to, verdict.fate, &notes, reason).await,
+            }
+            return;
+        }
+        let message = self.conclude(ended, verdict.fate, &notes, &verdict).await;
+        match self.wait(letter, trouble).await {
+            Delivered::Taken => self.metrics.reply(ReplyFate::Late),
+            Delivered::GivenUp(reason) => {
+                self.dropped(reply_to, &reason);
+                // Its end is told already; what is left is to keep it for somebody to look at.
+                if verdict.fate == Fate::Done && self.dead_letters.is_some() {
+                    self.bury(&message, false, &notes, reply::UNANSWERED, reason).await;
+                }
             }
         }
+    }
+
+    /// Ends a call that nobody can be told of.
+    async fn unanswered(&self, ended: Ended, reply_to: &ReplyTo, fate: Fate, notes: &Notes, reason: String) {
+        self.dropped(reply_to, &reason);
+        drop(self.end(ended, fate.unanswered(), notes, reply::UNANSWERED, reason).await);
+    }
+
+    fn dropped(&self, reply_to: &ReplyTo, reason: &str) {
+        self.metrics.reply(ReplyFate::Dropped);
+        let (queue, reason) = (printable(&reply_to.queue, MAX_FIELD), printable(reason, MAX_FAILURE));
+        tracing::error!(queue, reason, "the caller cannot be answered, the reply is dropped");
+    }
+
+    async fn wait(&self, letter: Letter, trouble: Trouble) -> Delivered {
+        let patience = self.transport.missing_queue_patience();
+        self.late.wait(letter, trouble, patience, &self.transport, &self.tasks, &self.abandon).await
+    }
+
+    /// Ends a request with its verdict.
+    async fn conclude(&self, ended: Ended, fate: Fate, notes: &Notes, verdict: &Verdict) -> Message {
+        let error = match (&self.dead_letters, fate.is_dead()) {
+            (Some(_), true) => verdict.answer.failure().map(ToString::to_string).unwrap_or_default(),
+            _ => String::new(),
+        };
+        self.end(ended, fate, notes, verdict.name.as_str(), error).await
     }
 
     /// Sends the dead letter, if it is one, and settles the delivery.
-    async fn end(&self, work: Work, fate: Fate, outcome: &str, error: impl FnOnce() -> String) {
+    async fn end(&self, ended: Ended, fate: Fate, notes: &Notes, outcome: &str, error: String) -> Message {
         let buried = match &self.dead_letters {
-            Some(to) if fate.is_dead() => {
-                let death = Death { outcome, error: error(), attempts: work.attempts };
-                let buried = bury(&self.transport, to, &work.message, &work.particulars, death).await;
-                match buried {
-                    Buried::Taken => self.metrics.dead_letter(),
-                    Buried::Refused => self.metrics.dead_letter_refused(),
-                }
-                Some(buried)
+            Some(_) if fate.is_dead() => {
+                Some(self.bury(&ended.message, ended.is_unsettled(), notes, outcome, error).await)
             }
             Some(_) | None => None,
         };
-        settle(work.settlement, fate.disposition(buried)).await;
+        ended.settle(fate.disposition(buried)).await
     }
 
-    /// Goes on trying to answer a caller whose queue is missing (it may be reconnecting), and then settles: a host that
-    /// ends meanwhile leaves the request, and so its reply, to another. Where too many wait like this, it settles first,
-    /// so that callers who have gone do not hold up the others.
-    fn answer_late(self: &Arc<Self>, rest: answer::Unanswered, settling: impl Future<Output = ()> + Send + 'static) {
-        let corridor = Arc::clone(self);
-        let wait = async move {
-            let Ok(_place) = corridor.late.try_acquire() else {
-                tracing::error!(queue = rest.queue(), "too many replies wait for missing queues, this one is dropped");
-                return settling.await;
-            };
-            if let Ok(_share) = corridor.unsettled.try_acquire() {
-                rest.send(&corridor.transport).await;
-                settling.await;
-            } else {
-                settling.await;
-                rest.send(&corridor.transport).await;
+    /// Sends a dead letter. One that its exchange does not take now waits, where it `may_wait` and not too many do.
+    async fn bury(&self, message: &Message, may_wait: bool, notes: &Notes, outcome: &str, error: String) -> Buried {
+        let Some(to) = &self.dead_letters else { return Buried::Refused };
+        let death = Death { outcome, error, attempts: notes.attempts };
+        let reason = match dead_letter::letter(to, message, &notes.particulars, death) {
+            Ok(letter) => match self.post(letter, may_wait).await {
+                Delivered::Taken => {
+                    tracing::info!(exchange = to.exchange, "sent to the dead-letter exchange");
+                    self.metrics.dead_letter();
+                    return Buried::Taken;
+                }
+                Delivered::GivenUp(reason) => reason,
+            },
+            Err(reason) => reason,
+        };
+        tracing::error!(exchange = to.exchange, reason, "the dead-letter exchange does not take it");
+        self.metrics.dead_letter_refused();
+        Buried::Refused
+    }
+
+    async fn post(&self, mut letter: Letter, may_wait: bool) -> Delivered {
+        let trouble = if self.late.has(letter.destination()) {
+            Trouble::Silent
+        } else {
+            match timeout(HOLD_FOR, letter.send(&self.transport, Company::Shared)).await {
+                Ok(Ok(None)) => return Delivered::Taken,
+                Ok(Ok(Some(Trouble::Missing))) => {
+                    return Delivered::GivenUp("no queue is bound to it for this routing key".to_owned());
+                }
+                Ok(Ok(Some(trouble))) => trouble,
+                Ok(Err(error)) => return Delivered::GivenUp(error.to_string()),
+                Err(_) => Trouble::Silent,
             }
         };
-        self.tasks.spawn(self.abandon.clone().run_until_cancelled_owned(wait.in_current_span()));
-    }
-}
-
-async fn settle(settlement: Option<Settlement>, disposition: Disposition) {
-    if let Some(settlement) = settlement
-        && let Err(error) = settlement.settle(disposition).await
-    {
-        tracing::warn!(%error, "not settled");
+        match self.unsettled.try_acquire() {
+            Ok(_share) if may_wait => self.wait(letter, trouble).await,
+            _ => Delivered::GivenUp(format!("{}, and too many messages wait", trouble.as_str())),
+        }
     }
 }
 
@@ -262,11 +351,19 @@ async fn decode(message: Message) -> (Message, Result<Request, envelope::Error>)
 /// What makes two deliveries the same request: the sender's mark. A dead letter that somebody has sent again is another
 /// request than the one that died.
 fn identity(request: &Request, message: &Message) -> Option<Arc<str>> {
-    let id = request.unique_id.as_ref()?;
+    let id = bounded(request.unique_id.as_ref()?);
     Some(match message.headers.get(dead_letter::TIME) {
         Some(Header::Text(time)) => format!("{id} {time}").into(),
-        Some(Header::Number(_)) | None => id.as_str().into(),
+        Some(Header::Number(_)) | None => id.into(),
     })
+}
+
+/// A mark as it is remembered. Senders choose its length, and many are remembered: of a long one, its digest.
+fn bounded(id: &str) -> Cow<'_, str> {
+    if id.len() <= MAX_FIELD {
+        return Cow::Borrowed(id);
+    }
+    Cow::Owned(Sha256::digest(id).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The span of a request: what every line about it carries. Nothing of the context but its request id.

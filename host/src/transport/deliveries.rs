@@ -2,58 +2,21 @@
 //!
 //! Before it: [`super::Transport::listen`]. After it: [`crate::serve`] takes deliveries and settles them.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::{Attempts, Error, Headers, Origin, memory, rabbit};
+use super::{
+    error::Error,
+    memory,
+    message::{Arrived, Disposition},
+    rabbit,
+};
 
 /// One message as it arrived, with the duty to settle it.
-#[derive(Debug)]
-pub struct Delivery {
-    /// The message.
-    pub message: Message,
-    /// How the broker is told what became of it.
-    pub settlement: Settlement,
-}
+pub type Delivery = Arrived<Settlement>;
 
-/// A message as it arrived.
-#[derive(Clone, Debug, Default)]
-pub struct Message {
-    /// The bytes.
-    pub body: Vec<u8>,
-    /// AMQP's `content-type`.
-    pub content_type: Option<String>,
-    /// The header `compression`.
-    pub compression: Option<String>,
-    /// How long it may wait in a queue, from when it was sent.
-    pub expiration: Option<Duration>,
-    /// Whether the broker has delivered it before.
-    pub redelivered: bool,
-    /// How often it was delivered before, as far as anybody counts.
-    pub attempts: Attempts,
-    /// Where it came from.
-    pub origin: Origin,
-    /// Its headers that are strings or integers.
-    pub headers: Headers,
-    /// Everything it carries beside its body, for copies; `None` in memory, where there is nothing else.
-    pub properties: Option<rabbit::Properties>,
-}
-
-/// What the broker is told about a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disposition {
-    /// Done with.
-    Ack,
-    /// It cannot be processed: not again, and to the dead-letter exchange if there is one.
-    Reject,
-    /// Given back, for this server or another. Where the queue counts and can tell (quorum queues since RabbitMQ 4.3),
-    /// this delivery was no attempt.
-    Requeue,
-}
-
-/// The duty to settle one delivery. Dropped unsettled, the broker delivers the message again: at once in memory, when
-/// the channel closes with RabbitMQ.
+/// The duty to settle one delivery. Dropped unsettled, the message is given back to the broker.
 #[derive(Debug)]
 pub enum Settlement {
     /// See [`memory`].
@@ -65,20 +28,27 @@ pub enum Settlement {
 /// A stream of deliveries, merged from all queues of a subscription.
 #[derive(Debug)]
 pub struct Deliveries {
-    receiver: mpsc::Receiver<Delivery>,
+    /// The queues that are consumed.
+    queues: Arc<[String]>,
     source: Source,
 }
 
 /// Where they come from.
 #[derive(Debug)]
 pub(super) enum Source {
-    Memory(memory::Consumer),
-    Rabbit(rabbit::Consumer),
+    Memory(mpsc::Receiver<Arrived<memory::Settlement>>, memory::Consumer),
+    Rabbit(mpsc::Receiver<Arrived<rabbit::Settlement>>, rabbit::Consumer),
 }
 
 impl Deliveries {
-    pub(super) fn new(receiver: mpsc::Receiver<Delivery>, source: Source) -> Self {
-        Self { receiver, source }
+    pub(super) fn new(queues: Vec<String>, source: Source) -> Self {
+        Self { queues: queues.into(), source }
+    }
+
+    /// The names of the queues that are consumed.
+    #[must_use]
+    pub fn queues(&self) -> Arc<[String]> {
+        Arc::clone(&self.queues)
     }
 
     /// The next delivery; `None` after [`Deliveries::cancel`].
@@ -88,7 +58,7 @@ impl Deliveries {
     /// No delivery is lost.
     pub async fn next(&mut self) -> Option<Delivery> {
         loop {
-            let delivery = self.receiver.recv().await?;
+            let delivery = self.source.receive().await?;
             // One whose connection was lost while it waited here comes again.
             if !delivery.settlement.is_lost() {
                 return Some(delivery);
@@ -99,11 +69,16 @@ impl Deliveries {
     /// Stops consuming and gives back what has arrived and was not taken. What was taken can still be settled.
     pub async fn cancel(&mut self) {
         match &mut self.source {
-            Source::Memory(consumer) => consumer.cancel(),
-            Source::Rabbit(consumer) => consumer.cancel().await,
+            Source::Memory(receiver, consumer) => {
+                consumer.cancel();
+                receiver.close();
+            }
+            Source::Rabbit(receiver, consumer) => {
+                consumer.cancel().await;
+                receiver.close();
+            }
         }
-        self.receiver.close();
-        while let Some(delivery) = self.receiver.recv().await {
+        while let Some(delivery) = self.source.receive().await {
             // Lost is as good: the broker delivers it again.
             delivery.settlement.settle(Disposition::Requeue).await.ok();
         }
@@ -114,9 +89,18 @@ impl Deliveries {
     pub async fn close(mut self) {
         self.cancel().await;
         match self.source {
-            Source::Memory(consumer) => consumer.close(),
-            Source::Rabbit(consumer) => consumer.close().await,
+            Source::Memory(_, consumer) => consumer.close(),
+            Source::Rabbit(_, consumer) => consumer.close().await,
         }
+    }
+}
+
+impl Source {
+    async fn receive(&mut self) -> Option<Delivery> {
+        Some(match self {
+            Self::Memory(receiver, _) => receiver.recv().await?.map(Settlement::Memory),
+            Self::Rabbit(receiver, _) => receiver.recv().await?.map(Settlement::Rabbit),
+        })
     }
 }
 
@@ -152,7 +136,7 @@ impl Settlement {
     }
 
     /// Whether settling can only end in [`Error::Lost`].
-    pub(super) fn is_lost(&self) -> bool {
+    fn is_lost(&self) -> bool {
         match self {
             Self::Memory(_) => false,
             Self::Rabbit(settlement) => settlement.is_lost(),

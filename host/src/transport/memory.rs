@@ -20,8 +20,10 @@ use tokio::{
 };
 
 use super::{
-    Copy, Delivery, Destination, Disposition, Headers, Lifetime, Message, Origin, Publication, Published, Routing,
-    Subscription, copy::NOT_COPIED, topology,
+    destination::{Destination, Subscription},
+    message::{Arrived, Carried, Disposition, Message, NOT_COPIED, Origin},
+    publication::{Copied, Lifetime, Publication, Published, Routing},
+    topology,
 };
 
 /// What every message carries here: [`Publication::body`] is JSON.
@@ -51,11 +53,21 @@ struct Waiting {
     expires: Option<Instant>,
 }
 
+/// What a message carries beside body and headers, for copies of it.
+#[derive(Debug)]
+struct Beside {
+    content_type: Option<String>,
+    compression: Option<String>,
+    expiration: Option<Duration>,
+}
+
 /// The consumers of one subscription, one task a queue.
 #[derive(Debug)]
 pub struct Consumer {
     broker: Broker,
     tasks: Vec<AbortHandle>,
+    /// The names of those that it consumes.
+    queues: Vec<String>,
     /// Queues that end with the subscription.
     own: Vec<Arc<Queue>>,
 }
@@ -71,8 +83,8 @@ pub struct Settlement {
 
 impl Broker {
     /// Makes the three queues of each topic, where they do not exist, and consumes them.
-    pub(super) fn listen(&self, subscription: &Subscription, sender: mpsc::Sender<Delivery>) -> Consumer {
-        let mut consumer = Consumer { broker: self.clone(), tasks: Vec::new(), own: Vec::new() };
+    pub(super) fn listen(&self, subscription: &Subscription, sender: mpsc::Sender<Arrived<Settlement>>) -> Consumer {
+        let mut consumer = Consumer { broker: self.clone(), tasks: Vec::new(), queues: Vec::new(), own: Vec::new() };
         let Subscription { exchange, topics, server, prefetch } = subscription;
         for topic in topics {
             let (exchange, topic, server) = (exchange.clone(), topic.clone(), server.clone());
@@ -90,39 +102,18 @@ impl Broker {
     }
 
     /// Makes a reply queue and consumes it.
-    pub(super) fn listen_for_replies(&self, name: &str, sender: mpsc::Sender<Delivery>) -> Consumer {
+    pub(super) fn listen_for_replies(&self, name: &str, sender: mpsc::Sender<Arrived<Settlement>>) -> Consumer {
         let queue = self.bind(Destination::Queue(name.to_owned()), name);
-        let mut consumer = Consumer { broker: self.clone(), tasks: Vec::new(), own: vec![Arc::clone(&queue)] };
+        let own = vec![Arc::clone(&queue)];
+        let mut consumer = Consumer { broker: self.clone(), tasks: Vec::new(), queues: Vec::new(), own };
         consumer.consume(queue, Semaphore::MAX_PERMITS, sender);
         consumer
     }
 
     /// Puts a message into every queue that the destination leads to.
     pub(super) fn publish(&self, publication: &Publication) -> Published {
-        let message = Message {
-            body: publication.body.to_vec(),
-            content_type: Some(CONTENT_TYPE.to_owned()),
-            expiration: publication.expiration,
-            ..Message::default()
-        };
+        let message = Message { body: publication.body.clone(), ..beside(publication) };
         self.send(&publication.destination, publication.routing, message)
-    }
-
-    /// Puts a copy of a message into every queue that its destination leads to.
-    pub(super) fn publish_copy(&self, copy: &Copy<'_>) -> Published {
-        let original = copy.message;
-        let mut headers: Headers = original.headers.clone();
-        headers.retain(|name, _| !NOT_COPIED.contains(&name.as_str()));
-        headers.extend(copy.headers.clone());
-        let message = Message {
-            body: original.body.clone(),
-            content_type: original.content_type.clone(),
-            compression: original.compression.clone(),
-            expiration: original.expiration.filter(|_| copy.lifetime == Lifetime::Same),
-            headers,
-            ..Message::default()
-        };
-        self.send(&copy.destination, Routing::Mandatory, message)
     }
 
     fn send(&self, destination: &Destination, routing: Routing, message: Message) -> Published {
@@ -227,6 +218,25 @@ impl Broker {
     }
 }
 
+/// What a message carries beside its body.
+fn beside(publication: &Publication) -> Message {
+    let Some(Copied { carried, original, added, lifetime }) = &publication.copied else {
+        let content_type = Some(CONTENT_TYPE.to_owned());
+        return Message { content_type, expiration: publication.expiration, ..Message::default() };
+    };
+    let mut headers = original.clone();
+    headers.retain(|name, _| !NOT_COPIED.contains(&name.as_str()));
+    headers.extend(added.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    let carried = carried.as_ref().and_then(Carried::get::<Beside>);
+    Message {
+        content_type: carried.and_then(|beside| beside.content_type.clone()),
+        compression: carried.and_then(|beside| beside.compression.clone()),
+        expiration: carried.and_then(|beside| beside.expiration).filter(|_| *lifetime == Lifetime::Same),
+        headers,
+        ..Message::default()
+    }
+}
+
 impl Queue {
     fn push(&self, waiting: Waiting) {
         lock(&self.ready).push_back(waiting);
@@ -268,7 +278,13 @@ impl Queue {
 }
 
 impl Consumer {
-    fn consume(&mut self, queue: Arc<Queue>, prefetch: usize, sender: mpsc::Sender<Delivery>) {
+    /// The names of the queues that are consumed.
+    pub(super) fn queues(&self) -> Vec<String> {
+        self.queues.clone()
+    }
+
+    fn consume(&mut self, queue: Arc<Queue>, prefetch: usize, sender: mpsc::Sender<Arrived<Settlement>>) {
+        self.queues.push(queue.name.clone());
         let permits = Arc::new(Semaphore::new(prefetch));
         let task = tokio::spawn(async move {
             // Aborted at any await, no message is lost: a settlement that is dropped puts it back.
@@ -278,9 +294,11 @@ impl Consumer {
                 let origin = Origin { queue: queue.name.clone(), ..message.origin.clone() };
                 // As a classic queue, it knows that it has delivered a message before, and not how often.
                 message.note_arrival(origin, None);
+                let (content_type, compression) = (message.content_type.clone(), message.compression.clone());
+                message.carried =
+                    Some(Carried::new(Beside { content_type, compression, expiration: message.expiration }));
                 let settlement = Settlement { queue: Arc::clone(&queue), unsettled: Some(waiting), _prefetch: permit };
-                let settlement = super::Settlement::Memory(settlement);
-                if sender.send(Delivery { message, settlement }).await.is_err() {
+                if sender.send(Arrived { message, settlement }).await.is_err() {
                     return;
                 }
             }

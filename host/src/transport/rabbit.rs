@@ -1,43 +1,23 @@
 //! RabbitMQ, by way of lapin: the only place that knows it.
 //!
 //! Before it: [`super::Transport`], with an [`Address`] and a [`Config`]. After it: the broker. Each subscription has a
-//! connection of its own (`consume`), all publications share another one (`publish`): a broker that is short of
-//! memory or disk stops reading from connections that publish, and acknowledgements must go on.
+//! connection of its own ([`consume`]), all publications share another one ([`publish`]): a broker that is short of
+//! memory or disk stops reading from connections that publish, and acknowledgements must go on. [`wire`] makes both.
 //!
-//! Each connection is owned by one task, which connects (`connect`), declares, works, and connects again when
-//! something breaks. lapin's own recovery stays off: it knows nothing of several hosts, jitter or refusals.
+//! Each connection is owned by one task, which connects, declares, works, and connects again when something breaks.
+//! lapin's own recovery stays off: it knows nothing of several hosts, jitter or refusals.
 
-mod acks;
-mod attempts;
-mod backoff;
-mod channels;
 mod config;
-mod connect;
 mod consume;
-mod declare;
-mod failure;
-mod frames;
-mod link;
-mod look;
-mod message;
 mod names;
-mod offsets;
-mod outbox;
-mod properties;
 mod publish;
-mod returned;
-mod session;
-mod settle;
-mod stream;
-mod task;
-mod tls;
+mod wire;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use lapin::BasicProperties;
 use tokio::sync::mpsc;
 
 pub use config::{
@@ -45,20 +25,29 @@ pub use config::{
     DEFAULT_KOMBU_RECONNECT_DELAY, DEFAULT_RABBIT_INTERVAL_MAX, DEFAULT_RABBIT_RETRY_BACKOFF,
     DEFAULT_RABBIT_RETRY_INTERVAL, FailoverStrategy, LoginMethod,
 };
-pub use consume::Consumer;
+pub use consume::{consumer::Consumer, settle::Settlement};
 pub use names::Config as QueueNames;
-pub use properties::Properties;
-pub use settle::Settlement;
-pub use tls::{Tls, Version as TlsVersion};
+pub use wire::tls::{Tls, Version as TlsVersion};
 
 use super::{
-    Copy, Delivery, Destination, Error, Publication, Published, Retry, Routing, Subscription, topology, url::Address,
+    destination::{Destination, Subscription},
+    error::Error,
+    message::Arrived,
+    publication::{Publication, Published, Retry, Routing},
+    topology,
+    url::Address,
 };
-use attempts::Attempts;
-use backoff::Backoff;
-use connect::{Connector, Patience};
-use look::Look;
-use publish::{Answer, Parcel, Publisher};
+use publish::{
+    attempts::Attempts,
+    parcel::{Attempted, Parcel, Refusal},
+    publisher::{self, Publisher},
+};
+use wire::{
+    backoff::Backoff,
+    connect::{Connector, Patience},
+    look::Look,
+    task::lock,
+};
 
 /// How many replies may be unsettled at once. A caller settles each as it arrives, so this bounds memory, not work.
 const REPLY_PREFETCH: u16 = 1000;
@@ -104,7 +93,11 @@ impl Client {
     /// # Errors
     ///
     /// [`Error::Refused`] where the broker refuses.
-    pub async fn listen(&self, subscription: Subscription, sender: mpsc::Sender<Delivery>) -> Result<Consumer, Error> {
+    pub async fn listen(
+        &self,
+        subscription: Subscription,
+        sender: mpsc::Sender<Arrived<Settlement>>,
+    ) -> Result<Consumer, Error> {
         let suffix = self.queue_suffix()?;
         let config = &self.connector.config;
         let topology = topology::subscription(&subscription, &suffix, &config.declare);
@@ -143,50 +136,67 @@ impl Client {
         &self,
         queue: &str,
         retry: Retry,
-        sender: mpsc::Sender<Delivery>,
+        sender: mpsc::Sender<Arrived<Settlement>>,
     ) -> Result<Consumer, Error> {
         let topology = topology::replies(queue, &self.connector.config.declare);
         let prefetch = self.connector.config.prefetch(REPLY_PREFETCH);
         Consumer::start(Arc::clone(&self.connector), topology, prefetch, retry, sender).await
     }
 
-    /// Publishes a message, as often as `retry` allows, until the broker confirms it.
+    /// Publishes a message, and again where the connection was lost, as often as `retry` allows, until the broker says
+    /// what becomes of it or has been silent for too long.
     ///
     /// # Errors
     ///
     /// [`Error::Refused`] where the broker refuses the login before any connection of this client has succeeded, or
-    /// refuses the exchange or this message. [`Error::Unreachable`] after the last attempt, and after [`Client::close`].
+    /// refuses the exchange or this message, [`Error::TooLarge`] for its size. [`Error::Unreachable`] after the last
+    /// attempt, and after [`Client::close`].
     ///
     /// # Cancel safety
     ///
     /// Dropped half-way, the message may have been sent or not.
     pub async fn publish(&self, publication: &Publication, retry: Retry) -> Result<Published, Error> {
-        let (mut publication, compression) = message::pack(publication, self.connector.config.kombu_compression).await;
-        if matches!(publication.destination, Destination::Queue(_)) && !self.connector.config.direct_mandatory_flag {
+        let config = &self.connector.config;
+        let mut publication = publication.clone();
+        let is_own = publication.copied.is_none();
+        if is_own && matches!(publication.destination, Destination::Queue(_)) && !config.direct_mandatory_flag {
             publication.routing = Routing::BestEffort;
         }
-        let properties = message::properties(&publication, compression);
-        self.send(publication, properties, retry).await
-    }
-
-    /// Publishes a copy of a message, until the broker confirms it; it must reach a queue.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::publish`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`Client::publish`].
-    pub async fn publish_copy(&self, copy: &Copy<'_>) -> Result<Published, Error> {
-        let publication = Publication {
-            destination: copy.destination.clone(),
-            routing: Routing::Mandatory,
-            // Among the properties, where there is one.
-            expiration: None,
-            body: copy.message.body.clone().into(),
-        };
-        self.send(publication, properties::of_copy(copy), Retry::Forever).await
+        let route = topology::route(&publication.destination, &config.declare);
+        if route.key.len().max(route.exchange_name().len()) > MAX_NAME_LENGTH {
+            // Callers name their reply queues. No broker has a queue with such a name.
+            return Ok(match publication.routing {
+                Routing::Mandatory => Published::Unroutable,
+                Routing::BestEffort => Published::Confirmed,
+            });
+        }
+        let frame_max = self.connector.frame_max();
+        let parcel = Arc::new(Parcel::pack(publication, route, config.kombu_compression, frame_max).await);
+        let mut backoff = Backoff::new(config);
+        let mut attempts = Attempts::new(retry, &self.connector);
+        loop {
+            let publisher = self.publisher()?;
+            let attempted = tokio::select! {
+                // First, or one attempt more might be made.
+                biased;
+                reason = attempts.exhausted() => {
+                    return Err(Error::Unreachable { broker: self.connector.to_string(), reason });
+                }
+                attempted = publisher.publish(Arc::clone(&parcel)) => attempted,
+            };
+            let broker = || self.connector.to_string();
+            match attempted {
+                Attempted::Published(published) => return Ok(published),
+                Attempted::Refused(Refusal::TooLarge { limit }) => {
+                    return Err(Error::TooLarge { broker: broker(), length: parcel.publication.body.len(), limit });
+                }
+                Attempted::Refused(Refusal::Other(reason)) => return Err(Error::Refused { broker: broker(), reason }),
+                Attempted::Again => {
+                    attempts.count_lost();
+                    tokio::time::sleep(backoff.next_retry()).await;
+                }
+            }
+        }
     }
 
     /// Looks whether an exchange exists that others declare.
@@ -196,46 +206,6 @@ impl Client {
     /// [`Error::Refused`] where it does not, or where the broker refuses altogether.
     pub async fn require_exchange(&self, exchange: &str) -> Result<(), Error> {
         self.connector.connect(&Look(topology::others_exchange(exchange)), Patience::UntilRefused(Retry::Forever)).await
-    }
-
-    async fn send(
-        &self,
-        publication: Publication,
-        properties: BasicProperties,
-        retry: Retry,
-    ) -> Result<Published, Error> {
-        let route = topology::route(&publication.destination, &self.connector.config.declare);
-        if route.key.len().max(route.exchange_name().len()) > MAX_NAME_LENGTH {
-            // Callers name their reply queues. No broker has a queue with such a name.
-            return Ok(match publication.routing {
-                Routing::Mandatory => Published::Unroutable,
-                Routing::BestEffort => Published::Confirmed,
-            });
-        }
-        let parcel = Arc::new(Parcel { publication, properties, route });
-        let mut backoff = Backoff::new(&self.connector.config);
-        let mut attempts = Attempts::new(retry, &self.connector);
-        loop {
-            let publisher = self.publisher()?;
-            let answer = tokio::select! {
-                // First, or one attempt more might be made.
-                biased;
-                reason = attempts.exhausted() => {
-                    return Err(Error::Unreachable { broker: self.connector.to_string(), reason });
-                }
-                answer = publisher.publish(Arc::clone(&parcel)) => answer,
-            };
-            match answer {
-                Answer::Published(published) => return Ok(published),
-                Answer::Refused(reason) => {
-                    return Err(Error::Refused { broker: self.connector.to_string(), reason });
-                }
-                Answer::Again => {
-                    attempts.count_lost();
-                    tokio::time::sleep(backoff.next_retry()).await;
-                }
-            }
-        }
     }
 
     /// Closes the publishing connection, after what is being published is confirmed or `connect_timeout` has passed.
@@ -248,7 +218,7 @@ impl Client {
     }
 
     /// The way to the publishing task; starts it when it is first needed.
-    fn publisher(&self) -> Result<publish::Handle, Error> {
+    fn publisher(&self) -> Result<publisher::Handle, Error> {
         let mut publishing = lock(&self.publisher);
         let is_missing = match &*publishing {
             Publishing::Unused => true,
@@ -266,11 +236,6 @@ impl Client {
             }),
         }
     }
-}
-
-/// A panic while the lock was held cannot leave the state half-changed.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod options;
 
 use std::{borrow::Cow, time::Duration};
 
-use super::{Destination, Subscription};
+use super::destination::{Destination, Subscription};
 pub use options::{DEFAULT_TRANSIENT_QUEUES_TTL, Options};
 
 /// One thing to declare.
@@ -116,6 +116,22 @@ impl Queue {
 }
 
 impl Topology {
+    /// What to declare for one of the queues: itself, its bindings, and the exchanges of those; in this order.
+    #[must_use]
+    pub fn declarations_of(&self, queue: &str) -> Vec<Declaration> {
+        let is_bound = |exchange: &str| {
+            self.declarations.iter().any(|declared| {
+                matches!(declared, Declaration::Binding(binding) if binding.queue == queue && binding.exchange == exchange)
+            })
+        };
+        let belongs = |declared: &&Declaration| match declared {
+            Declaration::Exchange(exchange) => is_bound(&exchange.name),
+            Declaration::Queue(declared) => declared.name == queue,
+            Declaration::Binding(binding) => binding.queue == queue,
+        };
+        self.declarations.iter().filter(belongs).cloned().collect()
+    }
+
     /// Whether the broker counts the deliveries of the queue at this position.
     #[must_use]
     pub fn counts_deliveries(&self, index: usize) -> bool {

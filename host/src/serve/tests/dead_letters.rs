@@ -1,7 +1,7 @@
 //! Stories of what could not be handled, and where it ends.
 
 use super::*;
-use crate::transport::{Header, Headers, copy};
+use crate::transport::{ATTEMPTS, EXCHANGE, Header, Headers, ROUTING_KEY};
 
 /// `handle` that fails: its result is nonsense.
 const NONSENSE: &str = "(i32.const 1)";
@@ -84,7 +84,7 @@ async fn a_cast_that_did_not_end_well_is_a_dead_letter_that_says_why() {
 #[tokio::test]
 async fn what_cannot_be_decoded_is_a_dead_letter() {
     let service = service(ECHO).await;
-    let odd = Message { body: b"\xff\x00".to_vec(), content_type: Some("text/plain".into()), ..Message::default() };
+    let odd = Message { body: b"\xff\x00".to_vec().into(), content_type: Some("text/plain".into()), ..Message::default() };
     service.broker.inject(&topic(), &odd);
     let letter = letter(&service.broker).await;
     assert_eq!((letter.body, letter.content_type), (odd.body, odd.content_type));
@@ -107,9 +107,9 @@ async fn a_request_whose_attempts_ran_out_is_a_dead_letter_with_where_it_came_fr
     let service = service(ECHO).await;
     let mut often = message(json!({"method": "m"}));
     for (name, value) in [
-        (copy::ATTEMPTS, Header::Number(3)),
-        (copy::EXCHANGE, Header::Text("nova".into())),
-        (copy::ROUTING_KEY, Header::Text("t".into())),
+        (ATTEMPTS, Header::Number(3)),
+        (EXCHANGE, Header::Text("nova".into())),
+        (ROUTING_KEY, Header::Text("t".into())),
     ] {
         often.headers.insert(name.to_owned(), value);
     }
@@ -120,7 +120,7 @@ async fn a_request_whose_attempts_ran_out_is_a_dead_letter_with_where_it_came_fr
     assert_eq!(headers.get("x-dead-attempts"), Some(&Header::Number(3)));
     assert_eq!((text(headers, "x-dead-exchange"), text(headers, "x-dead-routing-key")), (Some("nova"), Some("t")));
     // Sent again by somebody, it starts anew.
-    assert_eq!(headers.get(copy::ATTEMPTS), None);
+    assert_eq!(headers.get(ATTEMPTS), None);
 }
 
 #[tokio::test]

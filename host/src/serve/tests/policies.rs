@@ -6,7 +6,7 @@ use crate::{
     dispatch,
     envelope::{Answer, Reply},
     testing::{generation_with, program},
-    transport::{Deliveries, Header, copy},
+    transport::{ATTEMPTS, Deliveries, Header},
 };
 
 fn config(policy: Policy, max_attempts: u32) -> Config {
@@ -124,7 +124,7 @@ async fn without_a_bound_nothing_is_counted() {
     let service = Service::with(catalog(ECHO, tight()), config(Policy::AtLeastOnce, 0)).await;
     let mut replies = listen(&service.broker).await;
     let mut often = call();
-    often.headers.insert(copy::ATTEMPTS.to_owned(), Header::Number(1_000_000));
+    often.headers.insert(ATTEMPTS.to_owned(), Header::Number(1_000_000));
     often.redelivered = true;
     service.broker.inject(&topic(), &often);
     assert_eq!(reply(&mut replies).await, Ok("{}".to_owned()));
@@ -133,7 +133,7 @@ async fn without_a_bound_nothing_is_counted() {
 #[tokio::test]
 async fn attempts_bind_who_is_acknowledged_at_the_end_only() {
     let mut often = call();
-    often.headers.insert(copy::ATTEMPTS.to_owned(), Header::Number(9));
+    often.headers.insert(ATTEMPTS.to_owned(), Header::Number(9));
     for (policy, redelivered, expected) in [
         (Policy::AtLeastOnce, false, Ok("{}".to_owned())),
         (Policy::AtLeastOnce, true, Err("AttemptsExhausted".to_owned())),

@@ -8,7 +8,7 @@ fn subscription(server: &str, prefetch: u16) -> Subscription {
 }
 
 fn to(destination: Destination, body: &str) -> Publication {
-    Publication { destination, routing: Routing::Mandatory, expiration: None, body: body.to_owned().into() }
+    Publication::new(destination, Routing::Mandatory, body.to_owned())
 }
 
 fn topic() -> Destination {
@@ -18,7 +18,7 @@ fn topic() -> Destination {
 async fn body(deliveries: &mut Deliveries) -> String {
     let delivery = deliveries.next().await.unwrap();
     delivery.settlement.settle(Disposition::Ack).await.unwrap();
-    String::from_utf8(delivery.message.body).unwrap()
+    String::from_utf8(delivery.message.body.to_vec()).unwrap()
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn prefetch_bounds_what_is_unsettled() {
     let _second = deliveries.next().await.unwrap();
     assert!(tokio::time::timeout(Duration::from_secs(1), deliveries.next()).await.is_err());
     first.settlement.settle(Disposition::Ack).await.unwrap();
-    assert_eq!(deliveries.next().await.unwrap().message.body, b"3");
+    assert_eq!(deliveries.next().await.unwrap().message.body, b"3"[..]);
 }
 
 #[tokio::test]

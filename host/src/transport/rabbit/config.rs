@@ -9,7 +9,7 @@ use std::{num::NonZeroU16, time::Duration};
 
 use crate::{compression::Compression, settings::Settings, transport::topology::Options};
 
-use super::{names, tls::Tls};
+use super::{names, wire::tls::Tls};
 use values::seconds;
 pub use values::{FailoverStrategy, LoginMethod};
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::Config;
+use super::super::config::Config;
 
 /// No wait is chosen from less than this, whatever is configured: a loop without a wait would take a whole core.
 const SHORTEST_RANGE: Duration = Duration::from_millis(100);
@@ -12,7 +12,7 @@ const SHORTEST_RANGE: Duration = Duration::from_millis(100);
 /// Waits that grow with each failure. Each is random, from nothing to the longest that is due: a fixed wait brings all
 /// services that lost the same broker back in step, again and again.
 #[derive(Clone, Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     interval: Duration,
     step: Duration,
     longest: Duration,
@@ -21,7 +21,7 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// Starts with no failure.
-    pub(super) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
             interval: config.rabbit_retry_interval,
             step: config.rabbit_retry_backoff,
@@ -31,14 +31,14 @@ impl Backoff {
     }
 
     /// Counts a failure and gives the wait after it.
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let range = self.range();
         self.failures = self.failures.saturating_add(1);
         jitter(range)
     }
 
     /// The same where the first failure says nothing: a connection that was lost is soon back, or its loss is seen.
-    pub(super) fn next_retry(&mut self) -> Duration {
+    pub(crate) fn next_retry(&mut self) -> Duration {
         if self.failures == 0 {
             self.failures = 1;
             return Duration::ZERO;
@@ -53,7 +53,7 @@ impl Backoff {
 }
 
 /// A random time from nothing to `range`.
-pub(super) fn jitter(range: Duration) -> Duration {
+pub(crate) fn jitter(range: Duration) -> Duration {
     range.max(SHORTEST_RANGE).mul_f64(fastrand::f64())
 }
 

@@ -5,9 +5,9 @@
 
 use lapin::{ErrorKind, protocol::AMQPError};
 
-use super::{Config, tls};
+use super::{super::config::Config, tls};
 use crate::transport::{
-    Error,
+    error::Error,
     topology::{Exchange, ExchangeKind},
 };
 
@@ -15,24 +15,24 @@ use crate::transport::{
 const MAX_TEXT_LENGTH: usize = 300;
 
 /// What to do about a broker that denies queues which are not durable: RabbitMQ from 4.3 on.
-pub(super) const TRANSIENT_QUEUES: &str = "RabbitMQ 4.3 and later deny queues that are not durable: set \
+pub(crate) const TRANSIENT_QUEUES: &str = "RabbitMQ 4.3 and later deny queues that are not durable: set \
     rabbit_quorum_queue = true (or amqp_durable_queues = true) and rabbit_transient_quorum_queue = true here and for all \
     clients, or deprecated_features.permit.transient_nonexcl_queues = true in the broker";
 
 /// AMQP's reply codes, as far as they decide anything here.
 mod code {
-    pub(super) const ACCESS_REFUSED: u16 = 403;
-    pub(super) const NOT_FOUND: u16 = 404;
-    pub(super) const RESOURCE_LOCKED: u16 = 405;
-    pub(super) const PRECONDITION_FAILED: u16 = 406;
-    pub(super) const COMMAND_INVALID: u16 = 503;
-    pub(super) const NOT_ALLOWED: u16 = 530;
-    pub(super) const NOT_IMPLEMENTED: u16 = 540;
-    pub(super) const INTERNAL_ERROR: u16 = 541;
+    pub(crate) const ACCESS_REFUSED: u16 = 403;
+    pub(crate) const NOT_FOUND: u16 = 404;
+    pub(crate) const RESOURCE_LOCKED: u16 = 405;
+    pub(crate) const PRECONDITION_FAILED: u16 = 406;
+    pub(crate) const COMMAND_INVALID: u16 = 503;
+    pub(crate) const NOT_ALLOWED: u16 = 530;
+    pub(crate) const NOT_IMPLEMENTED: u16 = 540;
+    pub(crate) const INTERNAL_ERROR: u16 = 541;
 }
 
 /// What a failed handshake means.
-pub(super) fn of_handshake(broker: String, error: &lapin::Error, config: &Config) -> Error {
+pub(crate) fn of_handshake(broker: String, error: &lapin::Error, config: &Config) -> Error {
     if let ErrorKind::IOError(error) = error.kind()
         && let Some(reason) = tls::advice(error, config.tls.as_ref())
     {
@@ -77,13 +77,8 @@ fn is_hang_up(error: &lapin::Error) -> bool {
         if matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
 }
 
-/// What it means that a connection was lost before it was ready.
-pub(super) fn of_loss(broker: String, error: &lapin::Error) -> Error {
-    Error::Unreachable { broker, reason: text(error) }
-}
-
 /// What a failed declaration, binding or consume means.
-pub(super) fn of_declaration(broker: String, error: &lapin::Error) -> Error {
+pub(crate) fn of_declaration(broker: String, error: &lapin::Error) -> Error {
     match refusal(error) {
         Some(reason) => Error::Refused { broker, reason },
         None => Error::Unreachable { broker, reason: text(error) },
@@ -91,7 +86,7 @@ pub(super) fn of_declaration(broker: String, error: &lapin::Error) -> Error {
 }
 
 /// Why a declaration is refused and what to do, where the broker's answer would be the same the next time.
-pub(super) fn refusal(error: &lapin::Error) -> Option<String> {
+pub(crate) fn refusal(error: &lapin::Error) -> Option<String> {
     let text = text(error);
     let advice = match amqp(error)?.get_id() {
         code::PRECONDITION_FAILED if text.contains("inequivalent") => {
@@ -111,30 +106,30 @@ pub(super) fn refusal(error: &lapin::Error) -> Option<String> {
 }
 
 /// Whether the broker has given up without a reason.
-pub(super) fn is_internal(error: &lapin::Error) -> bool {
+pub(crate) fn is_internal(error: &lapin::Error) -> bool {
     amqp(error).is_some_and(|error| error.get_id() == code::INTERNAL_ERROR)
 }
 
 /// The exchange that was to be durable and exists without it, in the broker's words.
-pub(super) fn exchange_without_durability(error: &lapin::Error) -> Option<String> {
+pub(crate) fn exchange_without_durability(error: &lapin::Error) -> Option<String> {
     let text = amqp(error)?.get_message().to_string();
     let rest = text.strip_prefix("PRECONDITION_FAILED - inequivalent arg 'durable' for exchange '")?;
     rest.rsplit_once("' in vhost '").map(|(exchange, _)| exchange.to_owned())
 }
 
 /// Why an exchange that others declare cannot be published to, and what to do, where it does not exist.
-pub(super) fn missing(exchange: &Exchange, error: &lapin::Error) -> Option<String> {
+pub(crate) fn missing(exchange: &Exchange, error: &lapin::Error) -> Option<String> {
     let is_missing = exchange.kind == ExchangeKind::Others && amqp(error)?.get_id() == code::NOT_FOUND;
     is_missing.then(|| format!("{}; declare it, or name another one", text(error)))
 }
 
 /// Whether the error ended a channel only, and the connection lives.
-pub(super) fn is_of_channel(error: &lapin::Error) -> bool {
+pub(crate) fn is_of_channel(error: &lapin::Error) -> bool {
     error.is_amqp_soft_error()
 }
 
 /// What happened, in one line without a full stop.
-pub(super) fn text(error: &lapin::Error) -> String {
+pub(crate) fn text(error: &lapin::Error) -> String {
     let text = match error.kind() {
         ErrorKind::ProtocolError(error) => error.get_message().to_string(),
         ErrorKind::IOError(error) => error.to_string(),
@@ -203,7 +198,6 @@ mod tests {
         let shown = of_handshake("a:5672".into(), &hang_up, &Config::default()).to_string();
         assert!(shown.starts_with("cannot reach a:5672: ") && shown.contains("check rabbit_login_method"), "{shown}");
         assert!(!shown.contains("ssl"), "{shown}");
-        assert!(!of_loss("a:5672".into(), &hang_up).to_string().contains("login"));
     }
 
     #[test]

@@ -12,12 +12,13 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    Config, FailoverStrategy,
+    super::config::{Config, FailoverStrategy},
     backoff::{Backoff, jitter},
     link::Link,
 };
 use crate::transport::{
-    Error, Retry,
+    error::Error,
+    publication::Retry,
     url::{Address, Host},
 };
 
@@ -25,32 +26,37 @@ use crate::transport::{
 /// begin again. A connection that is silent is lost by its heartbeat before.
 const PREPARE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// What RabbitMQ proposes where nobody has configured it, until a connection says more.
+const DEFAULT_FRAME_MAX: usize = 131_072;
+
 /// What a client connects to, and how.
 #[derive(Debug)]
-pub(super) struct Connector {
+pub(crate) struct Connector {
     address: Address,
     /// The settings.
-    pub(super) config: Config,
+    pub(crate) config: Config,
     /// The host that is tried next, counted on and on.
     cursor: AtomicUsize,
     /// Whether any connection was ever made.
     has_connected: AtomicBool,
+    /// The bytes of a frame that the last connection has agreed on.
+    frame_max: AtomicUsize,
     /// The rounds of all hosts that gave no connection to publish on.
-    pub(super) failed_rounds: watch::Sender<FailedRounds>,
+    pub(crate) failed_rounds: watch::Sender<FailedRounds>,
 }
 
 /// What came of the rounds that failed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct FailedRounds {
+pub(crate) struct FailedRounds {
     /// How many there were.
-    pub(super) count: u64,
+    pub(crate) count: u64,
     /// Why the last one failed.
-    pub(super) reason: String,
+    pub(crate) reason: String,
 }
 
 /// What a connection is for, for logs.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// Receives and settles.
     Consuming,
     /// Publishes.
@@ -60,7 +66,7 @@ pub(super) enum Role {
 }
 
 /// What a connection is made ready for.
-pub(super) trait Purpose: Sync {
+pub(crate) trait Purpose: Sync {
     /// A connection that is ready.
     type Ready: Send;
 
@@ -77,7 +83,7 @@ pub(super) trait Purpose: Sync {
 
 /// What to do about a broker that refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Patience {
+pub(crate) enum Patience {
     /// Return the refusal when every host was tried once: at start, an operator is watching. Where no host answers, try
     /// so many more rounds.
     UntilRefused(Retry),
@@ -87,7 +93,7 @@ pub(super) enum Patience {
 
 impl Connector {
     /// Takes the hosts in random order: many services with one URL spread over its hosts.
-    pub(super) fn new(mut address: Address, config: Config) -> Self {
+    pub(crate) fn new(mut address: Address, config: Config) -> Self {
         if address.mixed_credentials {
             tracing::warn!(%address, "hosts without credentials in the transport URL log in as guest");
         }
@@ -97,12 +103,13 @@ impl Connector {
             config,
             cursor: AtomicUsize::new(0),
             has_connected: AtomicBool::new(false),
+            frame_max: AtomicUsize::new(DEFAULT_FRAME_MAX),
             failed_rounds: watch::Sender::default(),
         }
     }
 
     /// [`Patience::Forever`] as soon as this client has had a connection.
-    pub(super) fn patience(&self) -> Patience {
+    pub(crate) fn patience(&self) -> Patience {
         if self.has_connected.load(Ordering::Relaxed) {
             Patience::Forever
         } else {
@@ -110,8 +117,13 @@ impl Connector {
         }
     }
 
+    /// The most bytes that a frame may have, as the last connection has agreed.
+    pub(crate) fn frame_max(&self) -> usize {
+        self.frame_max.load(Ordering::Relaxed)
+    }
+
     /// Waits a random part of the configured delay after a loss.
-    pub(super) async fn pause_after_loss(&self) {
+    pub(crate) async fn pause_after_loss(&self) {
         let Config { kombu_reconnect_delay, kombu_reconnect_splay, .. } = self.config;
         tokio::time::sleep(jitter(kombu_reconnect_delay.saturating_add(kombu_reconnect_splay))).await;
     }
@@ -125,7 +137,7 @@ impl Connector {
     /// # Cancel safety
     ///
     /// Dropped half-way, the connection is closed.
-    pub(super) async fn connect<P: Purpose>(&self, purpose: &P, patience: Patience) -> Result<P::Ready, Error> {
+    pub(crate) async fn connect<P: Purpose>(&self, purpose: &P, patience: Patience) -> Result<P::Ready, Error> {
         let role = P::ROLE;
         let mut backoff = Backoff::new(&self.config);
         let mut rounds: u32 = 0;
@@ -187,6 +199,7 @@ impl Connector {
         let open = Link::open(host, &self.address.virtual_host, &self.config);
         let link = tokio::time::timeout(limit, open).await.map_err(|_| silent(limit))??;
         self.has_connected.store(true, Ordering::Relaxed);
+        self.frame_max.store(link.frame_max(), Ordering::Relaxed);
         let prepare = purpose.prepare(link);
         tokio::time::timeout(PREPARE_TIMEOUT, prepare).await.map_err(|_| silent(PREPARE_TIMEOUT))?
     }

@@ -17,28 +17,32 @@ use lapin::{
     AsyncTcpStream, Connection, ConnectionProperties, Event,
     uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo},
 };
+use tokio::time::{Instant, timeout};
 
 use super::{
-    Config, failure, lock,
+    super::config::Config,
+    failure,
     stream::{self, Stream},
+    task::lock,
     tls::Tls,
 };
-use crate::transport::{Error, url::Host};
+use crate::transport::{error::Error, url::Host};
 
 /// A connection that is open, or was. Dropped, its socket is shut down at once: the broker takes back what is
 /// unsettled.
-pub(super) struct Link {
+pub(crate) struct Link {
     /// lapin's side of it.
-    pub(super) connection: Connection,
+    pub(crate) connection: Arc<Connection>,
     /// What happens to it.
-    pub(super) events: Events,
+    pub(crate) events: Events,
     _socket: ShutDown,
 }
 
 /// What happens to a connection without being asked for.
-pub(super) struct Events {
+pub(crate) struct Events {
     stream: Pin<Box<dyn futures_util::Stream<Item = Event> + Send>>,
     broker: String,
+    is_blocked: bool,
 }
 
 /// Shuts the socket that lapin reads and writes down when dropped; also one that is yet to be connected.
@@ -66,7 +70,7 @@ impl Link {
     /// # Cancel safety
     ///
     /// Dropped half-way, the socket is shut down and lapin's thread ends.
-    pub(super) async fn open(host: &Host, virtual_host: &str, config: &Config) -> Result<Self, Error> {
+    pub(crate) async fn open(host: &Host, virtual_host: &str, config: &Config) -> Result<Self, Error> {
         let broker = host.to_string();
         let socket = Arc::new(Mutex::new(Socket::Pending));
         let shut_down = ShutDown(Arc::clone(&socket));
@@ -77,8 +81,8 @@ impl Link {
             // Runs on lapin's thread for this connection.
             async move |uri: AMQPUri, runtime| {
                 let (socket, tls) = (&socket, tls.as_ref());
-                let connect = connect(&uri.authority, &runtime, tls, socket);
-                Ok(AsyncTcpStream::Plain(tokio::time::timeout(limit, connect).await.map_err(io::Error::from)??))
+                let connect = connect(&uri.authority, &runtime, tls, socket, Instant::now() + limit);
+                Ok(AsyncTcpStream::Plain(timeout(limit, connect).await.map_err(io::Error::from)??))
             },
             ConnectionProperties::default()
                 .with_connection_name(connection_name().into())
@@ -87,36 +91,52 @@ impl Link {
         )
         .await
         .map_err(|error| failure::of_handshake(broker.clone(), &error, config))?;
-        let events = Events { stream: Box::pin(connection.events_listener()), broker };
-        Ok(Self { connection, events, _socket: shut_down })
+        let events = Events { stream: Box::pin(connection.events_listener()), broker, is_blocked: false };
+        Ok(Self { connection: Arc::new(connection), events, _socket: shut_down })
     }
 
     /// `host:port`, for logs.
-    pub(super) fn broker(&self) -> &str {
+    pub(crate) fn broker(&self) -> &str {
         &self.events.broker
     }
 
+    /// The most bytes that a frame may have, all of it.
+    pub(crate) fn frame_max(&self) -> usize {
+        // 0 is without a bound, for either side.
+        match self.connection.configuration().frame_max() {
+            0 => usize::MAX,
+            bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
+        }
+    }
+
     /// Says good-bye, for no longer than `limit`.
-    pub(super) async fn close(self, limit: Duration) {
+    pub(crate) async fn close(self, limit: Duration) {
         // Whether the broker heard it or not, the connection is over.
-        tokio::time::timeout(limit, self.connection.close(200, "OK".into())).await.ok();
+        timeout(limit, self.connection.close(200, "OK".into())).await.ok();
     }
 }
 
 impl Events {
+    /// Whether the broker has said that it takes no messages for now.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.is_blocked
+    }
+
     /// Waits until something breaks: the connection, or one of its channels ([`failure::is_of_channel`]).
     ///
     /// # Cancel safety
     ///
     /// No event is lost.
-    pub(super) async fn trouble(&mut self) -> lapin::Error {
+    pub(crate) async fn trouble(&mut self) -> lapin::Error {
         loop {
             match self.stream.next().await {
                 Some(Event::Error(error)) => return error,
                 Some(Event::ConnectionBlocked(reason)) => {
+                    self.is_blocked = true;
                     tracing::warn!(broker = self.broker, reason, "RabbitMQ accepts no messages for now");
                 }
                 Some(Event::ConnectionUnblocked) => {
+                    self.is_blocked = false;
                     tracing::info!(broker = self.broker, "RabbitMQ accepts messages again");
                 }
                 Some(_) => {}
@@ -131,7 +151,7 @@ impl Events {
     /// # Errors
     ///
     /// Why the connection broke.
-    pub(super) async fn answer<T>(&mut self, question: impl Future<Output = T>) -> Result<T, lapin::Error> {
+    pub(crate) async fn answer<T>(&mut self, question: impl Future<Output = T>) -> Result<T, lapin::Error> {
         tokio::select! {
             // The answer says more than the end.
             biased;
@@ -145,7 +165,7 @@ impl Events {
     /// # Cancel safety
     ///
     /// No event is lost.
-    pub(super) async fn end(&mut self) -> lapin::Error {
+    pub(crate) async fn end(&mut self) -> lapin::Error {
         loop {
             let error = self.trouble().await;
             if !failure::is_of_channel(&error) {
@@ -164,16 +184,23 @@ impl Drop for ShutDown {
     }
 }
 
-/// Connects to the first address that answers, and shakes hands where TLS is on.
+/// Connects to the first address that answers, and shakes hands where TLS is on. Of a name with several, each has its
+/// part of the time that is left: one behind which nobody is must not take it all.
 async fn connect(
     at: &AMQPAuthority,
     runtime: &Runtime<stream::Kit>,
     tls: Option<&Tls>,
     socket: &Mutex<Socket>,
+    until: Instant,
 ) -> io::Result<Stream> {
+    let addresses: Vec<_> = tokio::net::lookup_host((at.host.as_str(), at.port)).await?.collect();
     let mut connected = Err(io::Error::other("the name has no address"));
-    for address in tokio::net::lookup_host((at.host.as_str(), at.port)).await? {
-        connected = runtime.tcp_connect_addr(address).await;
+    for (tried, address) in addresses.iter().enumerate() {
+        // One part is left for shaking hands.
+        let parts = if addresses.len() == 1 { 1 } else { addresses.len() - tried + 1 };
+        let part = until.saturating_duration_since(Instant::now()) / u32::try_from(parts).unwrap_or(u32::MAX);
+        let connecting = timeout(part, runtime.tcp_connect_addr(*address));
+        connected = connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         if connected.is_ok() {
             break;
         }

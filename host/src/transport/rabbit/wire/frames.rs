@@ -32,11 +32,11 @@ const BASIC: [u8; 2] = [0, 60];
 /// What answers an AMQP client on a listener for TLS.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the broker speaks TLS on this port")]
-pub(super) struct SpeaksTls;
+pub(crate) struct SpeaksTls;
 
 /// The broker's half of a connection, byte by byte.
 #[derive(Debug, Default)]
-pub(super) struct Filter {
+pub(crate) struct Filter {
     /// What may be read.
     ready: Vec<u8>,
     /// How much of it has been.
@@ -55,7 +55,7 @@ impl Filter {
     /// # Errors
     ///
     /// [`SpeaksTls`] where the first byte is TLS's instead of AMQP's.
-    pub(super) fn push(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         if let (false, Some(first)) = (self.begun, bytes.first()) {
             self.begun = true;
             match *first {
@@ -72,7 +72,7 @@ impl Filter {
     }
 
     /// Moves what is ready into `buffer`; says how much.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> usize {
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> usize {
         let ready = self.ready.get(self.taken..).unwrap_or_default();
         let length = ready.len().min(buffer.len());
         if let (Some(to), Some(from)) = (buffer.get_mut(..length), ready.get(..length)) {

@@ -22,7 +22,7 @@ use rustls::{
 
 use crate::settings::{Setting, Settings};
 
-pub(super) use verify::advice;
+pub(crate) use verify::advice;
 
 /// The largest file of certificates or keys that is read, in bytes; a whole system's CA bundle has a quarter of it.
 const MAX_FILE_LENGTH: u64 = 1 << 20;
@@ -56,7 +56,7 @@ pub enum Version {
 
 /// What is wrong with an option.
 #[derive(Debug)]
-pub(super) struct Mistake {
+pub(crate) struct Mistake {
     /// Its name.
     option: &'static str,
     /// What, and with which file.
@@ -65,7 +65,7 @@ pub(super) struct Mistake {
 
 impl Tls {
     /// Takes the options. `None` where `ssl` is off.
-    pub(super) fn read(settings: &mut Settings) -> Option<Self> {
+    pub(crate) fn read(settings: &mut Settings) -> Option<Self> {
         let is_on = settings.take("rabbit.ssl", false);
         let tls = Self {
             ssl_ca_file: settings.take_optional("rabbit.ssl_ca_file"),
@@ -94,12 +94,12 @@ impl Tls {
     }
 
     /// Whether we have a certificate to show.
-    pub(super) fn has_certificate(&self) -> bool {
+    pub(crate) fn has_certificate(&self) -> bool {
         self.ssl_cert_file.is_some()
     }
 
     /// Reads the files.
-    pub(super) fn client_config(&self) -> Result<ClientConfig, Mistake> {
+    pub(crate) fn client_config(&self) -> Result<ClientConfig, Mistake> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let (both, one_two, one_three) = ([&TLS13, &TLS12], [&TLS12], [&TLS13]);
         let versions: &[&'static SupportedProtocolVersion] = match self.ssl_version {

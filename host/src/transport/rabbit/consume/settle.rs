@@ -12,45 +12,47 @@ use lapin::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    super::wire::properties::{self, COMPRESSION, Properties},
     acks::Acks,
-    message::COMPRESSION,
     offsets::Place,
-    properties::{self, Properties},
 };
-use crate::transport::{self, Delivery, Disposition, Error, Header, Message, Origin};
+use crate::transport::{
+    error::Error,
+    message::{Arrived, Carried, Disposition, Header, Message, Origin},
+};
 
 /// The header in which a quorum queue counts the deliveries that failed.
 const DELIVERY_COUNT: &str = "x-delivery-count";
 
 /// The queue that delivers.
 #[derive(Debug)]
-pub(super) struct From<'a> {
+pub(crate) struct From<'a> {
     /// Its name.
-    pub(super) queue: &'a str,
+    pub(crate) queue: &'a str,
     /// Whether it counts deliveries: only then is a count believed.
-    pub(super) counts: bool,
+    pub(crate) counts: bool,
     /// The place of the message, where the queue is a stream.
-    pub(super) place: Option<Place>,
+    pub(crate) place: Option<Place>,
 }
 
 /// What a connection lends to the deliveries that it brought.
 #[derive(Clone)]
-pub(super) struct Way {
+pub(crate) struct Way {
     /// Cancelled when the connection is given up.
-    pub(super) over: CancellationToken,
+    pub(crate) over: CancellationToken,
     /// Its acknowledgements.
-    pub(super) acks: Acks,
+    pub(crate) acks: Acks,
     /// See [`round_trip`].
-    pub(super) round_trip: RoundTrip,
+    pub(crate) round_trip: RoundTrip,
 }
 
 /// Asks the broker something on the channel, and waits for the answer.
-pub(super) type RoundTrip = Arc<dyn Fn() -> BoxFuture<'static, lapin::Result<()>> + Send + Sync>;
+pub(crate) type RoundTrip = Arc<dyn Fn() -> BoxFuture<'static, lapin::Result<()>> + Send + Sync>;
 
 /// AMQP confirms no acknowledgement. But a broker reads what comes on a channel in order: once it has answered what was
 /// asked after an acknowledgement, it has acted on that. Any method with an answer does; this one says again what holds
 /// already.
-pub(super) fn round_trip(channel: &Channel, prefetch: u16) -> RoundTrip {
+pub(crate) fn round_trip(channel: &Channel, prefetch: u16) -> RoundTrip {
     let channel = channel.clone();
     Arc::new(move || {
         let channel = channel.clone();
@@ -58,9 +60,12 @@ pub(super) fn round_trip(channel: &Channel, prefetch: u16) -> RoundTrip {
     })
 }
 
-/// The duty to settle a delivery. Dropped, the broker delivers the message again when the channel closes.
+/// The duty to settle a delivery. Dropped without that, the message is given back.
 #[derive(Debug)]
-pub struct Settlement {
+pub struct Settlement(Option<Duty>);
+
+#[derive(Debug)]
+struct Duty {
     /// Its number on the channel.
     tag: u64,
     acker: Acker,
@@ -76,7 +81,46 @@ impl Settlement {
     ///
     /// [`Error::Lost`] where the connection that delivered it has gone. A tag means nothing on another one, and is
     /// never sent there.
-    pub async fn settle(self, disposition: Disposition) -> Result<(), Error> {
+    pub async fn settle(mut self, disposition: Disposition) -> Result<(), Error> {
+        match self.0.take() {
+            Some(duty) => duty.settle(disposition).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Acknowledges, and returns when the broker has acted on it: it will not deliver the message again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] as for [`Settlement::settle`]. The broker may have acted on it all the same.
+    pub async fn acknowledge_surely(mut self) -> Result<(), Error> {
+        let Some(duty) = self.0.take() else { return Ok(()) };
+        let way = duty.way.clone();
+        duty.settle(Disposition::Ack).await?;
+        match way.over.run_until_cancelled((way.round_trip)()).await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) | None => Err(Error::Lost),
+        }
+    }
+
+    /// Whether the connection that delivered it has gone: the broker delivers the message again.
+    #[must_use]
+    pub(in crate::transport) fn is_lost(&self) -> bool {
+        self.0.as_ref().is_some_and(|duty| duty.way.over.is_cancelled() || !duty.acker.usable())
+    }
+}
+
+impl Drop for Settlement {
+    fn drop(&mut self) {
+        // What came from a stream stays there.
+        if let Some(Duty { tag, way, place: None, .. }) = &self.0 {
+            way.acks.give_back(*tag);
+        }
+    }
+}
+
+impl Duty {
+    async fn settle(self, disposition: Disposition) -> Result<(), Error> {
         let settling = async {
             let settled = match disposition {
                 Disposition::Ack => return self.way.acks.acknowledge(self.tag).await,
@@ -99,26 +143,6 @@ impl Settlement {
             Some(false) | None => Err(Error::Lost),
         }
     }
-
-    /// Acknowledges, and returns when the broker has acted on it: it will not deliver the message again.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Lost`] as for [`Settlement::settle`]. The broker may have acted on it all the same.
-    pub async fn acknowledge_surely(self) -> Result<(), Error> {
-        let way = self.way.clone();
-        self.settle(Disposition::Ack).await?;
-        match way.over.run_until_cancelled((way.round_trip)()).await {
-            Some(Ok(())) => Ok(()),
-            Some(Err(_)) | None => Err(Error::Lost),
-        }
-    }
-
-    /// Whether the connection that delivered it has gone: the broker delivers the message again.
-    #[must_use]
-    pub(in crate::transport) fn is_lost(&self) -> bool {
-        self.way.over.is_cancelled() || !self.acker.usable()
-    }
 }
 
 impl fmt::Debug for Way {
@@ -128,7 +152,7 @@ impl fmt::Debug for Way {
 }
 
 /// A delivery as it is handed on, by a connection that says when it is given up.
-pub(super) fn delivery(delivery: lapin::message::Delivery, from: From<'_>, way: Way) -> Delivery {
+pub(crate) fn delivery(delivery: lapin::message::Delivery, from: From<'_>, way: Way) -> Arrived<Settlement> {
     let lapin::message::Delivery {
         delivery_tag: tag, exchange, routing_key, redelivered, properties, data, acker, ..
     } = delivery;
@@ -150,13 +174,13 @@ pub(super) fn delivery(delivery: lapin::message::Delivery, from: From<'_>, way: 
         expiration: properties::expiration(&properties),
         redelivered,
         headers,
-        properties: Some(Properties::new(properties)),
-        body: data,
+        carried: Some(Carried::new(Properties::new(properties))),
+        body: data.into(),
         ..Message::default()
     };
     let (exchange, routing_key) = (exchange.to_string(), routing_key.to_string());
     message.note_arrival(Origin { exchange, routing_key, queue: from.queue.to_owned() }, counted);
-    Delivery { message, settlement: transport::Settlement::Rabbit(Settlement { tag, acker, way, place: from.place }) }
+    Arrived { message, settlement: Settlement(Some(Duty { tag, acker, way, place: from.place })) }
 }
 
 #[cfg(test)]
@@ -176,7 +200,7 @@ mod tests {
         Way { over, acks, round_trip: Arc::new(|| async { Ok(()) }.boxed()) }
     }
 
-    fn arrived(properties: BasicProperties) -> Delivery {
+    fn arrived(properties: BasicProperties) -> Arrived<Settlement> {
         let mut mock = lapin::message::Delivery::mock(7, "nova".into(), "t".into(), true, b"{}".to_vec());
         mock.properties = properties;
         delivery(mock, CLASSIC, way())
@@ -188,7 +212,7 @@ mod tests {
         headers.insert("compression".into(), AMQPValue::LongString("application/x-gzip".into()));
         let properties = BasicProperties::default().with_content_type("application/json".into()).with_headers(headers);
         let message = arrived(properties).message;
-        assert_eq!(message.body, b"{}");
+        assert_eq!(&*message.body, b"{}");
         assert_eq!(message.content_type.as_deref(), Some("application/json"));
         assert_eq!(message.compression.as_deref(), Some("application/x-gzip"));
         assert!(message.redelivered);

@@ -24,14 +24,12 @@ use tokio::time::Instant as Moment;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
+    super::wire::{declare, failure, link::Link, task::Task},
     acks::{Acks, Frame},
-    declare, failure,
-    link::Link,
-    offsets::{Arrived, Begin, Offsets, Place},
-    settle::{self, RoundTrip, Way},
-    task::Task,
+    offsets::{Begin, Offset, Offsets, Place},
+    settle::{self, RoundTrip, Settlement, Way},
 };
-use crate::transport::{self, topology::Topology};
+use crate::transport::{message::Arrived, topology::Topology};
 
 /// How long a queue must have been consumed for its loss to be mended on the same channel. One that goes again at once
 /// is reason enough for a new connection, with its waits.
@@ -42,7 +40,7 @@ const SETTLED_AFTER: Duration = Duration::from_secs(1);
 const STREAM_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A consuming connection at work.
-pub(super) struct Session {
+pub(crate) struct Session {
     link: Link,
     channel: Channel,
     topology: Topology,
@@ -68,7 +66,7 @@ enum Arrival {
 }
 
 /// What a session has for its owner.
-pub(super) enum Event {
+pub(crate) enum Event {
     /// A message from the queue with this index; where it is from a stream, its place there.
     Delivery(usize, Box<Delivery>, Option<Place>),
     /// The session is over; why.
@@ -77,7 +75,7 @@ pub(super) enum Event {
 
 impl Session {
     /// Declares everything and starts to consume: the reference's order, with the prefetch first.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         mut link: Link,
         mut topology: Topology,
         streams: HashMap<String, Offsets>,
@@ -101,9 +99,17 @@ impl Session {
         let channel = link.events.answer(opening).await??;
         let queues = topology.queues.len();
         let acknowledged = channel.clone();
-        let (acks, acknowledging) = Acks::start(move |Frame { tag, multiple }| {
+        let (acks, acknowledging) = Acks::start(move |frame| {
             let channel = acknowledged.clone();
-            async move { channel.basic_ack(tag, BasicAckOptions { multiple }).await.is_ok() }
+            async move {
+                match frame {
+                    Frame::Ack { tag, multiple } => channel.basic_ack(tag, BasicAckOptions { multiple }).await.is_ok(),
+                    // Not rejected, which would count as an attempt.
+                    Frame::Nack(tag) => {
+                        channel.basic_nack(tag, BasicNackOptions { multiple: false, requeue: true }).await.is_ok()
+                    }
+                }
+            }
         });
         let mut session = Self {
             link,
@@ -125,7 +131,7 @@ impl Session {
     }
 
     /// A delivery, to be taken and settled.
-    pub(super) fn hand_over(&self, index: usize, delivery: Delivery, place: Option<Place>) -> transport::Delivery {
+    pub(crate) fn hand_over(&self, index: usize, delivery: Delivery, place: Option<Place>) -> Arrived<Settlement> {
         let queue = self.topology.queues.get(index).map_or("", String::as_str);
         let from = settle::From { queue, counts: self.topology.counts_deliveries(index), place };
         let (over, acks, round_trip) = (self.over.token().clone(), self.acks.clone(), self.round_trip.clone());
@@ -134,14 +140,14 @@ impl Session {
     }
 
     /// Gives a delivery back that nobody has taken.
-    pub(super) async fn give_back(&mut self, delivery: &Delivery) {
+    pub(crate) async fn give_back(&mut self, delivery: &Delivery) {
         // Lost is as good: the broker has it back.
         self.link.events.answer(give_back(delivery)).await.ok();
         self.acks.note(delivery.delivery_tag);
     }
 
     /// `host:port`, for logs.
-    pub(super) fn broker(&self) -> &str {
+    pub(crate) fn broker(&self) -> &str {
         self.link.broker()
     }
 
@@ -151,7 +157,7 @@ impl Session {
     ///
     /// No delivery is lost. Dropped half-way, a queue that was lost may stay unconsumed: call it again, or
     /// [`Session::cancel`].
-    pub(super) async fn next(&mut self) -> Event {
+    pub(crate) async fn next(&mut self) -> Event {
         loop {
             let arrival = tokio::select! {
                 error = self.link.events.trouble() => return Event::Lost(failure::text(&error)),
@@ -180,11 +186,11 @@ impl Session {
     async fn wanted(&mut self, index: usize, mut delivery: Box<Delivery>) -> Option<Event> {
         let offsets = self.topology.queues.get(index).and_then(|queue| self.streams.get(queue));
         match offsets.and_then(|offsets| offsets.arrive(&delivery)) {
-            Some(Arrived::Wanted(place, again)) => {
+            Some(Offset::Wanted(place, again)) => {
                 delivery.redelivered |= again;
                 Some(Event::Delivery(index, delivery, Some(place)))
             }
-            Some(Arrived::Done) => {
+            Some(Offset::Done) => {
                 // For the broker's count of what may be on its way. Lost is as good.
                 self.link.events.answer(self.acks.acknowledge(delivery.delivery_tag)).await.ok();
                 None
@@ -207,12 +213,12 @@ impl Session {
     /// # Cancel safety
     ///
     /// Safe.
-    pub(super) async fn lost(&mut self) -> String {
+    pub(crate) async fn lost(&mut self) -> String {
         failure::text(&self.link.events.trouble().await)
     }
 
     /// Stops consuming, then gives back what has arrived and was not taken. What was taken can still be settled.
-    pub(super) async fn cancel(&mut self, limit: Duration) {
+    pub(crate) async fn cancel(&mut self, limit: Duration) {
         // Where it fails, the connection is lost and the broker has everything back.
         tokio::time::timeout(limit, self.cancel_all()).await.ok();
     }
@@ -230,7 +236,7 @@ impl Session {
     }
 
     /// Deletes our own queues and closes the connection, in `limit`; the broker takes back what is unsettled.
-    pub(super) async fn close(self, limit: Duration) {
+    pub(crate) async fn close(self, limit: Duration) {
         let deleted = tokio::time::timeout(limit, delete(&self.channel, &self.topology.own_queues)).await;
         if !matches!(deleted, Ok(Ok(()))) {
             tracing::info!(broker = self.broker(), "own queues stay until they expire: the connection is lost");
@@ -258,7 +264,9 @@ impl Session {
         if let Some(begun) = self.begun.get_mut(index) {
             *begun = Instant::now();
         }
-        let declaring = declare::all(&self.channel, &self.topology.declarations);
+        // Only what belongs to it: where a node takes many queues along, each of them comes here.
+        let declarations = self.topology.declarations_of(queue);
+        let declaring = declare::all(&self.channel, &declarations);
         self.link.events.answer(declaring).await.map_err(|error| failure::text(&error))?.map_err(|e| e.to_string())?;
         self.consume(index).await.map_err(|error| error.to_string())
     }

@@ -11,11 +11,11 @@ use std::{
 
 use lapin::{message::Delivery, types::AMQPValue};
 
-use super::lock;
+use super::super::wire::task::lock;
 
 /// How far one stream has been read. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Offsets(Arc<Mutex<Reading>>);
+pub(crate) struct Offsets(Arc<Mutex<Reading>>);
 
 /// What is known of a stream.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ enum Reading {
 
 /// Where reading begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Begin {
+pub(crate) enum Begin {
     /// At an offset that there must be.
     At(u64),
     /// At the beginning.
@@ -42,14 +42,14 @@ pub(super) enum Begin {
 
 /// A place in a stream, whose message is to be settled.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     offsets: Offsets,
     offset: u64,
 }
 
 /// What a message is that arrives.
 #[derive(Debug)]
-pub(super) enum Arrived {
+pub(crate) enum Offset {
     /// To be handed over; whether it was before, on another connection.
     Wanted(Place, bool),
     /// Done with before.
@@ -73,7 +73,7 @@ struct State {
 impl Offsets {
     /// Where a new connection reads on: one before the first that is not done with, so that a stream that is still the
     /// same has something to deliver.
-    pub(super) fn begin(&self) -> Begin {
+    pub(crate) fn begin(&self) -> Begin {
         match &mut *lock(&self.0) {
             Reading::Unread => Begin::Last,
             Reading::Anew => Begin::First,
@@ -86,17 +86,17 @@ impl Offsets {
     }
 
     /// Forgets everything: this may be another stream.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         *lock(&self.0) = Reading::Unread;
     }
 
     /// Forgets everything: this is another stream, and nothing of it was ever read.
-    pub(super) fn renew(&self) {
+    pub(crate) fn renew(&self) {
         *lock(&self.0) = Reading::Anew;
     }
 
     /// Notes what arrives. One without an offset is not from a stream, and wanted.
-    pub(super) fn arrive(&self, delivery: &Delivery) -> Option<Arrived> {
+    pub(crate) fn arrive(&self, delivery: &Delivery) -> Option<Offset> {
         let headers = delivery.properties.headers().as_ref()?;
         let offset = match headers.inner().get("x-stream-offset")? {
             AMQPValue::LongLongInt(offset) => u64::try_from(*offset).ok()?,
@@ -105,28 +105,28 @@ impl Offsets {
         Some(self.note(offset))
     }
 
-    fn note(&self, offset: u64) -> Arrived {
+    fn note(&self, offset: u64) -> Offset {
         let mut reading = lock(&self.0);
         if let Reading::Unread | Reading::Anew = *reading {
             let (open, done) = (BTreeSet::new(), BTreeSet::new());
             *reading = Reading::Begun(State { first_open: offset, next: offset, next_ever: offset, open, done });
         }
         // As it was just made.
-        let Reading::Begun(state) = &mut *reading else { return Arrived::Done };
+        let Reading::Begun(state) = &mut *reading else { return Offset::Done };
         if offset < state.first_open {
-            return Arrived::Done;
+            return Offset::Done;
         }
         state.next = state.next.max(offset.saturating_add(1));
         if state.done.contains(&offset) {
             state.advance();
-            return Arrived::Done;
+            return Offset::Done;
         }
         let again = offset < state.next_ever;
         state.next_ever = state.next_ever.max(state.next);
         state.open.insert(offset);
         // What is missing between has been removed from the stream.
         state.advance();
-        Arrived::Wanted(Place { offsets: self.clone(), offset }, again)
+        Offset::Wanted(Place { offsets: self.clone(), offset }, again)
     }
 }
 
@@ -139,7 +139,7 @@ impl State {
 
 impl Place {
     /// Notes that the message is done with, and that the broker knows.
-    pub(super) fn settled(self) {
+    pub(crate) fn settled(self) {
         // Of another connection, or another stream, where it is not there.
         if let Reading::Begun(state) = &mut *lock(&self.offsets.0)
             && state.open.remove(&self.offset)
@@ -156,8 +156,8 @@ mod tests {
 
     fn wanted(offsets: &Offsets, offset: u64) -> (Place, bool) {
         match offsets.note(offset) {
-            Arrived::Wanted(place, again) => (place, again),
-            Arrived::Done => panic!("{offset} was done with"),
+            Offset::Wanted(place, again) => (place, again),
+            Offset::Done => panic!("{offset} was done with"),
         }
     }
 
@@ -171,7 +171,7 @@ mod tests {
             place.settled();
         }
         assert_eq!(offsets.begin(), Begin::At(9));
-        assert!(matches!(offsets.note(9), Arrived::Done));
+        assert!(matches!(offsets.note(9), Offset::Done));
         assert!(!wanted(&offsets, 10).1);
     }
 
@@ -188,13 +188,13 @@ mod tests {
         places.remove(0);
         let again: Vec<u64> = (0..8)
             .filter(|offset| match offsets.note(*offset) {
-                Arrived::Wanted(place, again) => {
+                Offset::Wanted(place, again) => {
                     assert_eq!(again, *offset < 6);
                     // Settled in the order of arrival, with more to come.
                     place.settled();
                     true
                 }
-                Arrived::Done => false,
+                Offset::Done => false,
             })
             .collect();
         assert_eq!(again, [1, 2, 4, 6, 7]);

@@ -1,20 +1,20 @@
 //! How many attempts a message has left.
 //!
-//! Before it: [`super::Client::publish`], with a message that is not to be tried for ever. After it: nothing. The
+//! Before it: [`super::super::Client::publish`], with a message that is not to be tried for ever. After it: nothing. The
 //! connection is everybody's and is sought in a task of its own, so the rounds of hosts that failed are counted there
-//! ([`super::connect`]), and what was sent and lost is counted here.
+//! ([`super::super::wire::connect`]), and what was sent and lost is counted here.
 
 use tokio::sync::watch;
 
-use super::connect::{Connector, FailedRounds};
-use crate::transport::Retry;
+use super::super::wire::connect::{Connector, FailedRounds};
+use crate::transport::publication::Retry;
 
 /// What is said of a message that was sent and not confirmed.
-const LOST: &str = "the message was sent, and the connection lost or the message refused before it was confirmed";
+const LOST: &str = "the message was sent, and the connection lost before it was confirmed";
 
 /// The attempts of one message.
 #[derive(Debug)]
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     retry: Retry,
     rounds: watch::Receiver<FailedRounds>,
     /// How many rounds had failed before.
@@ -25,14 +25,14 @@ pub(super) struct Attempts {
 
 impl Attempts {
     /// Begins to count.
-    pub(super) fn new(retry: Retry, connector: &Connector) -> Self {
+    pub(crate) fn new(retry: Retry, connector: &Connector) -> Self {
         let rounds = connector.failed_rounds.subscribe();
         let before = rounds.borrow().count;
         Self { retry, rounds, before, lost: 0 }
     }
 
     /// Counts an attempt that brought the message to the broker, or nearly so.
-    pub(super) fn count_lost(&mut self) {
+    pub(crate) fn count_lost(&mut self) {
         self.lost = self.lost.saturating_add(1);
     }
 
@@ -41,7 +41,7 @@ impl Attempts {
     /// # Cancel safety
     ///
     /// Safe.
-    pub(super) async fn exhausted(&mut self) -> String {
+    pub(crate) async fn exhausted(&mut self) -> String {
         let Retry::Times(times) = self.retry else { return std::future::pending().await };
         let (before, lost) = (self.before, self.lost);
         let is_exhausted = |rounds: &FailedRounds| rounds.count - before + lost > u64::from(times);

@@ -10,13 +10,13 @@ use lapin::{
 
 use super::failure;
 use crate::transport::{
-    self,
+    error,
     topology::{Argument, Binding, Declaration, Exchange, ExchangeKind, Queue},
 };
 
 /// A declaration that did not happen.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(crate) enum Error {
     /// A name that AMQP has no room for.
     #[error("a name is longer than 255 bytes: {}…; shorten it", .0.chars().take(40).collect::<String>())]
     Name(String),
@@ -31,12 +31,12 @@ pub(super) enum Error {
 impl Error {
     /// Whether the broker gave up at a queue that is not durable and did not say why: what RabbitMQ 4.3 does that denies
     /// such queues, and what others do for a moment.
-    pub(super) fn is_internal_at_transient_queue(&self) -> bool {
+    pub(crate) fn is_internal_at_transient_queue(&self) -> bool {
         matches!(self, Self::TransientQueue(error) if failure::is_internal(error))
     }
 
     /// The exchange that exists without durability, where that is what the broker says.
-    pub(super) fn exchange_without_durability(&self) -> Option<String> {
+    pub(crate) fn exchange_without_durability(&self) -> Option<String> {
         match self {
             Self::Lapin(error) => failure::exchange_without_durability(error),
             Self::Name(_) | Self::TransientQueue(_) => None,
@@ -45,11 +45,11 @@ impl Error {
 
     /// What it means. `is_second` says that the connection before ended with
     /// [`Error::is_internal_at_transient_queue`] too.
-    pub(super) fn meaning(&self, broker: String, is_second: bool) -> transport::Error {
+    pub(crate) fn meaning(&self, broker: String, is_second: bool) -> error::Error {
         match self {
-            Self::Name(_) => transport::Error::Refused { broker, reason: self.to_string() },
+            Self::Name(_) => error::Error::Refused { broker, reason: self.to_string() },
             Self::TransientQueue(error) if is_second && failure::is_internal(error) => {
-                transport::Error::Refused { broker, reason: format!("{self}; {}", failure::TRANSIENT_QUEUES) }
+                error::Error::Refused { broker, reason: format!("{self}; {}", failure::TRANSIENT_QUEUES) }
             }
             Self::Lapin(error) | Self::TransientQueue(error) => failure::of_declaration(broker, error),
         }
@@ -57,7 +57,7 @@ impl Error {
 }
 
 /// Declares everything in order.
-pub(super) async fn all(channel: &Channel, declarations: &[Declaration]) -> Result<(), Error> {
+pub(crate) async fn all(channel: &Channel, declarations: &[Declaration]) -> Result<(), Error> {
     for declaration in declarations {
         match declaration {
             Declaration::Exchange(exchange) => self::exchange(channel, exchange).await?,
@@ -69,7 +69,7 @@ pub(super) async fn all(channel: &Channel, declarations: &[Declaration]) -> Resu
 }
 
 /// Declares an exchange, or looks for one that is others' to declare.
-pub(super) async fn exchange(channel: &Channel, exchange: &Exchange) -> Result<(), Error> {
+pub(crate) async fn exchange(channel: &Channel, exchange: &Exchange) -> Result<(), Error> {
     let Exchange { name, kind, durable, auto_delete } = exchange;
     let passive = *kind == ExchangeKind::Others;
     let kind = match kind {
@@ -95,7 +95,7 @@ async fn queue(channel: &Channel, queue: &Queue) -> Result<(), Error> {
 }
 
 /// Extensions as AMQP has them.
-pub(super) fn table(arguments: &[(&'static str, Argument)]) -> Result<FieldTable, Error> {
+pub(crate) fn table(arguments: &[(&'static str, Argument)]) -> Result<FieldTable, Error> {
     let mut table = FieldTable::default();
     for (name, value) in arguments {
         let value = match value {
@@ -118,6 +118,6 @@ async fn binding(channel: &Channel, binding: &Binding) -> Result<(), Error> {
 }
 
 /// A name as AMQP has it. lapin's `From` panics where it is too long.
-pub(super) fn short(name: &str) -> Result<ShortString, Error> {
+pub(crate) fn short(name: &str) -> Result<ShortString, Error> {
     ShortString::try_new(name).map_err(|_| Error::Name(name.to_owned()))
 }

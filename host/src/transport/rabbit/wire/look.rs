@@ -7,10 +7,10 @@ use super::{
     declare, failure,
     link::Link,
 };
-use crate::transport::{Error, topology::Exchange};
+use crate::transport::{error::Error, topology::Exchange};
 
 /// The exchange to look for.
-pub(super) struct Look(pub(super) Exchange);
+pub(crate) struct Look(pub(crate) Exchange);
 
 impl Purpose for Look {
     type Ready = ();

@@ -7,21 +7,31 @@ use std::collections::BTreeSet;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::task::{Task, let_others_run};
+use super::super::wire::task::{Task, let_others_run};
 
 /// The most acknowledgements that are taken together.
 const MAX_BATCH: usize = 1024;
 
 /// The way to the task that acknowledges. Not bounded: a delivery is settled once, and the broker bounds those.
 #[derive(Clone, Debug)]
-pub(super) struct Acks(mpsc::UnboundedSender<Settled>);
+pub(crate) struct Acks(mpsc::UnboundedSender<Settled>);
 
 /// A delivery that is done with.
 #[derive(Debug)]
 struct Settled {
     tag: u64,
-    /// Told when it is acknowledged; `None` where it was settled in another way.
-    written: Option<oneshot::Sender<()>>,
+    how: How,
+}
+
+/// How it is settled.
+#[derive(Debug)]
+enum How {
+    /// By an acknowledgement; told when that is written.
+    Acknowledged(oneshot::Sender<()>),
+    /// It is to be given back.
+    GivenBack,
+    /// It was settled in another way.
+    Otherwise,
 }
 
 /// Which deliveries of a channel are settled. The broker numbers them from 1 without a gap, whatever their queue.
@@ -33,19 +43,24 @@ struct Ledger {
     next: u64,
 }
 
-/// What acknowledges one delivery or, where `multiple` is set, it and all before it.
+/// What is written to the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Frame {
-    /// The number of the delivery.
-    pub(super) tag: u64,
-    /// Whether all before it are meant too.
-    pub(super) multiple: bool,
+pub(crate) enum Frame {
+    /// Acknowledges one delivery or, where `multiple` is set, it and all before it.
+    Ack {
+        /// The number of the delivery.
+        tag: u64,
+        /// Whether all before it are meant too.
+        multiple: bool,
+    },
+    /// Gives the delivery with this number back.
+    Nack(u64),
 }
 
 impl Acks {
     /// Starts the task for a channel. `write` sends a frame, and says whether that was possible; it may never return
     /// where the connection ends. When the task is dropped, what waits is not acknowledged.
-    pub(super) fn start<F>(write: impl Fn(Frame) -> F + Send + 'static) -> (Self, Task)
+    pub(crate) fn start<F>(write: impl Fn(Frame) -> F + Send + 'static) -> (Self, Task)
     where
         F: Future<Output = bool> + Send + 'static,
     {
@@ -54,27 +69,35 @@ impl Acks {
     }
 
     /// Acknowledges a delivery, and returns when that is written; whether it was.
-    pub(super) async fn acknowledge(&self, tag: u64) -> bool {
+    pub(crate) async fn acknowledge(&self, tag: u64) -> bool {
         let (written, is_written) = oneshot::channel();
-        self.0.send(Settled { tag, written: Some(written) }).is_ok() && is_written.await.is_ok()
+        self.0.send(Settled { tag, how: How::Acknowledged(written) }).is_ok() && is_written.await.is_ok()
     }
 
     /// Notes that a delivery was settled in another way. Without that, none behind it is acknowledged together with
     /// others.
-    pub(super) fn note(&self, tag: u64) {
+    pub(crate) fn note(&self, tag: u64) {
         // Without the task there is nothing to be noted for.
-        self.0.send(Settled { tag, written: None }).ok();
+        self.0.send(Settled { tag, how: How::Otherwise }).ok();
+    }
+
+    /// Gives a delivery back to the broker that nobody will settle. Waits for nothing.
+    pub(crate) fn give_back(&self, tag: u64) {
+        // Without the task the connection has gone, and the broker has it back.
+        self.0.send(Settled { tag, how: How::GivenBack }).ok();
     }
 }
 
 #[cfg(test)]
 impl Acks {
     /// Where every frame is written at once, without a runtime or a task that anybody would have to keep.
-    pub(super) fn written() -> Self {
+    pub(crate) fn written() -> Self {
         let (sender, mut settled) = mpsc::unbounded_channel::<Settled>();
         std::thread::spawn(move || {
             while let Some(settled) = settled.blocking_recv() {
-                settled.written.map(|waiting| waiting.send(()));
+                if let How::Acknowledged(waiting) = settled.how {
+                    waiting.send(()).ok();
+                }
             }
         });
         Self(sender)
@@ -104,8 +127,8 @@ impl Ledger {
     fn frames(&self, tags: &[u64]) -> Vec<Frame> {
         let up_to = self.settled_up_to();
         let (together, alone): (Vec<u64>, Vec<u64>) = tags.iter().partition(|tag| **tag <= up_to);
-        let together = together.iter().max().map(|tag| Frame { tag: *tag, multiple: together.len() > 1 });
-        together.into_iter().chain(alone.into_iter().map(|tag| Frame { tag, multiple: false })).collect()
+        let together = together.iter().max().map(|tag| Frame::Ack { tag: *tag, multiple: together.len() > 1 });
+        together.into_iter().chain(alone.into_iter().map(|tag| Frame::Ack { tag, multiple: false })).collect()
     }
 }
 
@@ -121,13 +144,21 @@ async fn run<F: Future<Output = bool>>(mut settled: mpsc::UnboundedReceiver<Sett
             batch.push(more);
         }
         batch.iter().for_each(|settled| ledger.settle(settled.tag));
-        let tags: Vec<u64> =
-            batch.iter().filter(|settled| settled.written.is_some()).map(|settled| settled.tag).collect();
+        let (mut tags, mut given_back) = (Vec::new(), Vec::new());
+        for settled in &batch {
+            match settled.how {
+                How::Acknowledged(_) => tags.push(settled.tag),
+                How::GivenBack => given_back.push(Frame::Nack(settled.tag)),
+                How::Otherwise => {}
+            }
+        }
+        // First what is given back: an acknowledgement of all before it must not take it along.
+        futures_util::future::join_all(given_back.into_iter().map(&write)).await;
         let frames = ledger.frames(&tags);
         let written = futures_util::future::join_all(frames.into_iter().map(&write)).await;
         for settled in batch.drain(..) {
             // Nobody waits any more where the connection is lost for others.
-            if let Some(waiting) = settled.written
+            if let How::Acknowledged(waiting) = settled.how
                 && written.iter().all(|written| *written)
             {
                 waiting.send(()).ok();
@@ -146,14 +177,15 @@ mod tests {
 
     /// What a broker makes of a frame: the unsettled deliveries that are acknowledged.
     fn acknowledged(unsettled: &mut BTreeSet<u64>, frame: Frame) -> Vec<u64> {
-        let is_meant = |tag: &u64| if frame.multiple { *tag <= frame.tag } else { *tag == frame.tag };
+        let Frame::Ack { tag: last, multiple } = frame else { return Vec::new() };
+        let is_meant = |tag: &u64| if multiple { *tag <= last } else { *tag == last };
         let meant: Vec<u64> = unsettled.iter().copied().filter(is_meant).collect();
         unsettled.retain(|tag| !is_meant(tag));
         meant
     }
 
     fn frame(tag: u64, multiple: bool) -> Frame {
-        Frame { tag, multiple }
+        Frame::Ack { tag, multiple }
     }
 
     /// Acknowledgements, and the frames that are written for them.

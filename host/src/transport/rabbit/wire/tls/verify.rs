@@ -20,7 +20,7 @@ const MAX_SHOWN_NAMES: usize = 5;
 
 /// Wants a certificate of a trusted CA, for whatever host: `ssl_enforce_hostname_verification = false`.
 #[derive(Debug)]
-pub(super) struct AnyName(pub(super) Arc<WebPkiServerVerifier>);
+pub(crate) struct AnyName(pub(crate) Arc<WebPkiServerVerifier>);
 
 impl ServerCertVerifier for AnyName {
     fn verify_server_cert(
@@ -64,7 +64,7 @@ impl ServerCertVerifier for AnyName {
 }
 
 /// What is wrong and what to do, where the two sides do not agree on TLS: trying again would not help.
-pub(in super::super) fn advice(error: &io::Error, tls: Option<&Tls>) -> Option<String> {
+pub(crate) fn advice(error: &io::Error, tls: Option<&Tls>) -> Option<String> {
     let inner = error.get_ref()?;
     if inner.is::<frames::SpeaksTls>() {
         return Some(format!("{inner}; set ssl = true, or give the port of its listener without TLS"));

@@ -25,13 +25,13 @@ use super::frames::Filter;
 type Tcp = <Tokio as Reactor>::TcpStream;
 
 /// What lapin runs on.
-pub(super) type Kit = RuntimeParts<Tokio, Sockets>;
+pub(crate) type Kit = RuntimeParts<Tokio, Sockets>;
 
 /// How much is read from the socket at once, in bytes: a large message in a few steps.
 const READ_LENGTH: usize = 64 << 10;
 
 /// A connection to a broker.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     socket: Socket,
     filter: Filter,
     buffer: Box<[u8]>,
@@ -44,14 +44,14 @@ enum Socket {
 
 /// tokio's sockets and clocks, with [`Stream`] in place of tokio's stream.
 #[derive(Clone, Debug)]
-pub(super) struct Sockets(Tokio);
+pub(crate) struct Sockets(Tokio);
 
 /// tokio's current runtime, with [`Stream`] in place of tokio's stream.
 ///
 /// # Panics
 ///
 /// Outside of tokio.
-pub(super) fn runtime() -> Runtime<Kit> {
+pub(crate) fn runtime() -> Runtime<Kit> {
     Runtime::new(RuntimeParts::new(Tokio::current(), Sockets(Tokio::current())))
 }
 
@@ -62,7 +62,7 @@ impl Stream {
     }
 
     /// Another handle of the socket, to shut it down by.
-    pub(super) fn handle(&self) -> io::Result<OwnedFd> {
+    pub(crate) fn handle(&self) -> io::Result<OwnedFd> {
         let tcp = match &self.socket {
             Socket::Plain(tcp) => tcp,
             Socket::Tls(tls) => tls.get_ref().0,
@@ -75,7 +75,7 @@ impl Stream {
     /// # Errors
     ///
     /// What [`super::tls::advice`] understands, and the socket's own.
-    pub(super) async fn secure(self, config: ClientConfig, host: &str) -> io::Result<Self> {
+    pub(crate) async fn secure(self, config: ClientConfig, host: &str) -> io::Result<Self> {
         // A zone, as in fe80::1%eth0, is no part of who that is.
         let name = host.split_once('%').map_or(host, |(name, _)| name).to_owned();
         let name = ServerName::try_from(name).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;

@@ -1,23 +1,23 @@
 //! Tells which of many unconfirmed messages the broker has returned.
 //!
-//! Before it: [`super::publish`] learns of confirmations. After it: nothing. The broker sends a returned message before
+//! Before it: [`super::outbox`] learns of confirmations. After it: nothing. The broker sends a returned message before
 //! its confirmation, but maybe before confirmations of other messages too, and lapin attaches it to whichever comes
 //! next. With many messages on their way that is another one's, so we look at what was returned instead.
 
 /// What the broker gave back: where it was to go, and its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Returned {
+pub(crate) struct Returned {
     /// The exchange.
-    pub(super) exchange: String,
+    pub(crate) exchange: String,
     /// The routing key.
-    pub(super) key: String,
+    pub(crate) key: String,
     /// The body.
-    pub(super) body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Confirmed messages whose fate is open, and returned ones whose owner is.
 #[derive(Debug)]
-pub(super) struct Ledger<T> {
+pub(crate) struct Ledger<T> {
     confirmed: Vec<T>,
     returned: Vec<Returned>,
 }
@@ -30,19 +30,19 @@ impl<T> Default for Ledger<T> {
 
 impl<T> Ledger<T> {
     /// Notes a returned message, of whomever.
-    pub(super) fn add_returned(&mut self, returned: Returned) {
+    pub(crate) fn add_returned(&mut self, returned: Returned) {
         self.returned.push(returned);
     }
 
     /// Notes a mandatory message that was confirmed.
-    pub(super) fn add_confirmed(&mut self, message: T) {
+    pub(crate) fn add_confirmed(&mut self, message: T) {
         self.confirmed.push(message);
     }
 
     /// Gives each confirmed message, and whether it was returned. To be called when all returned messages that the
     /// broker sent before these confirmations are noted. A returned message without owner is kept, as its owner is yet
     /// to be confirmed.
-    pub(super) fn settle(&mut self, is_same: impl Fn(&T, &Returned) -> bool) -> Vec<(T, bool)> {
+    pub(crate) fn settle(&mut self, is_same: impl Fn(&T, &Returned) -> bool) -> Vec<(T, bool)> {
         std::mem::take(&mut self.confirmed)
             .into_iter()
             .map(|message| {
@@ -55,8 +55,13 @@ impl<T> Ledger<T> {
             .collect()
     }
 
+    /// Gives the confirmed messages whose fate is open.
+    pub(crate) fn into_confirmed(self) -> Vec<T> {
+        self.confirmed
+    }
+
     /// Forgets returned messages without owner: nothing is on its way any more.
-    pub(super) fn clear_returned(&mut self) {
+    pub(crate) fn clear_returned(&mut self) {
         self.returned.clear();
     }
 }

@@ -1,0 +1,157 @@
+//! What a delivery holds on its way from the broker to its settlement, as states that follow one another.
+//!
+//! Before it: [`super::serve`] has a permit and a delivery. After it: [`super::work`] tells the story in these states. A
+//! state is left only for the next one, so that nothing is given back too early, twice, or never:
+//!
+//! [`Pulled`] → [`Claimed`] → [`Ended`] → settled
+//!
+//! The permit, the place in the count of deliveries in flight, and the duty to settle are one value ([`Held`]). They end
+//! together: when the delivery is settled. Dropped before that, the message goes back to the broker.
+
+use std::{mem, sync::Arc};
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::duplicates::{Claim, Duplicates, Running};
+use crate::{
+    metrics::InFlight,
+    transport::{Delivery, Disposition, Error, Message, Settlement},
+};
+
+/// What is held until the delivery is settled.
+#[derive(Debug)]
+struct Held {
+    settlement: Settlement,
+    permit: OwnedSemaphorePermit,
+    in_flight: InFlight,
+}
+
+/// A delivery that was taken from the broker, with a permit.
+#[derive(Debug)]
+pub(super) struct Pulled {
+    /// The message.
+    pub(super) message: Message,
+    held: Held,
+}
+
+/// A request that is ours to run: no other delivery of it runs in this host.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    /// The message.
+    pub(super) message: Message,
+    held: Claims,
+    /// `None` where the sender has not marked it.
+    claim: Option<Running>,
+}
+
+/// What a claimed request still holds.
+#[derive(Debug)]
+enum Claims {
+    /// All of it.
+    Unsettled(Held),
+    /// Acknowledged before its handler started: it is at-most-once.
+    Settled {
+        _permit: OwnedSemaphorePermit,
+        _in_flight: InFlight,
+    },
+    /// Acknowledged, or not: nobody knows, and nothing of it may run.
+    Lost,
+}
+
+/// A delivery that has come to its end and is to be settled.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// The message.
+    pub(super) message: Message,
+    held: Claims,
+    claim: Option<Running>,
+}
+
+impl Pulled {
+    /// Begins with what the broker has delivered.
+    pub(super) fn new(delivery: Delivery, permit: OwnedSemaphorePermit, in_flight: InFlight) -> Self {
+        let Delivery { message, settlement } = delivery;
+        Self { message, held: Held { settlement, permit, in_flight } }
+    }
+
+    /// Claims the request by its mark, or without one. Where another delivery of it runs, waits until that has ended.
+    ///
+    /// # Errors
+    ///
+    /// The delivery back, to be settled: the request has run.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, the message goes back to the broker.
+    pub(super) async fn claim(self, id: Option<Arc<str>>, duplicates: &Duplicates) -> Result<Claimed, Ended> {
+        let claim = match id {
+            None => None,
+            Some(id) => match duplicates.claim(id).await {
+                Claim::First(claim) => Some(claim),
+                Claim::Done => return Err(self.end()),
+            },
+        };
+        Ok(Claimed { message: self.message, held: Claims::Unsettled(self.held), claim })
+    }
+
+    /// Ends a delivery that is no request.
+    pub(super) fn end(self) -> Ended {
+        Ended { message: self.message, held: Claims::Unsettled(self.held), claim: None }
+    }
+}
+
+impl Claimed {
+    /// Acknowledges before the handler starts, and waits until the broker has acted on it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] where that is not sure. Then the request must not run: the broker may deliver it again.
+    pub(super) async fn acknowledge_first(&mut self) -> Result<(), Error> {
+        if let Claims::Unsettled(Held { settlement, permit, in_flight }) = mem::replace(&mut self.held, Claims::Lost) {
+            settlement.acknowledge_surely().await?;
+            self.held = Claims::Settled { _permit: permit, _in_flight: in_flight };
+        }
+        Ok(())
+    }
+
+    /// Settles a delivery whose message was replaced by a copy: that is to run, so the claim is given up, not kept.
+    pub(super) async fn replaced(self) {
+        drop(self.claim);
+        settle(self.held, Disposition::Ack).await;
+    }
+
+    /// Gives the message back, for this host or another.
+    pub(super) async fn give_back(self) {
+        drop(self.claim);
+        settle(self.held, Disposition::Requeue).await;
+    }
+
+    /// The request has come to its end.
+    pub(super) fn end(self) -> Ended {
+        Ended { message: self.message, held: self.held, claim: self.claim }
+    }
+}
+
+impl Ended {
+    /// Whether the broker still waits for the settlement.
+    pub(super) fn is_unsettled(&self) -> bool {
+        matches!(self.held, Claims::Unsettled(_))
+    }
+
+    /// Tells the broker, and only then lets go of all that was held. The message is left, for what is still to be sent.
+    pub(super) async fn settle(self, disposition: Disposition) -> Message {
+        settle(self.held, disposition).await;
+        if let Some(claim) = self.claim {
+            claim.done();
+        }
+        self.message
+    }
+}
+
+async fn settle(held: Claims, disposition: Disposition) {
+    let Claims::Unsettled(Held { settlement, permit, in_flight }) = held else { return };
+    if let Err(error) = settlement.settle(disposition).await {
+        tracing::warn!(%error, "not settled");
+    }
+    drop((permit, in_flight));
+}

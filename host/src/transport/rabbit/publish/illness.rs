@@ -1,0 +1,106 @@
+//! What is remembered of queues that do not confirm, and of exchanges that refuse.
+//!
+//! Before it: [`super::outbox`] has waited in vain, or has lost a channel. After it: what goes to an ill queue goes alone,
+//! so that it holds up nobody, and what goes to a forbidden exchange is refused without losing the next channel. Pure:
+//! the time is given.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::parcel::Refusal;
+use crate::transport::topology::Route;
+
+/// How long a refusal counts. An operator who gives a permission need not wait long, and a channel that is lost this
+/// seldom costs the others little.
+const REFUSED_FOR: Duration = Duration::from_secs(5);
+
+/// The most that is remembered of each kind. Callers name their queues: beyond that, all is forgotten and found again.
+const MAX_REMEMBERED: usize = 1024;
+
+/// What is remembered.
+#[derive(Debug, Default)]
+pub(crate) struct Illness {
+    queues: HashSet<(String, String)>,
+    exchanges: HashMap<String, (Refusal, Instant)>,
+}
+
+impl Illness {
+    /// Whether messages for this route go unconfirmed.
+    pub(crate) fn is_ill(&self, route: &Route) -> bool {
+        // Mostly there is none: no copy of a name for each message.
+        !self.queues.is_empty() && self.queues.contains(&key(route))
+    }
+
+    /// Notes that a message for this route was not confirmed in time; whether that is news.
+    pub(crate) fn falls_ill(&mut self, route: &Route) -> bool {
+        if self.queues.len() >= MAX_REMEMBERED {
+            self.queues.clear();
+        }
+        self.queues.insert(key(route))
+    }
+
+    /// Notes that the broker has answered to a message for this route; whether that is news.
+    pub(crate) fn recovers(&mut self, route: &Route) -> bool {
+        !self.queues.is_empty() && self.queues.remove(&key(route))
+    }
+
+    /// Why messages for an exchange are refused for now.
+    pub(crate) fn refusal(&self, exchange: &str, now: Instant) -> Option<Refusal> {
+        let (refusal, since) = self.exchanges.get(exchange)?;
+        (now < *since + REFUSED_FOR).then(|| refusal.clone())
+    }
+
+    /// Notes that the broker refuses all messages for an exchange.
+    pub(crate) fn refuses(&mut self, exchange: &str, refusal: Refusal, now: Instant) {
+        if self.exchanges.len() >= MAX_REMEMBERED {
+            self.exchanges.clear();
+        }
+        self.exchanges.insert(exchange.to_owned(), (refusal, now));
+    }
+}
+
+fn key(route: &Route) -> (String, String) {
+    (route.exchange_name().to_owned(), route.key.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(key: &str) -> Route {
+        Route { exchange: None, key: key.to_owned() }
+    }
+
+    #[test]
+    fn a_queue_is_ill_until_it_answers_and_only_the_changes_are_news() {
+        let mut illness = Illness::default();
+        assert!(illness.falls_ill(&route("a")) && !illness.falls_ill(&route("a")));
+        assert!(illness.is_ill(&route("a")) && !illness.is_ill(&route("b")));
+        assert!(illness.recovers(&route("a")) && !illness.recovers(&route("a")));
+        assert!(!illness.is_ill(&route("a")));
+    }
+
+    #[test]
+    fn a_refusal_counts_for_a_while() {
+        let (mut illness, now) = (Illness::default(), Instant::now());
+        let refusal = Refusal::Other("no".to_owned());
+        illness.refuses("x", refusal.clone(), now);
+        assert_eq!(illness.refusal("x", now), Some(refusal));
+        assert_eq!(illness.refusal("y", now), None);
+        assert_eq!(illness.refusal("x", now + REFUSED_FOR), None);
+    }
+
+    #[test]
+    fn names_that_callers_choose_take_bounded_room() {
+        let (mut illness, now) = (Illness::default(), Instant::now());
+        for n in 0..3 * MAX_REMEMBERED {
+            illness.falls_ill(&route(&n.to_string()));
+            illness.refuses(&n.to_string(), Refusal::TooLarge { limit: 1 }, now);
+        }
+        assert!(illness.queues.len() <= MAX_REMEMBERED && illness.exchanges.len() <= MAX_REMEMBERED);
+    }
+}

@@ -1,0 +1,422 @@
+//! One life of the publishing connection: the messages on their way.
+//!
+//! Before it: [`super::publisher`] submits messages and lets it advance. After it: [`super::flight`] brings them to the
+//! broker, and each message's [`Job`] has an answer, whatever the broker does or leaves undone. Messages are pipelined:
+//! none waits for the confirmation of another.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use lapin::{Channel, Confirmation, message::BasicReturnMessage};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+
+use super::{
+    super::wire::{failure, link::Link, size},
+    blame::blame,
+    exchanges::{self, Exchanges, Obstacle},
+    flight,
+    flights::{Flight, Flights},
+    illness::Illness,
+    lanes::{ALONE, Lanes, MAX_UNCONFIRMED},
+    parcel::{Attempted, Job, Refusal},
+    returned::Returned,
+};
+use crate::transport::{
+    publication::{Company, Published, Routing},
+    topology::Exchange,
+};
+
+/// How often it is looked whose time is over.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The most messages that have a channel of their own at once. RabbitMQ allows 2,047 channels for a connection.
+const MAX_ALONE: usize = 64;
+
+/// Bodies of so many bytes go alone until it is known what the broker takes: a broker that takes less closes the channel.
+/// RabbitMQ 4's default for `max_message_size`.
+const LARGE: usize = 16 << 20;
+
+/// A publishing connection at work.
+pub(crate) struct Outbox {
+    link: Link,
+    lanes: Lanes,
+    exchanges: Exchanges,
+    flights: Flights<Job>,
+    illness: Illness,
+    /// Jobs that are to go alone.
+    lonely: VecDeque<Job>,
+    /// How many have a channel of their own.
+    alone: usize,
+    underway: FuturesUnordered<Pin<Box<dyn Future<Output = Event> + Send>>>,
+    look: Interval,
+    was_blocked: bool,
+    /// The most bytes of a body that the broker takes, as far as it has said.
+    max_size: Option<usize>,
+}
+
+/// What has come to an end.
+enum Event {
+    /// A lane has a channel, in this life of it.
+    Opened(usize, u64, lapin::Result<Channel>),
+    /// An exchange is declared, for messages of this lane, or not.
+    Declared(usize, String, Result<(), Obstacle>),
+    /// The broker has said what became of the message with this number, in a life of a lane.
+    Said(usize, u64, u64, lapin::Result<Confirmation>),
+    /// The same for a message that went alone; `None` where it has said nothing.
+    SaidAlone(u64, Option<lapin::Result<Confirmation>>),
+}
+
+impl Outbox {
+    /// Begins with a new connection.
+    pub(crate) fn new(link: Link) -> Self {
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            link,
+            lanes: Lanes::new(),
+            exchanges: Exchanges::default(),
+            flights: Flights::default(),
+            illness: Illness::default(),
+            lonely: VecDeque::new(),
+            alone: 0,
+            underway: FuturesUnordered::new(),
+            look,
+            was_blocked: false,
+            max_size: None,
+        }
+    }
+
+    /// `host:port`, for logs.
+    pub(crate) fn broker(&self) -> &str {
+        self.link.broker()
+    }
+
+    /// How many messages have no answer yet.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.flights.len() + self.lanes.waiting() + self.exchanges.waiting() + self.lonely.len()
+    }
+
+    /// Puts a message on its way. [`Outbox::advance`] sends it.
+    pub(crate) fn submit(&mut self, job: Job) {
+        if job.is_abandoned() {
+            return;
+        }
+        let parcel = Arc::clone(&job.parcel);
+        if let Some(refusal) = self.refusal(&job) {
+            return job.answer(Attempted::Refused(refusal));
+        }
+        let lane = self.lanes.of(&parcel.route);
+        if let Some(exchange) = &parcel.route.exchange
+            && !self.exchanges.is_declared(&exchange.name)
+        {
+            if self.exchanges.wait(&exchange.name, job) {
+                self.declare(lane, exchange.clone());
+            }
+            return;
+        }
+        let is_large = self.max_size.is_none() && parcel.publication.body.len() > LARGE;
+        if is_large || parcel.publication.company == Company::Alone || self.illness.is_ill(&parcel.route) {
+            self.lonely.push_back(job);
+            return self.send_lonely();
+        }
+        if let Some(lane) = self.lanes.get(lane) {
+            lane.waiting.push_back(job);
+        }
+        self.fill(lane);
+    }
+
+    /// Why a message is not even sent: the broker has refused its like, or would end the connection for it.
+    fn refusal(&self, job: &Job) -> Option<Refusal> {
+        let parcel = &job.parcel;
+        if let Some(limit) = self.max_size
+            && parcel.publication.body.len() > limit
+        {
+            return Some(Refusal::TooLarge { limit });
+        }
+        let (length, frame_max) = (size::header_frame(&parcel.properties), self.link.frame_max());
+        if length > frame_max {
+            let text = format!("its headers take {length} bytes, and a frame has {frame_max} (frame_max)");
+            return Some(Refusal::Other(text));
+        }
+        self.illness.refusal(parcel.route.exchange_name(), Instant::now())
+    }
+
+    /// Sends what waits in a lane, as far as there is room.
+    fn fill(&mut self, number: usize) {
+        let Some(lane) = self.lanes.get(number) else { return };
+        if lane.channel.as_ref().is_some_and(|channel| !channel.status().connected()) {
+            self.lose(number);
+        }
+        let Some(lane) = self.lanes.get(number) else { return };
+        let life = lane.life;
+        let Some(channel) = lane.channel.clone() else {
+            if !lane.waiting.is_empty() && !lane.is_opening {
+                lane.is_opening = true;
+                let connection = Arc::clone(&self.link.connection);
+                let opening = async move { Event::Opened(number, life, flight::open(&connection).await) };
+                self.underway.push(Box::pin(opening));
+            }
+            return;
+        };
+        while self.flights.count(number) < MAX_UNCONFIRMED
+            && let Some(job) = lane.next()
+        {
+            let (parcel, channel) = (Arc::clone(&job.parcel), channel.clone());
+            let flight = self.flights.begin(job, number, Instant::now());
+            let sending = async move { Event::Said(number, life, flight, flight::send(&channel, parcel).await) };
+            self.underway.push(Box::pin(sending));
+        }
+    }
+
+    fn send_lonely(&mut self) {
+        while self.alone < MAX_ALONE
+            && let Some(job) = self.lonely.pop_front()
+        {
+            if job.is_abandoned() {
+                continue;
+            }
+            self.alone += 1;
+            let (parcel, connection) = (Arc::clone(&job.parcel), Arc::clone(&self.link.connection));
+            let number = self.flights.begin(job, ALONE, Instant::now());
+            let sending = async move { Event::SaidAlone(number, flight::send_alone(connection, parcel).await) };
+            self.underway.push(Box::pin(sending));
+        }
+    }
+
+    fn declare(&mut self, lane: usize, exchange: Exchange) {
+        let (connection, name) = (Arc::clone(&self.link.connection), exchange.name.clone());
+        let declaring = async move {
+            let limited = tokio::time::timeout(flight::ALONE_FOR, exchanges::declare(connection, exchange)).await;
+            let silent = |_| Err(Obstacle::Lost(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
+            Event::Declared(lane, name, limited.unwrap_or_else(silent))
+        };
+        self.underway.push(Box::pin(declaring));
+    }
+
+    /// Sends, and returns when something has happened: there may be room for more.
+    ///
+    /// # Errors
+    ///
+    /// That the connection is lost, and why.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: everything between two waits is finished.
+    pub(crate) async fn advance(&mut self) -> Result<(), String> {
+        let finished = poll_fn(|context| match self.underway.poll_next_unpin(context) {
+            Poll::Ready(Some(finished)) => Poll::Ready(finished),
+            // The caller submits more, or waits for the end of the connection.
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        });
+        tokio::select! {
+            error = self.link.events.end() => return Err(failure::text(&error)),
+            event = finished => {
+                self.note(event);
+                self.note_everything_finished();
+                self.answer();
+            }
+            now = self.look.tick() => self.look(now),
+        }
+        self.lanes.numbers().for_each(|lane| self.fill(lane));
+        self.send_lonely();
+        Ok(())
+    }
+
+    /// Closes the connection.
+    pub(crate) async fn close(self, limit: Duration) {
+        self.link.close(limit).await;
+    }
+
+    /// Ends the waiting of those whose time is over.
+    fn look(&mut self, now: Instant) {
+        self.flights.sweep(Job::is_abandoned);
+        self.exchanges.sweep();
+        let is_blocked = self.link.events.is_blocked();
+        if std::mem::replace(&mut self.was_blocked, is_blocked) || is_blocked {
+            // The broker reads nothing, and has said so: nobody is to blame.
+            return self.flights.restart(now);
+        }
+        for Flight { job, lane, since } in self.flights.overdue(now) {
+            let route = &job.parcel.route;
+            if self.illness.falls_ill(route) {
+                let (exchange, key) = (route.exchange_name(), &route.key);
+                tracing::warn!(exchange, key, "RabbitMQ does not confirm what is sent there; it goes apart from now on");
+            }
+            if lane != ALONE && self.flights.is_silent(lane, since) {
+                self.lose(lane);
+            }
+            job.answer(Attempted::Published(Published::Unconfirmed));
+        }
+    }
+
+    /// Gives the channel of a lane up, with what is on its way there.
+    fn lose(&mut self, number: usize) {
+        self.exchanges.forget(number);
+        if let Some(lane) = self.lanes.get(number) {
+            lane.close();
+        }
+        for flight in self.flights.take_lane(number) {
+            flight.job.answer(Attempted::Again);
+        }
+    }
+
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::Opened(number, life, opened) => {
+                let Some(lane) = self.lanes.get(number).filter(|lane| lane.life == life) else { return };
+                lane.is_opening = false;
+                match opened {
+                    Ok(channel) => lane.channel = Some(channel),
+                    Err(error) => {
+                        tracing::debug!(reason = failure::text(&error), "no channel to publish on");
+                        lane.waiting.drain(..).for_each(|job| job.answer(Attempted::Again));
+                    }
+                }
+            }
+            Event::Declared(lane, name, declared) => {
+                let jobs = self.exchanges.note(&name, lane, declared.is_ok());
+                match declared {
+                    Ok(()) => jobs.into_iter().for_each(|job| self.submit(job)),
+                    Err(Obstacle::Refused(refusal)) => {
+                        jobs.into_iter().for_each(|job| job.answer(Attempted::Refused(refusal.clone())));
+                        self.illness.refuses(&name, refusal, Instant::now());
+                    }
+                    Err(Obstacle::Lost(error)) => {
+                        tracing::debug!(name, reason = failure::text(&error), "an exchange could not be declared");
+                        jobs.into_iter().for_each(|job| job.answer(Attempted::Again));
+                    }
+                }
+            }
+            Event::Said(lane, life, number, said) => self.note_said(lane, life, number, said),
+            Event::SaidAlone(number, said) => {
+                self.alone = self.alone.saturating_sub(1);
+                match said {
+                    Some(Ok(Confirmation::Ack(returned))) => {
+                        let published = match returned {
+                            Some(_) => Published::Unroutable,
+                            None => Published::Confirmed,
+                        };
+                        self.confirm(number, published);
+                    }
+                    Some(Ok(Confirmation::Nack(_))) => self.confirm(number, Published::Nacked),
+                    Some(Ok(Confirmation::NotRequested)) | None => {
+                        if let Some(flight) = self.flights.fail(number) {
+                            flight.job.answer(Attempted::Published(Published::Unconfirmed));
+                        }
+                    }
+                    Some(Err(error)) => self.fail(number, &error),
+                }
+            }
+        }
+    }
+
+    fn note_said(&mut self, number: usize, life: u64, flight: u64, said: lapin::Result<Confirmation>) {
+        let Some(lane) = self.lanes.get(number).filter(|lane| lane.life == life) else { return };
+        let (returned, is_taken) = match said {
+            Ok(Confirmation::Ack(returned)) => (returned, true),
+            Ok(Confirmation::Nack(returned)) => (returned, false),
+            // Never on a channel that confirms.
+            Ok(Confirmation::NotRequested) => (None, false),
+            Err(error) => return self.fail(flight, &error),
+        };
+        if let Some(returned) = returned {
+            lane.ledger.add_returned(owned(returned));
+        }
+        if !is_taken {
+            return self.confirm(flight, Published::Nacked);
+        }
+        let Some(Flight { job, .. }) = self.flights.confirm(flight) else { return };
+        match job.parcel.publication.routing {
+            Routing::Mandatory => lane.ledger.add_confirmed(job),
+            Routing::BestEffort => self.answered(job, Published::Confirmed),
+        }
+    }
+
+    /// Notes what the broker says of a message.
+    fn confirm(&mut self, number: u64, published: Published) {
+        if let Some(Flight { job, .. }) = self.flights.confirm(number) {
+            self.answered(job, published);
+        }
+    }
+
+    fn answered(&mut self, job: Job, published: Published) {
+        let route = &job.parcel.route;
+        if self.illness.recovers(route) {
+            let (exchange, key) = (route.exchange_name(), &route.key);
+            tracing::info!(exchange, key, "RabbitMQ answers again for what is sent there");
+        }
+        job.answer(Attempted::Published(published));
+    }
+
+    /// Notes that the channel of a message has ended.
+    fn fail(&mut self, number: u64, error: &lapin::Error) {
+        let Some(Flight { job, .. }) = self.flights.fail(number) else { return };
+        let Some(refusal) = blame(&job.parcel, error) else { return job.answer(Attempted::Again) };
+        match &refusal {
+            Refusal::TooLarge { limit } => self.max_size = Some(*limit),
+            Refusal::Other(_) => {
+                self.illness.refuses(job.parcel.route.exchange_name(), refusal.clone(), Instant::now());
+            }
+        }
+        job.answer(Attempted::Refused(refusal));
+    }
+
+    /// Notes all that lapin has by now. A message may have been returned with another's confirmation; that one was
+    /// resolved before, so it is among these. Being woken while we look means to look again: `FuturesUnordered` pauses by
+    /// waking itself.
+    fn note_everything_finished(&mut self) {
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        loop {
+            woken.0.store(false, Ordering::SeqCst);
+            match self.underway.poll_next_unpin(&mut Context::from_waker(&waker)) {
+                Poll::Ready(Some(event)) => self.note(event),
+                Poll::Ready(None) => return,
+                Poll::Pending if woken.0.load(Ordering::SeqCst) => {}
+                Poll::Pending => return,
+            }
+        }
+    }
+
+    fn answer(&mut self) {
+        for (job, is_returned) in self.lanes.settle() {
+            self.answered(job, if is_returned { Published::Unroutable } else { Published::Confirmed });
+        }
+        for lane in self.lanes.numbers() {
+            if self.flights.count(lane) == 0
+                && let Some(lane) = self.lanes.get(lane)
+            {
+                lane.ledger.clear_returned();
+            }
+        }
+    }
+}
+
+/// What the broker gave back, without the library's types.
+fn owned(returned: BasicReturnMessage) -> Returned {
+    Returned {
+        exchange: returned.exchange.to_string(),
+        key: returned.routing_key.to_string(),
+        body: returned.delivery.data,
+    }
+}
+
+/// Notices being woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
