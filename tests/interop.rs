@@ -155,13 +155,6 @@ fn havanas_caller_gets_a_value_and_then_an_end() {
     let failed = ask(&call("divide", json!({"a": 1, "b": 0})), "reply_havana");
     let failure: Value = serde_json::from_str(failed["failure"].as_str().expect("text")).expect("JSON");
     assert_eq!((&failed["result"], &failure["class"]), (&json!(null), &json!("ZeroDivisionError")));
-
-    // Folsom names the queue after the message.
-    vhost.declare_queue("m2", &json!({}));
-    let mut folsom = call("add", json!({"a": 2, "b": 2}));
-    folsom["_msg_id"] = json!("m2");
-    folsom.as_object_mut().expect("an object").remove("_reply_q");
-    assert_eq!(ask(&folsom, "m2")["result"], 4);
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod nova;
 mod oslo;
 mod performance;
 mod rabbit;
+mod refusals;
 mod state;
 mod swap;
 mod tls;

@@ -7,7 +7,7 @@
 mod ping;
 mod session;
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use serde::de::IgnoredAny;
 
@@ -15,6 +15,7 @@ use crate::{
     capability::{Capabilities, Unreleased},
     catalog::{Catalog, Current, Found, Generation, Miss, Policy, Working},
     envelope::{Answer, Arguments, Failure, Field, Request, Text},
+    lending::Standing,
     metrics::{Ending, Limit},
     sandbox::{Fault, Full, Invocation, Place, RequestInfo},
     settings::Bytes,
@@ -246,7 +247,7 @@ impl Resolved {
     }
 
     /// Waits for a place among the handler's own requests, as long as one of them may take. What its manifest grants is
-    /// done with the capabilities.
+    /// done with the capabilities, and what the request holds by its `standing` is lent while it waits for others.
     ///
     /// # Errors
     ///
@@ -255,15 +256,16 @@ impl Resolved {
     /// # Cancel safety
     ///
     /// Dropped half-way, no place is taken.
-    pub async fn admit(self, capabilities: &Capabilities) -> Result<Admitted, Refusal> {
+    pub async fn admit(self, capabilities: &Capabilities, standing: &Arc<Standing>) -> Result<Admitted, Refusal> {
         let asked = match self.answerer {
             Answerer::Handler(asked) => asked,
             Answerer::Host(outcome) => return Ok(Admitted { work: Work::Done(outcome), _place: None }),
         };
         let Asked { since, generation, endpoint, method, version, request } = *asked;
-        let session = session::open(capabilities, &generation, &request, since);
+        let session = session::open(capabilities, &generation, &request, since, standing);
         let arguments = arguments(request.arguments, &generation)?;
         let place = generation.program.enter(since).await.map_err(|Full| Refusal::Busy)?;
+        standing.enter(place.slot());
         let invocation = Invocation {
             endpoint,
             method,

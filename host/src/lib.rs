@@ -31,6 +31,7 @@ pub mod version;
 
 pub mod catalog;
 pub mod dispatch;
+pub mod lending;
 
 pub mod sandbox;
 

@@ -38,6 +38,7 @@ use wasmtime::{
 
 use crate::{
     capability::{GRANTABLE, Grants},
+    lending::most_lent,
     metrics::{Code, Metrics},
     printable::printable,
     settings::Bytes,
@@ -182,7 +183,8 @@ impl Sandbox {
     pub fn new(config: Config<'_>, metrics: Metrics) -> Result<Self, SetUpError> {
         let Config { max_in_flight, stack, cache, compiler } = config;
         let kept = max_in_flight.min(MAX_KEPT);
-        let instances = u32::from(max_in_flight) + u32::from(kept) + SPARE_INSTANCES;
+        let lent = most_lent(max_in_flight);
+        let instances = u32::from(max_in_flight) + u32::from(lent) + u32::from(kept) + SPARE_INSTANCES;
         let engine = engine::engine(instances, stack).map_err(|error| Error(chain(&error)))?;
         let mut linker = Linker::new(&engine);
         bindings::Dynamic::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)

@@ -16,7 +16,7 @@ mod work;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use config::{Config, DeadLetters};
@@ -25,6 +25,7 @@ use crate::{
     capability::Capabilities,
     catalog::Current,
     dispatch,
+    lending::{Lending, Slot, most_lent},
     metrics::Metrics,
     transport::{Deliveries, Delivery, Transport},
 };
@@ -71,6 +72,7 @@ struct Corridor {
     late: Late,
     /// Requests that are settled only after their late reply or dead letter.
     unsettled: Semaphore,
+    lending: Lending,
     tasks: TaskTracker,
     /// Ends every task where it is; what is unsettled goes back to the broker.
     abandon: CancellationToken,
@@ -102,11 +104,13 @@ pub async fn serve(
         queues: deliveries.queues(),
         late: Late::default(),
         unsettled: Semaphore::new(usize::from(config.max_in_flight) / UNSETTLED_SHARE),
+        lending: Lending::new(most_lent(config.max_in_flight)),
         tasks: TaskTracker::new(),
         abandon: CancellationToken::new(),
     });
+    let mut width = Width::new(config.max_in_flight, &corridor.lending);
     while let Some((permit, delivery)) =
-        shutdown.stop.run_until_cancelled(next(&permits, &mut deliveries)).await.flatten()
+        shutdown.stop.run_until_cancelled(width.keep(&permits, &mut deliveries)).await.flatten()
     {
         let in_flight = corridor.metrics.delivered(delivery.message.redelivered);
         let pulled = Pulled::new(delivery, permit, in_flight);
@@ -133,10 +137,50 @@ impl Corridor {
     }
 }
 
+/// How much is taken from the broker at once. It is as much as may run, and more while many of those that run wait for
+/// others, who may be in the same queue.
+#[derive(Debug)]
+struct Width {
+    max_in_flight: u16,
+    lent: watch::Receiver<u16>,
+    is_wide: bool,
+}
+
+impl Width {
+    fn new(max_in_flight: u16, lending: &Lending) -> Self {
+        Self { max_in_flight, lent: lending.lent(), is_wide: false }
+    }
+
+    /// A permit and a delivery, with the width kept meanwhile.
+    ///
+    /// # Cancel safety
+    ///
+    /// No delivery is lost.
+    async fn keep(&mut self, permits: &Arc<Semaphore>, deliveries: &mut Deliveries) -> Option<(Arc<Slot>, Delivery)> {
+        loop {
+            let lent = *self.lent.borrow_and_update();
+            let is_wide = if self.is_wide { 4 * u32::from(lent) >= self.max_in_flight.into() && lent > 0 } else {
+                2 * u32::from(lent) >= self.max_in_flight.into() && lent > 0
+            };
+            if is_wide != self.is_wide {
+                deliveries.widen(if is_wide { most_lent(self.max_in_flight) } else { 0 }).await;
+                self.is_wide = is_wide;
+            }
+            tokio::select! {
+                biased;
+                next = next(permits, deliveries) => return next,
+                // Never closed: the corridor has the other end.
+                _ = self.lent.changed() => {}
+            }
+        }
+    }
+}
+
 /// A permit, and then a delivery for it.
-async fn next(permits: &Arc<Semaphore>, deliveries: &mut Deliveries) -> Option<(OwnedSemaphorePermit, Delivery)> {
+async fn next(permits: &Arc<Semaphore>, deliveries: &mut Deliveries) -> Option<(Arc<Slot>, Delivery)> {
     let permit = Arc::clone(permits).acquire_owned().await.ok()?;
-    Some((permit, deliveries.next().await?))
+    let delivery = deliveries.next().await?;
+    Some((Arc::new(Slot::new(Arc::clone(permits), permit)), delivery))
 }
 
 /// Takes nothing more and waits for what is in flight.

@@ -111,3 +111,11 @@ pub(crate) const PANICS: &str = "the host panics";
 pub(crate) fn panic_where_asked(request: &crate::envelope::Request) {
     assert_ne!(request.method.text(), Some(PANICS), "on purpose");
 }
+
+/// What a request holds that lends nothing.
+pub(crate) fn standing() -> Arc<crate::lending::Standing> {
+    use crate::lending::{Lending, Slot, Standing};
+    let permits = Arc::new(tokio::sync::Semaphore::new(1));
+    let permit = Arc::clone(&permits).try_acquire_owned().unwrap();
+    Arc::new(Standing::new(Lending::new(0), Arc::new(Slot::new(permits, permit))))
+}

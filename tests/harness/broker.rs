@@ -11,7 +11,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::{PATIENCE, Vhost, process, repository};
+use super::{PATIENCE, Scratch, Vhost, process, repository};
 
 /// A running broker. It ends when this value is dropped or this process ends, whichever is first.
 #[derive(Debug)]
@@ -72,6 +72,13 @@ impl Broker {
         let more = directory.join("rabbitmq.conf");
         std::fs::write(&more, format!("{configuration}\n")).expect("the directory is writable");
         Self::with_arguments(&["--tls".as_ref(), directory.as_ref(), "--configuration".as_ref(), more.as_ref()])
+    }
+
+    /// A broker of one's own with more lines of configuration.
+    pub(crate) fn configured(configuration: &str) -> Self {
+        let scratch = Scratch::new();
+        let more = scratch.write("rabbitmq.conf", &format!("{configuration}\n"));
+        Self::with_arguments(&["--configuration".as_ref(), more.as_ref()])
     }
 
     fn with_arguments(arguments: &[&OsStr]) -> Self {

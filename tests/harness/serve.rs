@@ -5,11 +5,13 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{PATIENCE, Scratch, ledger::RECORDED, nova_host, process};
+use super::{PATIENCE, Scratch, eventually, ledger::RECORDED, nova_host, process};
 
 /// What the log says when the host consumes.
 const READY: &str = "serving";
@@ -80,6 +82,22 @@ impl Serve {
             assert!(started.elapsed() < PATIENCE, "no {text:?} in the log:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// What it tells Prometheus; its configuration has `metrics.listen`. With the answer's head.
+    pub(crate) fn metrics(&self) -> String {
+        const AT: &str = "address=";
+        let address = eventually("the address of the metrics", || {
+            let log = self.log();
+            let line = log.lines().find(|line| line.contains("metrics are at /metrics"))?;
+            Some(line.split(AT).nth(1)?.split_whitespace().next()?.to_owned())
+        });
+        let mut stream = TcpStream::connect(address).expect("the service listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: nova\r\n\r\n").expect("the service reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the service answers");
+        answer
     }
 
     /// Sends a signal, such as `TERM`.

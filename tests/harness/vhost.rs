@@ -115,6 +115,15 @@ impl Vhost {
         });
     }
 
+    /// Declares a durable queue by way of a node, counted from 0: where its first member is.
+    pub(crate) fn declare_queue_at(&self, node: usize, name: &str, arguments: &Value) {
+        let path = format!("queues/{}/{}", self.path(), http::segment(name));
+        let how = json!({"durable": true, "arguments": arguments});
+        let answer = http::request(self.ports.management[node], "PUT", &path, Some(&how));
+        let (status, answer) = answer.expect("the node is there");
+        assert!((200..300).contains(&status), "{path}: {status} {answer}");
+    }
+
     /// Declares a durable exchange of a type such as `topic`.
     pub(crate) fn declare_exchange(&self, name: &str, kind: &str) {
         let path = format!("exchanges/{}/{}", self.path(), http::segment(name));
@@ -146,6 +155,16 @@ impl Vhost {
         self.act("PUT", &format!("users/{}", http::segment(name)), &user);
         let everything = json!({"configure": ".*", "write": ".*", "read": ".*"});
         self.act("PUT", &format!("permissions/{}/{}", self.path(), http::segment(name)), &everything);
+    }
+
+    /// Says what a user may do in this virtual host: `configure`, `write` and `read`, a pattern each.
+    pub(crate) fn set_permissions(&self, user: &str, permissions: &Value) {
+        self.act("PUT", &format!("permissions/{}/{}", self.path(), http::segment(user)), permissions);
+    }
+
+    /// Removes a user, who outlives the virtual host otherwise.
+    pub(crate) fn delete_user(&self, name: &str) {
+        self.act("DELETE", &format!("users/{}", http::segment(name)), &Value::Null);
     }
 
     /// What the broker says about the connections that are open, up to a second ago: `user`, `client_properties`, ….

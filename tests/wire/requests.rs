@@ -268,10 +268,6 @@ fn a_havana_service_is_answered_in_the_way_it_understands() {
     assert_eq!((&end["result"], &end["failure"], &end["ending"]), (&json!(null), &json!(null), &json!(true)));
     assert_eq!((&value["_msg_id"], &end["_msg_id"]), (&json!("i"), &json!("i")));
     assert_ne!(value["_unique_id"], end["_unique_id"]);
-    // Older still: no queue is named, it is called after the message, and there is no envelope.
-    wire.vhost.declare_queue("folsom", &json!({}));
-    wire.put(br#"{"method": "add", "args": {"a": 1, "b": 2}, "_msg_id": "folsom"}"#, &json_type());
-    assert_eq!(inner(&wire.next_on("folsom").body)["result"], 3);
 }
 
 #[test]

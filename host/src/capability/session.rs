@@ -24,6 +24,7 @@ use super::{
 use crate::{
     client::{self, DEFAULT_TIMEOUT, Options, Origin},
     envelope::{Context, Text},
+    lending::Standing,
     metrics::{Effect, Handler, Limit, Sending, Sent},
     printable::printable,
     transport::{Retry, Routing},
@@ -49,6 +50,8 @@ pub struct Session {
     /// How many there were.
     pub(super) fetched: AtomicU32,
     used: Mutex<Used>,
+    /// What the request holds, where others may need it.
+    standing: Option<Arc<Standing>>,
 }
 
 /// The request that is handled: whatever its handler sends is a consequence of it.
@@ -116,7 +119,15 @@ impl Session {
             fetching: Arc::new(Semaphore::new(limits.http_outstanding.into())),
             fetched: AtomicU32::new(0),
             used: Mutex::default(),
+            standing: None,
         }
+    }
+
+    /// The same for a request that lends what it holds while it waits for a call.
+    #[must_use]
+    pub fn standing(mut self, standing: Arc<Standing>) -> Self {
+        self.standing = Some(standing);
+        self
     }
 
     /// Calls and waits for the result, no longer than the handler may run.
@@ -213,7 +224,12 @@ impl Session {
         let broker = self.broker(&request)?;
         let options = Options { timeout, monitor, ..options(left) };
         let invocation = request.invocation(&broker.exchange, self.cause.context.clone(), self.origin(None));
-        let called = broker.client.call(invocation, options).await.map_err(Error::from);
+        let calling = broker.client.call(invocation, options);
+        let called = match &self.standing {
+            Some(standing) => standing.waiting_for(calling).await,
+            None => calling.await,
+        };
+        let called = called.map_err(Error::from);
         let length = match &called {
             Ok(result) => result.get().len(),
             Err(Error::Remote(failure)) => failure.encode().len(),

@@ -8,6 +8,7 @@ use crate::{
     capability::{Capabilities, Cause, Session},
     catalog::Generation,
     envelope::Request,
+    lending::Standing,
 };
 
 /// Opens a session; `None` where the handler may do nothing. `since` is when its time began.
@@ -16,6 +17,7 @@ pub(super) fn open(
     generation: &Generation,
     request: &Request,
     since: Instant,
+    standing: &Arc<Standing>,
 ) -> Option<Arc<Session>> {
     let program = &generation.program;
     if !program.grants().is_anything() {
@@ -29,5 +31,6 @@ pub(super) fn open(
         deadline: since + limits.timeout,
         release: limits.timeout,
     };
-    Some(Arc::new(Session::new(capabilities, program.grants(), &limits.rpc, program.metrics(), cause)))
+    let session = Session::new(capabilities, program.grants(), &limits.rpc, program.metrics(), cause);
+    Some(Arc::new(session.standing(Arc::clone(standing))))
 }

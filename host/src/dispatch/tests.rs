@@ -14,7 +14,7 @@ fn request(message: &str) -> Request {
 
 async fn dispatch(catalog: &Current, request: Request) -> Outcome {
     let admitted = match resolve(catalog, Options::default(), request) {
-        Ok(resolved) => resolved.admit(&Capabilities::default()).await,
+        Ok(resolved) => resolved.admit(&Capabilities::default(), &crate::testing::standing()).await,
         Err(refusal) => Err(refusal),
     };
     match admitted {

@@ -103,7 +103,7 @@ fn half_a_surrogate_pair_loses_no_message() {
 #[test]
 fn depth_is_no_limit_and_takes_no_stack() {
     let deep = format!("{}1{}", "[".repeat(500_000), "]".repeat(500_000));
-    let message = format!(r#"{{"method": "m", "args": {{"x": {deep}}}, "_timeout": {deep}, "_msg_id": "i"}}"#);
+    let message = format!(r#"{{"method": "m", "args": {{"x": {deep}}}, "_timeout": {deep}, "_msg_id": "i", "_reply_q": "q"}}"#);
     for body in [enveloped("\"2.0\"", &message), message.clone(), message.replace('1', "NaN")] {
         let request = decode(&body).unwrap();
         assert_eq!(request.method, Field::Text("m".into()));
@@ -178,9 +178,26 @@ fn a_call_says_where_its_reply_goes() {
     assert_eq!((modern.queue.as_str(), modern.message_id.as_str()), ("q", "i"));
     assert!(matches!(modern.style, Style::OneMessage { .. }));
     assert_eq!(style(r#"{"_msg_id": "i", "_reply_q": "q"}"#).unwrap().style, Style::TwoMessages);
-    assert_eq!(style(r#"{"_msg_id": "i"}"#).unwrap().queue, "i");
+    // Folsom's clients named no queue, and meant the one that is called like the message.
+    assert_eq!(style(r#"{"_msg_id": "i"}"#), None);
+    assert_eq!(style(r#"{"_msg_id": "i", "_reply_q": ""}"#), None);
     assert_eq!(style(r#"{"_msg_id": "", "_reply_q": "q"}"#), None);
     assert_eq!(style(r#"{"_reply_q": "q"}"#), None);
+}
+
+#[test]
+fn a_reply_is_no_request() {
+    for reply in [
+        r#"{"result": 3, "failure": null, "ending": true, "_msg_id": "i", "_unique_id": "u"}"#,
+        r#"{"failure": "{}", "_msg_id": "i", "_reply_q": "q"}"#,
+        r#"{"ending": true}"#,
+    ] {
+        for body in [reply.to_owned(), enveloped("\"2.0\"", reply)] {
+            assert_eq!(decode(&body), Err(Error::NotARequest), "{body}");
+        }
+    }
+    // What a client names so is its own affair.
+    assert!(decode(r#"{"method": "m", "result": 3}"#).is_ok());
 }
 
 #[test]

@@ -16,6 +16,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use crate::lending::Slot;
+
 /// A handler of which no request began or ended for so long is stuck.
 const STUCK: Duration = Duration::from_secs(1);
 
@@ -33,7 +35,15 @@ pub(super) struct Places {
 #[derive(Debug)]
 pub struct Place {
     places: Arc<Places>,
-    _permit: Option<OwnedSemaphorePermit>,
+    slot: Option<Arc<Slot>>,
+}
+
+impl Place {
+    /// What of it may be lent; `None` where the handler has no limit of its own.
+    #[must_use]
+    pub fn slot(&self) -> Option<Arc<Slot>> {
+        self.slot.clone()
+    }
 }
 
 /// The handler runs as many requests as it may.
@@ -52,9 +62,9 @@ impl Places {
     ///
     /// Dropped half-way, no place is taken.
     pub(super) async fn enter(self: &Arc<Self>, deadline: Instant) -> Result<Place, Full> {
-        let Some(free) = &self.free else { return Ok(Place { places: Arc::clone(self), _permit: None }) };
+        let Some(free) = &self.free else { return Ok(Place { places: Arc::clone(self), slot: None }) };
         if let Ok(permit) = Arc::clone(free).try_acquire_owned() {
-            return Ok(self.place(permit));
+            return Ok(self.place(free, permit));
         }
         let chair = self.room.try_acquire();
         let mut permit = std::pin::pin!(Arc::clone(free).acquire_owned());
@@ -63,7 +73,7 @@ impl Places {
             if let Ok(permit) = timeout_at(until, permit.as_mut()).await {
                 // A place that comes at the end of the time is of no use.
                 let permit = permit.ok().filter(|_| Instant::now() < deadline);
-                return permit.map(|permit| self.place(permit)).ok_or(Full);
+                return permit.map(|permit| self.place(free, permit)).ok_or(Full);
             }
             let now = Instant::now();
             if now >= deadline || (chair.is_err() && now >= self.moved() + STUCK) {
@@ -72,9 +82,9 @@ impl Places {
         }
     }
 
-    fn place(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Place {
+    fn place(self: &Arc<Self>, free: &Arc<Semaphore>, permit: OwnedSemaphorePermit) -> Place {
         self.touch();
-        Place { places: Arc::clone(self), _permit: Some(permit) }
+        Place { places: Arc::clone(self), slot: Some(Arc::new(Slot::new(Arc::clone(free), permit))) }
     }
 
     fn moved(&self) -> Instant {

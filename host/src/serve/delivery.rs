@@ -10,10 +10,9 @@
 
 use std::{mem, sync::Arc};
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::duplicates::{Claim, Duplicates, Running};
 use crate::{
+    lending::{Lending, Slot, Standing},
     metrics::InFlight,
     transport::{Delivery, Disposition, Error, Message, Settlement},
 };
@@ -22,7 +21,7 @@ use crate::{
 #[derive(Debug)]
 struct Held {
     settlement: Settlement,
-    permit: OwnedSemaphorePermit,
+    permit: Arc<Slot>,
     in_flight: InFlight,
 }
 
@@ -51,7 +50,7 @@ enum Claims {
     Unsettled(Held),
     /// Acknowledged before its handler started: it is at-most-once.
     Settled {
-        _permit: OwnedSemaphorePermit,
+        permit: Arc<Slot>,
         _in_flight: InFlight,
     },
     /// Acknowledged, or not: nobody knows, and nothing of it may run.
@@ -69,7 +68,7 @@ pub(super) struct Ended {
 
 impl Pulled {
     /// Begins with what the broker has delivered.
-    pub(super) fn new(delivery: Delivery, permit: OwnedSemaphorePermit, in_flight: InFlight) -> Self {
+    pub(super) fn new(delivery: Delivery, permit: Arc<Slot>, in_flight: InFlight) -> Self {
         let Delivery { message, settlement } = delivery;
         Self { message, held: Held { settlement, permit, in_flight } }
     }
@@ -109,9 +108,18 @@ impl Claimed {
     pub(super) async fn acknowledge_first(&mut self) -> Result<(), Error> {
         if let Claims::Unsettled(Held { settlement, permit, in_flight }) = mem::replace(&mut self.held, Claims::Lost) {
             settlement.acknowledge_surely().await?;
-            self.held = Claims::Settled { _permit: permit, _in_flight: in_flight };
+            self.held = Claims::Settled { permit, _in_flight: in_flight };
         }
         Ok(())
+    }
+
+    /// What of it is lent while the request waits for others.
+    pub(super) fn standing(&self, lending: &Lending) -> Option<Arc<Standing>> {
+        let permit = match &self.held {
+            Claims::Unsettled(Held { permit, .. }) | Claims::Settled { permit, .. } => permit,
+            Claims::Lost => return None,
+        };
+        Some(Arc::new(Standing::new(lending.clone(), Arc::clone(permit))))
     }
 
     /// Settles a delivery whose message was replaced by a copy: that is to run, so the claim is given up, not kept.

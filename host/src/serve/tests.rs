@@ -4,6 +4,8 @@
 mod dead_letters;
 #[path = "tests/policies.rs"]
 mod policies;
+#[path = "tests/refused.rs"]
+mod refused;
 
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ struct Service {
     broker: Broker,
     client: Client,
     shutdown: Shutdown,
+    metrics: Metrics,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -50,9 +53,9 @@ impl Service {
 
     async fn on(broker: Broker, catalog: Catalog, config: Config) -> Self {
         let transport = Transport::Memory(broker.clone());
-        let shutdown = Shutdown::default();
-        let task = Self::serve(&transport, catalog, config, &shutdown).await;
-        Self { broker, client: Client::new(transport), shutdown, task }
+        let (shutdown, metrics) = (Shutdown::default(), Metrics::default());
+        let task = Self::serve(&transport, &metrics, catalog, config, &shutdown).await;
+        Self { broker, client: Client::new(transport), shutdown, metrics, task }
     }
 
     /// Ends the service without waiting for what runs.
@@ -72,6 +75,7 @@ impl Service {
 
     async fn serve(
         transport: &Transport,
+        metrics: &Metrics,
         catalog: Catalog,
         config: Config,
         shutdown: &Shutdown,
@@ -85,7 +89,7 @@ impl Service {
         let deliveries = transport.listen(subscription).await.unwrap();
         let current = Current::new(catalog, Duration::ZERO);
         let capabilities = crate::capability::Capabilities::default();
-        let (metrics, transport) = (Metrics::default(), transport.clone());
+        let (metrics, transport) = (metrics.clone(), transport.clone());
         tokio::spawn(serve(config, metrics, transport, current, capabilities, deliveries, shutdown.clone()))
     }
 
@@ -174,7 +178,7 @@ async fn what_is_not_finished_in_time_goes_back_and_another_server_runs_it() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let config = Config { max_in_flight: 1, grace_period: LONG, ..Config::default() };
-        let _runs_on = Service::serve(&transport, other, config, &Shutdown::default()).await;
+        let _runs_on = Service::serve(&transport, &Metrics::default(), other, config, &Shutdown::default()).await;
     };
     let (answer, ()) = tokio::join!(call, swap);
     assert_eq!(answer.unwrap().get(), r#"{"a": 1}"#);

@@ -169,7 +169,8 @@ impl Corridor {
             // Decoded, it is not needed any more, and may be large.
             claimed.message.body = Bytes::new();
         }
-        let admitted = match resolved.admit(&self.capabilities).await {
+        let Some(standing) = claimed.standing(&self.lending) else { return Worked::GivenBack };
+        let admitted = match resolved.admit(&self.capabilities, &standing).await {
             Ok(admitted) => admitted,
             Err(refusal) => return Worked::Outcome(Outcome::Refused(refusal)),
         };

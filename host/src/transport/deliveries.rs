@@ -66,6 +66,14 @@ impl Deliveries {
         }
     }
 
+    /// Takes up to `more` unsettled deliveries of each queue beyond the prefetch of the subscription; 0 ends that.
+    pub async fn widen(&mut self, more: u16) {
+        match &mut self.source {
+            Source::Memory(_, consumer) => consumer.widen(more),
+            Source::Rabbit(_, consumer) => consumer.widen(more).await,
+        }
+    }
+
     /// Stops consuming and gives back what has arrived and was not taken. What was taken can still be settled.
     pub async fn cancel(&mut self) {
         match &mut self.source {

@@ -66,8 +66,11 @@ struct Beside {
 pub struct Consumer {
     broker: Broker,
     tasks: Vec<AbortHandle>,
-    /// The names of those that it consumes.
-    queues: Vec<String>,
+    /// Those that it consumes.
+    queues: Vec<Arc<Queue>>,
+    sender: mpsc::Sender<Arrived<Settlement>>,
+    /// Those that take more than the prefetch.
+    wide: Vec<AbortHandle>,
     /// Queues that end with the subscription.
     own: Vec<Arc<Queue>>,
 }
@@ -84,7 +87,7 @@ pub struct Settlement {
 impl Broker {
     /// Makes the three queues of each topic, where they do not exist, and consumes them.
     pub(super) fn listen(&self, subscription: &Subscription, sender: mpsc::Sender<Arrived<Settlement>>) -> Consumer {
-        let mut consumer = Consumer { broker: self.clone(), tasks: Vec::new(), queues: Vec::new(), own: Vec::new() };
+        let mut consumer = Consumer::new(self, sender, Vec::new());
         let Subscription { exchange, topics, server, prefetch } = subscription;
         for topic in topics {
             let (exchange, topic, server) = (exchange.clone(), topic.clone(), server.clone());
@@ -95,7 +98,7 @@ impl Broker {
             let fanout = self.bind(Destination::Fanout { topic }, &fanout_name);
             consumer.own.push(Arc::clone(&fanout));
             for queue in [shared, direct, fanout] {
-                consumer.consume(queue, usize::from(*prefetch), sender.clone());
+                consumer.consume(queue, usize::from(*prefetch));
             }
         }
         consumer
@@ -104,9 +107,8 @@ impl Broker {
     /// Makes a reply queue and consumes it.
     pub(super) fn listen_for_replies(&self, name: &str, sender: mpsc::Sender<Arrived<Settlement>>) -> Consumer {
         let queue = self.bind(Destination::Queue(name.to_owned()), name);
-        let own = vec![Arc::clone(&queue)];
-        let mut consumer = Consumer { broker: self.clone(), tasks: Vec::new(), queues: Vec::new(), own };
-        consumer.consume(queue, Semaphore::MAX_PERMITS, sender);
+        let mut consumer = Consumer::new(self, sender, vec![Arc::clone(&queue)]);
+        consumer.consume(queue, Semaphore::MAX_PERMITS);
         consumer
     }
 
@@ -280,11 +282,29 @@ impl Queue {
 impl Consumer {
     /// The names of the queues that are consumed.
     pub(super) fn queues(&self) -> Vec<String> {
-        self.queues.clone()
+        self.queues.iter().map(|queue| queue.name.clone()).collect()
     }
 
-    fn consume(&mut self, queue: Arc<Queue>, prefetch: usize, sender: mpsc::Sender<Arrived<Settlement>>) {
-        self.queues.push(queue.name.clone());
+    fn new(broker: &Broker, sender: mpsc::Sender<Arrived<Settlement>>, own: Vec<Arc<Queue>>) -> Self {
+        Self { broker: broker.clone(), tasks: Vec::new(), queues: Vec::new(), sender, wide: Vec::new(), own }
+    }
+
+    /// Takes so many more messages of each queue before some are settled; 0 ends that.
+    pub(super) fn widen(&mut self, more: u16) {
+        self.wide.drain(..).for_each(|task| task.abort());
+        if more > 0 {
+            let taking = self.queues.iter().map(|queue| self.take(Arc::clone(queue), more.into())).collect();
+            self.wide = taking;
+        }
+    }
+
+    fn consume(&mut self, queue: Arc<Queue>, prefetch: usize) {
+        self.tasks.push(self.take(Arc::clone(&queue), prefetch));
+        self.queues.push(queue);
+    }
+
+    fn take(&self, queue: Arc<Queue>, prefetch: usize) -> AbortHandle {
+        let sender = self.sender.clone();
         let permits = Arc::new(Semaphore::new(prefetch));
         let task = tokio::spawn(async move {
             // Aborted at any await, no message is lost: a settlement that is dropped puts it back.
@@ -303,12 +323,12 @@ impl Consumer {
                 }
             }
         });
-        self.tasks.push(task.abort_handle());
+        task.abort_handle()
     }
 
     /// Stops taking messages.
     pub(super) fn cancel(&mut self) {
-        for task in self.tasks.drain(..) {
+        for task in self.tasks.drain(..).chain(self.wide.drain(..)) {
             task.abort();
         }
     }

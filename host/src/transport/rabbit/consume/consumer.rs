@@ -36,6 +36,8 @@ pub struct Consumer {
 
 /// What the task is told, and how it says that it is done.
 enum Command {
+    /// Take so many more of each queue before some are settled.
+    Widen(u16, oneshot::Sender<()>),
     Cancel(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
 }
@@ -56,6 +58,8 @@ struct Worker {
     plan: Plan,
     sender: mpsc::Sender<Arrived<Settlement>>,
     commands: mpsc::Receiver<Command>,
+    /// How many more than the prefetch are taken.
+    more: u16,
 }
 
 /// Why a session is not used any more.
@@ -87,7 +91,7 @@ impl Consumer {
         let queues = topology.queues.clone();
         let plan = Plan { connector, topology, streams, prefetch, suspects_transient_queues: AtomicBool::new(false) };
         let session = plan.connect(Patience::UntilRefused(retry)).await?;
-        let worker = Worker { plan, sender, commands };
+        let worker = Worker { plan, sender, commands, more: 0 };
         Ok(Self { queues, commands: command_sender, task: Task::spawn(worker.run(session)) })
     }
 
@@ -95,6 +99,11 @@ impl Consumer {
     #[must_use]
     pub fn queues(&self) -> Vec<String> {
         self.queues.clone()
+    }
+
+    /// Takes so many more deliveries of each queue before some are settled; 0 ends that.
+    pub async fn widen(&mut self, more: u16) {
+        self.tell(|done| Command::Widen(more, done)).await;
     }
 
     /// Stops consuming and gives back what has arrived and was not handed over. What was handed over can still be
@@ -147,7 +156,7 @@ impl Worker {
             session.cancel(limit).await;
         }
         // What was handed over is being settled now; the connection stays for that.
-        while let Some(Command::Cancel(done)) = command {
+        while let Some(Command::Cancel(done) | Command::Widen(_, done)) = command {
             done.send(()).ok();
             command = self.keep(&mut session).await;
         }
@@ -162,29 +171,51 @@ impl Worker {
     /// Delivers until told otherwise, over as many connections as it takes. Gives the last one, if it lives.
     async fn deliver(&mut self, mut session: Session) -> (Option<Session>, Option<Command>) {
         loop {
-            match self.pump(&mut session).await {
-                End::Told(command) => return (Some(session), command),
-                End::Lost(reason) => {
-                    tracing::warn!(broker = session.broker(), reason, "lost the connection to RabbitMQ that consumes");
-                }
-            }
-            drop(session);
-            let reconnected = async {
-                self.plan.connector.pause_after_loss().await;
-                self.plan.connect(Patience::Forever).await
-            };
-            let command = tokio::select! {
-                reconnected = reconnected => match reconnected {
-                    Ok(reconnected) => {
-                        session = reconnected;
-                        continue;
+            let reason = match self.pump(&mut session).await {
+                End::Told(Some(Command::Widen(more, done))) => {
+                    self.more = more;
+                    done.send(()).ok();
+                    match session.widen(more).await {
+                        Ok(()) => continue,
+                        Err(reason) => reason,
                     }
-                    // Cannot be, with that patience.
-                    Err(_) => None,
-                },
-                command = self.commands.recv() => command,
+                }
+                End::Told(command) => return (Some(session), command),
+                End::Lost(reason) => reason,
             };
-            return (None, command);
+            tracing::warn!(broker = session.broker(), reason, "lost the connection to RabbitMQ that consumes");
+            drop(session);
+            session = match self.reconnect().await {
+                Ok(reconnected) => reconnected,
+                Err(command) => return (None, command),
+            };
+        }
+    }
+
+    /// Connects again; or gives what is asked for meanwhile.
+    async fn reconnect(&mut self) -> Result<Session, Option<Command>> {
+        let reconnected = async {
+            self.plan.connector.pause_after_loss().await;
+            self.plan.connect(Patience::Forever).await
+        };
+        let mut reconnected = std::pin::pin!(reconnected);
+        loop {
+            tokio::select! {
+                reconnected = &mut reconnected => {
+                    // An error cannot be, with that patience.
+                    let mut session = reconnected.map_err(|_| None)?;
+                    // Where that fails, the session says so when it is asked for the next delivery.
+                    session.widen(self.more).await.ok();
+                    return Ok(session);
+                }
+                command = self.commands.recv() => match command {
+                    Some(Command::Widen(more, done)) => {
+                        self.more = more;
+                        done.send(()).ok();
+                    }
+                    command => return Err(command),
+                },
+            }
         }
     }
 

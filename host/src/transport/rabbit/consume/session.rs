@@ -55,6 +55,10 @@ pub(crate) struct Session {
     arrivals: SelectAll<BoxStream<'static, Arrival>>,
     /// When each queue's consumer began.
     begun: Vec<Instant>,
+    /// The prefetch of each consumer.
+    prefetch: u16,
+    /// Whether each queue has a second consumer, for what is beyond the prefetch.
+    is_wide: bool,
 }
 
 /// What comes out of a consumer.
@@ -63,6 +67,8 @@ enum Arrival {
     Failed(lapin::Error),
     /// The consumer of the queue with this index has ended.
     Ended(usize),
+    /// A second consumer has ended; the first one knows why, if there is more to it than that it was cancelled.
+    Narrowed,
 }
 
 /// What a session has for its owner.
@@ -123,6 +129,8 @@ impl Session {
             over: CancellationToken::new().drop_guard(),
             arrivals: SelectAll::new(),
             begun: vec![Instant::now(); queues],
+            prefetch,
+            is_wide: false,
         };
         for index in 0..queues {
             session.consume(index).await?;
@@ -172,6 +180,7 @@ impl Session {
                     }
                 }
                 Some(Arrival::Failed(error)) => return Event::Lost(failure::text(&error)),
+                Some(Arrival::Narrowed) => {}
                 Some(Arrival::Ended(index)) => {
                     if let Err(reason) = self.mend(index).await {
                         return Event::Lost(reason);
@@ -227,6 +236,9 @@ impl Session {
         // All of them first: what is given back must not arrive at the next one.
         for index in 0..self.topology.queues.len() {
             self.channel.basic_cancel(tag(index), BasicCancelOptions::default()).await.ok();
+            if self.is_wide {
+                self.channel.basic_cancel(wide_tag(index), BasicCancelOptions::default()).await.ok();
+            }
         }
         while let Some(arrival) = self.arrivals.next().await {
             if let Arrival::Delivery(_, delivery) = arrival {
@@ -271,6 +283,48 @@ impl Session {
         self.consume(index).await.map_err(|error| error.to_string())
     }
 
+    /// Gives each queue a second consumer that takes `more` messages before some are settled; 0 ends that. (The prefetch of
+    /// a consumer that is there cannot be changed.) Of a stream, there is no more to be had: it is read in its order.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection is lost.
+    pub(crate) async fn widen(&mut self, more: u16) -> Result<(), String> {
+        if (more > 0) == self.is_wide {
+            return Ok(());
+        }
+        let queues = self.topology.queues.clone();
+        let plain = queues.iter().enumerate().filter(|(_, queue)| !self.streams.contains_key(*queue));
+        let channel = self.channel.clone();
+        let arguments = declare::table(&self.topology.consumer_arguments).map_err(|error| error.to_string())?;
+        let prefetch = self.prefetch;
+        let asking = async {
+            let mut consumers = Vec::new();
+            if more > 0 {
+                channel.basic_qos(more, BasicQosOptions { global: false }).await?;
+            }
+            for (index, queue) in plain {
+                let Ok(queue) = declare::short(queue) else { continue };
+                if more > 0 {
+                    let options = BasicConsumeOptions::default();
+                    consumers.push((index, channel.basic_consume(queue, wide_tag(index), options, arguments.clone()).await?));
+                } else {
+                    channel.basic_cancel(wide_tag(index), BasicCancelOptions::default()).await?;
+                }
+            }
+            // For consumers that are made again.
+            channel.basic_qos(prefetch, BasicQosOptions { global: false }).await?;
+            Ok::<_, lapin::Error>(consumers)
+        };
+        let asked = self.link.events.answer(asking).await.and_then(|asked| asked);
+        for (index, consumer) in asked.map_err(|error| failure::text(&error))? {
+            let arrivals = consumer.map(move |delivery| arrival(index, delivery));
+            self.arrivals.push(arrivals.chain(stream::once(async { Arrival::Narrowed })).boxed());
+        }
+        self.is_wide = more > 0;
+        Ok(())
+    }
+
     /// Consumes a queue; what arrives ends with [`Arrival::Ended`].
     async fn consume(&mut self, index: usize) -> Result<(), declare::Error> {
         let Some(queue) = self.topology.queues.get(index) else { return Ok(()) };
@@ -288,10 +342,7 @@ impl Session {
         }
         let (queue, tag) = (declare::short(queue)?, tag(index));
         let consuming = self.channel.basic_consume(queue, tag, BasicConsumeOptions::default(), arguments);
-        let arrivals = self.link.events.answer(consuming).await??.map(move |delivery| match delivery {
-            Ok(delivery) => Arrival::Delivery(index, Box::new(delivery)),
-            Err(error) => Arrival::Failed(error),
-        });
+        let arrivals = self.link.events.answer(consuming).await??.map(move |delivery| arrival(index, delivery));
         self.arrivals.push(arrivals.chain(stream::once(async move { Arrival::Ended(index) })).boxed());
         Ok(())
     }
@@ -319,6 +370,18 @@ async fn delete(channel: &Channel, queues: &[String]) -> Result<(), declare::Err
 async fn give_back(delivery: &Delivery) {
     // Lost is as good: the broker has it back. Not rejected, which would count as an attempt.
     delivery.acker.nack(BasicNackOptions { multiple: false, requeue: true }).await.ok();
+}
+
+fn arrival(index: usize, delivery: lapin::Result<Delivery>) -> Arrival {
+    match delivery {
+        Ok(delivery) => Arrival::Delivery(index, Box::new(delivery)),
+        Err(error) => Arrival::Failed(error),
+    }
+}
+
+/// The tag of a queue's second consumer.
+fn wide_tag(index: usize) -> ShortString {
+    format!("{}+", index + 1).into()
 }
 
 /// The tag of a queue's consumer: the reference counts from 1.
