@@ -16,13 +16,14 @@ use nova_host::{
     dispatch,
     envelope::{Answer, Context, ReplyTo, Request, Style, Text},
     host::Host,
+    lending::{Lending, Slot, Standing},
     metrics::Metrics,
     sandbox::{Compiler, Invocation, Limits, Program, RequestInfo, Sandbox},
     settings::Settings,
     transport::Transport,
 };
 use serde_json::{Value, json};
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, sync::Semaphore};
 
 /// The program's.
 #[global_allocator]
@@ -97,7 +98,7 @@ impl Bench {
         criterion.bench_function("resolve and admit", |bencher| {
             let admit = |request| {
                 let resolved = dispatch::resolve(current, dispatch::Options::default(), request).expect("it is served");
-                self.runtime.block_on(resolved.admit(&capabilities)).expect("there is room")
+                self.runtime.block_on(resolved.admit(&capabilities, &standing())).expect("there is room")
             };
             bencher.iter_batched(|| request.clone(), admit, BatchSize::SmallInput);
         });
@@ -182,4 +183,11 @@ fn invocation() -> client::Invocation {
         context: Context::default(),
         origin: client::Origin::default(),
     }
+}
+
+/// What a request holds that lends nothing.
+fn standing() -> Arc<Standing> {
+    let permits = Arc::new(Semaphore::new(1));
+    let permit = Arc::clone(&permits).try_acquire_owned().expect("it is free");
+    Arc::new(Standing::new(Lending::new(0), Arc::new(Slot::new(permits, permit))))
 }

@@ -104,11 +104,7 @@ pub fn verdict(outcome: Outcome, kind: Kind) -> Verdict {
         (Outcome::Exhausted { .. }, _) => Fate::Poison,
         (Outcome::Replied(_), _) | (_, Kind::Call) => Fate::Done,
         (
-            Outcome::Failed(_)
-            | Outcome::Refused(_)
-            | Outcome::Faulted(_)
-            | Outcome::Unreleased(_)
-            | Outcome::Panicked,
+            Outcome::Failed(_) | Outcome::Refused(_) | Outcome::Faulted(_) | Outcome::Unreleased(_) | Outcome::Panicked,
             Kind::Cast,
         ) => Fate::Untold,
     };
@@ -155,7 +151,8 @@ pub fn verdict(outcome: Outcome, kind: Kind) -> Verdict {
 /// What a caller is told whose answer is larger than the broker takes.
 #[must_use]
 pub fn too_large(length: usize, limit: usize) -> Failure {
-    let message = format!("the reply has {length} bytes, and the broker takes no more than {limit} (its max_message_size)");
+    let message =
+        format!("the reply has {length} bytes, and the broker takes no more than {limit} (its max_message_size)");
     Failure::new(MODULE, "ReplyTooLarge", message)
 }
 

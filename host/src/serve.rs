@@ -12,6 +12,7 @@ mod duplicates;
 mod guard;
 mod heartbeat;
 mod late;
+mod quiet;
 mod work;
 
 use std::{sync::Arc, time::Duration};
@@ -34,6 +35,7 @@ use delivery::Pulled;
 use duplicates::Duplicates;
 use guard::guard;
 use late::Late;
+use quiet::Quiet;
 
 /// The longest that a request in flight is held up by one message that is to be sent for it: longer than it takes to
 /// notice that a connection is dead, and to have another.
@@ -70,6 +72,7 @@ struct Corridor {
     /// The queues that are served: nothing is answered there.
     queues: Arc<[String]>,
     late: Late,
+    quiet: Quiet,
     /// Requests that are settled only after their late reply or dead letter.
     unsettled: Semaphore,
     lending: Lending,
@@ -103,6 +106,7 @@ pub async fn serve(
         duplicates: Duplicates::default(),
         queues: deliveries.queues(),
         late: Late::default(),
+        quiet: Quiet::default(),
         unsettled: Semaphore::new(usize::from(config.max_in_flight) / UNSETTLED_SHARE),
         lending: Lending::new(most_lent(config.max_in_flight)),
         tasks: TaskTracker::new(),
@@ -159,7 +163,9 @@ impl Width {
     async fn keep(&mut self, permits: &Arc<Semaphore>, deliveries: &mut Deliveries) -> Option<(Arc<Slot>, Delivery)> {
         loop {
             let lent = *self.lent.borrow_and_update();
-            let is_wide = if self.is_wide { 4 * u32::from(lent) >= self.max_in_flight.into() && lent > 0 } else {
+            let is_wide = if self.is_wide {
+                4 * u32::from(lent) >= self.max_in_flight.into() && lent > 0
+            } else {
                 2 * u32::from(lent) >= self.max_in_flight.into() && lent > 0
             };
             if is_wide != self.is_wide {

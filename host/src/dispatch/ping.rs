@@ -56,7 +56,13 @@ mod tests {
         let request = Request::decode(message.as_bytes(), Some("application/json"), None).unwrap();
         match resolve(catalog, Options { ping, ..Options::default() }, request) {
             Ok(resolved) => {
-                match resolved.admit(&crate::capability::Capabilities::default(), &crate::testing::standing()).await.unwrap().run().await {
+                match resolved
+                    .admit(&crate::capability::Capabilities::default(), &crate::testing::standing())
+                    .await
+                    .unwrap()
+                    .run()
+                    .await
+                {
                     Outcome::Replied(text) => text.get().to_owned(),
                     other => panic!("{other:?}"),
                 }

@@ -103,7 +103,8 @@ fn half_a_surrogate_pair_loses_no_message() {
 #[test]
 fn depth_is_no_limit_and_takes_no_stack() {
     let deep = format!("{}1{}", "[".repeat(500_000), "]".repeat(500_000));
-    let message = format!(r#"{{"method": "m", "args": {{"x": {deep}}}, "_timeout": {deep}, "_msg_id": "i", "_reply_q": "q"}}"#);
+    let message =
+        format!(r#"{{"method": "m", "args": {{"x": {deep}}}, "_timeout": {deep}, "_msg_id": "i", "_reply_q": "q"}}"#);
     for body in [enveloped("\"2.0\"", &message), message.clone(), message.replace('1', "NaN")] {
         let request = decode(&body).unwrap();
         assert_eq!(request.method, Field::Text("m".into()));

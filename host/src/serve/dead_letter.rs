@@ -86,12 +86,7 @@ pub(super) fn letter(
 
 /// The headers that a letter has beside those of its message, the most important first: where there is not room for all,
 /// the last are left out.
-fn headers(
-    message: &Message,
-    particulars: &Particulars,
-    death: Death<'_>,
-    deaths: u32,
-) -> Vec<(&'static str, Header)> {
+fn headers(message: &Message, particulars: &Particulars, death: Death<'_>, deaths: u32) -> Vec<(&'static str, Header)> {
     let text = |text: &str| Header::Text(printable(text, MAX_NAME));
     let mut headers = vec![
         (COUNT, Header::Number(deaths.into())),

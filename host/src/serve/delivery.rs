@@ -49,10 +49,7 @@ enum Claims {
     /// All of it.
     Unsettled(Held),
     /// Acknowledged before its handler started: it is at-most-once.
-    Settled {
-        permit: Arc<Slot>,
-        _in_flight: InFlight,
-    },
+    Settled { permit: Arc<Slot>, _in_flight: InFlight },
     /// Acknowledged, or not: nobody knows, and nothing of it may run.
     Lost,
 }

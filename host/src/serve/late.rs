@@ -190,8 +190,7 @@ impl Late {
         };
         let (done, is_done) = oneshot::channel();
         let destination = letter.destination.clone();
-        let waiting =
-            Waiting { letter, patience, spent: Duration::ZERO, since: Instant::now(), done, _room: room };
+        let waiting = Waiting { letter, patience, spent: Duration::ZERO, since: Instant::now(), done, _room: room };
         let is_first = {
             let mut arriving = self.arriving();
             let is_first = !arriving.contains_key(&destination);

@@ -102,9 +102,9 @@ async fn both_messages_of_an_old_callers_reply_wait_for_its_queue() {
 async fn no_more_wait_than_there_is_room_for() {
     let post = Post::new();
     let many = MAX_LETTERS + 10;
-    let delivered =
-        futures_util::future::join_all((0..many).map(|_| post.wait(letter("x"), PATIENCE))).await;
-    let too_many = delivered.iter().filter(|delivered| matches!(delivered, Delivered::GivenUp(why) if why.contains("too many")));
+    let delivered = futures_util::future::join_all((0..many).map(|_| post.wait(letter("x"), PATIENCE))).await;
+    let too_many =
+        delivered.iter().filter(|delivered| matches!(delivered, Delivered::GivenUp(why) if why.contains("too many")));
     assert_eq!(too_many.count(), 10);
     // By their size, too.
     let large = "x".repeat(MAX_BYTES + 1);

@@ -222,7 +222,9 @@ impl Corridor {
                 self.metrics.reply(ReplyFate::TooLarge);
                 return drop(self.conclude(ended, verdict.fate, &notes, &verdict).await);
             }
-            Ok(Ok(Answered::Nowhere(reason))) => return self.unanswered(ended, reply_to, verdict.fate, &notes, reason).await,
+            Ok(Ok(Answered::Nowhere(reason))) => {
+                return self.unanswered(ended, reply_to, verdict.fate, &notes, reason).await;
+            }
             Ok(Ok(Answered::Late(letter, trouble))) => (letter, trouble),
             Ok(Err(_)) => {
                 self.metrics.panicked();
@@ -264,7 +266,10 @@ impl Corridor {
     fn dropped(&self, reply_to: &ReplyTo, reason: &str) {
         self.metrics.reply(ReplyFate::Dropped);
         let (queue, reason) = (printable(&reply_to.queue, MAX_FIELD), printable(reason, MAX_FAILURE));
-        tracing::error!(queue, reason, "the caller cannot be answered, the reply is dropped");
+        match self.quiet.say(&queue) {
+            Some(replies) => tracing::error!(queue, reason, replies, "callers cannot be answered, replies are dropped"),
+            None => tracing::debug!(queue, reason, "the caller cannot be answered, the reply is dropped"),
+        }
     }
 
     async fn wait(&self, letter: Letter, trouble: Trouble) -> Delivered {
@@ -307,7 +312,17 @@ impl Corridor {
             },
             Err(reason) => reason,
         };
-        tracing::error!(exchange = to.exchange, reason, "the dead-letter exchange does not take it");
+        match self.quiet.say(&format!("exchange {}", to.exchange)) {
+            Some(letters) => {
+                tracing::error!(
+                    exchange = to.exchange,
+                    reason,
+                    letters,
+                    "the dead-letter exchange does not take letters"
+                );
+            }
+            None => tracing::debug!(exchange = to.exchange, reason, "the dead-letter exchange does not take a letter"),
+        }
         self.metrics.dead_letter_refused();
         Buried::Refused
     }

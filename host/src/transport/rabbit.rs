@@ -190,7 +190,9 @@ impl Client {
                 Attempted::Refused(Refusal::TooLarge { limit }) => {
                     return Err(Error::TooLarge { broker: broker(), length: parcel.publication.body.len(), limit });
                 }
-                Attempted::Refused(Refusal::Other(reason)) => return Err(Error::Refused { broker: broker(), reason }),
+                Attempted::Refused(Refusal::Exchange(reason) | Refusal::Other(reason)) => {
+                    return Err(Error::Refused { broker: broker(), reason });
+                }
                 Attempted::Again => {
                     attempts.count_lost();
                     tokio::time::sleep(backoff.next_retry()).await;

@@ -84,7 +84,8 @@ async fn a_cast_that_did_not_end_well_is_a_dead_letter_that_says_why() {
 #[tokio::test]
 async fn what_cannot_be_decoded_is_a_dead_letter() {
     let service = service(ECHO).await;
-    let odd = Message { body: b"\xff\x00".to_vec().into(), content_type: Some("text/plain".into()), ..Message::default() };
+    let odd =
+        Message { body: b"\xff\x00".to_vec().into(), content_type: Some("text/plain".into()), ..Message::default() };
     service.broker.inject(&topic(), &odd);
     let letter = letter(&service.broker).await;
     assert_eq!((letter.body, letter.content_type), (odd.body, odd.content_type));

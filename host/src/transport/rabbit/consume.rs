@@ -4,6 +4,7 @@
 
 mod acks;
 pub(crate) mod consumer;
+mod consuming;
 mod offsets;
 mod session;
 pub(crate) mod settle;

@@ -13,3 +13,4 @@ mod outbox;
 pub(crate) mod parcel;
 pub(crate) mod publisher;
 mod returned;
+mod underway;

@@ -3,10 +3,7 @@
 //! Before it: [`super::connect`] has a connection. After it: [`super::consume`] takes what arrives, and starts the next
 //! life when this one ends.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, time::Duration};
 
 use futures_util::{
     StreamExt,
@@ -15,9 +12,7 @@ use futures_util::{
 use lapin::{
     Channel,
     message::Delivery,
-    options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, QueueDeleteOptions,
-    },
+    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions},
     types::{AMQPValue, ShortString},
 };
 use tokio::time::Instant as Moment;
@@ -26,6 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{
     super::wire::{declare, failure, link::Link, task::Task},
     acks::{Acks, Frame},
+    consuming::{Arrival, Consuming, arrival, delete, give_back, wide_tag},
     offsets::{Begin, Offset, Offsets, Place},
     settle::{self, RoundTrip, Settlement, Way},
 };
@@ -53,22 +49,12 @@ pub(crate) struct Session {
     _acknowledging: Task,
     round_trip: RoundTrip,
     arrivals: SelectAll<BoxStream<'static, Arrival>>,
-    /// When each queue's consumer began.
-    begun: Vec<Instant>,
+    /// The consumer of each queue.
+    consumers: Vec<Consuming>,
     /// The prefetch of each consumer.
     prefetch: u16,
     /// Whether each queue has a second consumer, for what is beyond the prefetch.
     is_wide: bool,
-}
-
-/// What comes out of a consumer.
-enum Arrival {
-    Delivery(usize, Box<Delivery>),
-    Failed(lapin::Error),
-    /// The consumer of the queue with this index has ended.
-    Ended(usize),
-    /// A second consumer has ended; the first one knows why, if there is more to it than that it was cancelled.
-    Narrowed,
 }
 
 /// What a session has for its owner.
@@ -117,6 +103,7 @@ impl Session {
                 }
             }
         });
+        let over = CancellationToken::new();
         let mut session = Self {
             link,
             acks,
@@ -126,9 +113,9 @@ impl Session {
             topology,
             streams,
             resumed: HashMap::new(),
-            over: CancellationToken::new().drop_guard(),
             arrivals: SelectAll::new(),
-            begun: vec![Instant::now(); queues],
+            consumers: (0..queues).map(|_| Consuming::new(&over)).collect(),
+            over: over.drop_guard(),
             prefetch,
             is_wide: false,
         };
@@ -142,8 +129,8 @@ impl Session {
     pub(crate) fn hand_over(&self, index: usize, delivery: Delivery, place: Option<Place>) -> Arrived<Settlement> {
         let queue = self.topology.queues.get(index).map_or("", String::as_str);
         let from = settle::From { queue, counts: self.topology.counts_deliveries(index), place };
-        let (over, acks, round_trip) = (self.over.token().clone(), self.acks.clone(), self.round_trip.clone());
-        let way = Way { over, acks, round_trip };
+        let over = self.consumers.get(index).map_or(self.over.token(), Consuming::over).clone();
+        let way = Way { over, acks: self.acks.clone(), round_trip: self.round_trip.clone() };
         settle::delivery(delivery, from, way)
     }
 
@@ -235,7 +222,7 @@ impl Session {
     async fn cancel_all(&mut self) {
         // All of them first: what is given back must not arrive at the next one.
         for index in 0..self.topology.queues.len() {
-            self.channel.basic_cancel(tag(index), BasicCancelOptions::default()).await.ok();
+            self.channel.basic_cancel(self.tag(index), BasicCancelOptions::default()).await.ok();
             if self.is_wide {
                 self.channel.basic_cancel(wide_tag(index), BasicCancelOptions::default()).await.ok();
             }
@@ -257,30 +244,45 @@ impl Session {
         self.link.close(limit).await;
     }
 
-    /// Declares and consumes a queue again whose consumer the broker has cancelled: the queue was deleted, or has moved.
-    /// On the same channel, so that other deliveries can still be settled.
+    /// Declares and consumes a queue again whose consumer the broker has cancelled: the queue was deleted, or has moved, or
+    /// a message of it was not settled for too long. On the same channel, so that other deliveries can still be settled.
+    ///
+    /// What was delivered to that consumer is in the queue again, if there is one. It must not be settled any more: a
+    /// late acknowledgement brings a consumer that RabbitMQ 4.3 has cancelled for its slowness back to life, and nobody
+    /// would hear what is delivered to it. Nor may its tag be used again, for which 4.3 closes the connection.
     async fn mend(&mut self, index: usize) -> Result<(), String> {
         let queue = self.topology.queues.get(index).ok_or("an unknown consumer has ended")?;
         // The channel's end ends its consumers too, sometimes before it is known as such.
         if !self.channel.status().connected() {
             return Err("the channel has ended".to_owned());
         }
-        if self.begun.get(index).is_none_or(|begun| begun.elapsed() < SETTLED_AFTER) {
+        let is_settled = self.consumers.get(index).is_some_and(|consumer| consumer.age() >= SETTLED_AFTER);
+        if !is_settled || self.is_wide {
             return Err(format!("the broker has cancelled the consumer of `{queue}`"));
         }
-        tracing::warn!(broker = self.broker(), queue, "RabbitMQ has cancelled a consumer; declaring its queue again");
+        tracing::warn!(
+            broker = self.broker(),
+            queue,
+            "RabbitMQ has cancelled a consumer (its queue was deleted or has moved, or a message was not settled within its \
+             consumer_timeout); declaring the queue again"
+        );
         if let Some(offsets) = self.streams.get(queue) {
             // Most likely it was deleted, and its offsets with it.
             offsets.forget();
         }
-        if let Some(begun) = self.begun.get_mut(index) {
-            *begun = Instant::now();
-        }
         // Only what belongs to it: where a node takes many queues along, each of them comes here.
         let declarations = self.topology.declarations_of(queue);
+        if let Some(consumer) = self.consumers.get_mut(index) {
+            consumer.renew(self.over.token());
+        }
         let declaring = declare::all(&self.channel, &declarations);
         self.link.events.answer(declaring).await.map_err(|error| failure::text(&error))?.map_err(|e| e.to_string())?;
         self.consume(index).await.map_err(|error| error.to_string())
+    }
+
+    /// The tag of a queue's consumer.
+    fn tag(&self, index: usize) -> ShortString {
+        self.consumers.get(index).map_or_else(ShortString::default, |consumer| consumer.tag(index))
     }
 
     /// Gives each queue a second consumer that takes `more` messages before some are settled; 0 ends that. (The prefetch of
@@ -307,7 +309,10 @@ impl Session {
                 let Ok(queue) = declare::short(queue) else { continue };
                 if more > 0 {
                     let options = BasicConsumeOptions::default();
-                    consumers.push((index, channel.basic_consume(queue, wide_tag(index), options, arguments.clone()).await?));
+                    consumers.push((
+                        index,
+                        channel.basic_consume(queue, wide_tag(index), options, arguments.clone()).await?,
+                    ));
                 } else {
                     channel.basic_cancel(wide_tag(index), BasicCancelOptions::default()).await?;
                 }
@@ -340,7 +345,7 @@ impl Session {
             };
             arguments.insert("x-stream-offset".into(), offset);
         }
-        let (queue, tag) = (declare::short(queue)?, tag(index));
+        let (queue, tag) = (declare::short(queue)?, self.tag(index));
         let consuming = self.channel.basic_consume(queue, tag, BasicConsumeOptions::default(), arguments);
         let arrivals = self.link.events.answer(consuming).await??.map(move |delivery| arrival(index, delivery));
         self.arrivals.push(arrivals.chain(stream::once(async move { Arrival::Ended(index) })).boxed());
@@ -357,34 +362,4 @@ async fn silent(resumed: &HashMap<usize, Moment>) -> usize {
         }
         None => std::future::pending().await,
     }
-}
-
-async fn delete(channel: &Channel, queues: &[String]) -> Result<(), declare::Error> {
-    for queue in queues {
-        channel.queue_delete(declare::short(queue)?, QueueDeleteOptions::default()).await?;
-    }
-    Ok(())
-}
-
-/// Gives a delivery back that nobody has taken.
-async fn give_back(delivery: &Delivery) {
-    // Lost is as good: the broker has it back. Not rejected, which would count as an attempt.
-    delivery.acker.nack(BasicNackOptions { multiple: false, requeue: true }).await.ok();
-}
-
-fn arrival(index: usize, delivery: lapin::Result<Delivery>) -> Arrival {
-    match delivery {
-        Ok(delivery) => Arrival::Delivery(index, Box::new(delivery)),
-        Err(error) => Arrival::Failed(error),
-    }
-}
-
-/// The tag of a queue's second consumer.
-fn wide_tag(index: usize) -> ShortString {
-    format!("{}+", index + 1).into()
-}
-
-/// The tag of a queue's consumer: the reference counts from 1.
-fn tag(index: usize) -> ShortString {
-    (index + 1).to_string().into()
 }

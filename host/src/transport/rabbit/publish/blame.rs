@@ -21,8 +21,15 @@ pub(crate) fn blame(parcel: &Parcel, error: &lapin::Error) -> Option<Refusal> {
         return (length == parcel.publication.body.len()).then_some(Refusal::TooLarge { limit });
     }
     let exchange = Some(parcel.route.exchange_name()).filter(|name| !name.is_empty()).unwrap_or(DEFAULT_EXCHANGE);
-    let is_forbidden = text.starts_with("ACCESS_REFUSED") && text.contains(&format!("exchange '{exchange}' "));
-    is_forbidden.then(|| Refusal::Other(format!("{text}; give the user permission to write to `{exchange}`")))
+    if !text.starts_with("ACCESS_REFUSED") || !text.contains(&format!("exchange '{exchange}' ")) {
+        return None;
+    }
+    let reason = format!("{text}; give the user permission to write to `{exchange}`");
+    if !text.contains(" to topic '") {
+        return Some(Refusal::Exchange(reason));
+    }
+    // Only this routing key is forbidden.
+    text.contains(&format!(" to topic '{}' ", parcel.route.key)).then_some(Refusal::Other(reason))
 }
 
 /// The size of a body, and the most that is allowed: `… message size 140 is larger than configured max size 128`.
@@ -63,12 +70,19 @@ mod tests {
         let forbidden = |name: &str| {
             broker_says(403, &format!("ACCESS_REFUSED - access to exchange '{name}' in vhost '/' refused for user 'u'"))
         };
-        let is_told = |refusal| matches!(refusal, Some(Refusal::Other(text)) if text.contains("permission"));
+        let is_told = |refusal| matches!(refusal, Some(Refusal::Exchange(text) | Refusal::Other(text)) if text.contains("permission"));
         assert!(is_told(blame(&topic("nova"), &forbidden("nova"))));
         assert_eq!(blame(&topic("nov"), &forbidden("nova")), None);
         let reply = |length| parcel(Destination::Queue("reply".into()), length);
         assert!(is_told(blame(&reply(2), &forbidden("amq.default"))), "the broker's name for the default exchange");
         assert_eq!(blame(&topic("nova"), &forbidden("amq.default")), None);
+        let topical = |key: &str| {
+            let text =
+                format!("ACCESS_REFUSED - write access to topic '{key}' in exchange 'nova' in vhost '/' refused");
+            broker_says(403, &text)
+        };
+        assert!(is_told(blame(&topic("nova"), &topical("t"))));
+        assert_eq!(blame(&topic("nova"), &topical("other")), None);
         let large = "PRECONDITION_FAILED - message size 140 is larger than configured max size 128";
         assert_eq!(blame(&reply(140), &broker_says(406, large)), Some(Refusal::TooLarge { limit: 128 }));
         assert_eq!(blame(&reply(14), &broker_says(406, large)), None);

@@ -3,10 +3,7 @@
 //! Before it: [`super::outbox`] has a message for an exchange. After it: the message goes on when the exchange is there.
 //! Each declaration has a channel of its own, for the broker closes that where it refuses.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use lapin::Connection;
 
@@ -94,10 +91,10 @@ pub(crate) async fn declare(connection: Arc<Connection>, exchange: Exchange) -> 
         _ => declared,
     }
     .map_err(|error| match &error {
-        declare::Error::Name(_) => Obstacle::Refused(Refusal::Other(error.to_string())),
+        declare::Error::Name(_) => Obstacle::Refused(Refusal::Exchange(error.to_string())),
         declare::Error::Lapin(lapin) | declare::Error::TransientQueue(lapin) => {
             match failure::missing(&exchange, lapin).or_else(|| failure::refusal(lapin)) {
-                Some(reason) => Obstacle::Refused(Refusal::Other(reason)),
+                Some(reason) => Obstacle::Refused(Refusal::Exchange(reason)),
                 None => Obstacle::Lost(lapin.clone()),
             }
         }

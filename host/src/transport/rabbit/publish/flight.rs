@@ -1,24 +1,89 @@
-//! Sends one message and waits for what the broker says of it.
+//! What is asked of the broker for a message: a channel, an exchange, and to take it.
 //!
-//! Before it: [`super::outbox`] has a channel for it, or wants it to have its own. After it: [`super::outbox`] notes what
-//! became of it.
+//! Before it: [`super::outbox`] asks. After it: [`super::outbox`] notes what the broker says, as an [`Event`].
 
-use std::{sync::Arc, time::Duration};
+use std::{io, pin::Pin, sync::Arc, time::Duration};
 
 use lapin::{
     Channel, Confirmation, Connection,
     options::{BasicPublishOptions, ConfirmSelectOptions},
 };
 
-use super::{super::wire::declare, parcel::Parcel};
-use crate::transport::publication::Routing;
+use tokio::time::Instant;
+
+use super::{
+    super::wire::declare,
+    exchanges::{self, Obstacle},
+    parcel::Parcel,
+};
+use crate::transport::{publication::Routing, topology::Exchange};
 
 /// How long a message may hold a channel of its own. RabbitMQ may be silent on it for a minute, where a queue has no
 /// leader; the next attempt has another channel.
-pub(crate) const ALONE_FOR: Duration = Duration::from_secs(10);
+const ALONE_FOR: Duration = Duration::from_secs(10);
+
+/// What has come to an end.
+pub(crate) enum Event {
+    /// A lane has a channel, in this life of it.
+    Opened(usize, u64, lapin::Result<Channel>),
+    /// An exchange is declared, for messages of this lane, or not.
+    Declared(usize, String, Result<(), Obstacle>),
+    /// The broker has said what became of the message with this number, in a life of a lane.
+    Said(usize, u64, u64, lapin::Result<Confirmation>),
+    /// The same for a message that went alone; `None` where it has said nothing.
+    SaidAlone(u64, Option<lapin::Result<Confirmation>>),
+    /// The broker has answered a question that was asked at this time, or not.
+    Answered(Instant, bool),
+}
+
+/// Something that is under way.
+pub(crate) type Asked = Pin<Box<dyn Future<Output = Event> + Send>>;
+
+/// Opens a channel for a life of a lane.
+pub(crate) fn opening(connection: &Arc<Connection>, lane: usize, life: u64) -> Asked {
+    let connection = Arc::clone(connection);
+    Box::pin(async move { Event::Opened(lane, life, open(&connection).await) })
+}
+
+/// Declares an exchange, for no longer than [`ALONE_FOR`].
+pub(crate) fn declaring(connection: &Arc<Connection>, lane: usize, exchange: Exchange) -> Asked {
+    let (connection, name) = (Arc::clone(connection), exchange.name.clone());
+    Box::pin(async move {
+        let limited = tokio::time::timeout(ALONE_FOR, exchanges::declare(connection, exchange)).await;
+        let silent = |_| Err(Obstacle::Lost(io::Error::from(io::ErrorKind::TimedOut).into()));
+        Event::Declared(lane, name, limited.unwrap_or_else(silent))
+    })
+}
+
+/// Sends the message with this number on the channel of a life of a lane.
+pub(crate) fn sending(channel: &Channel, parcel: Arc<Parcel>, lane: usize, life: u64, number: u64) -> Asked {
+    let channel = channel.clone();
+    Box::pin(async move { Event::Said(lane, life, number, send(&channel, parcel).await) })
+}
+
+/// Sends the message with this number on a channel of its own, for no longer than [`ALONE_FOR`].
+pub(crate) fn sending_alone(connection: &Arc<Connection>, parcel: Arc<Parcel>, number: u64) -> Asked {
+    let connection = Arc::clone(connection);
+    Box::pin(async move {
+        let sending = async {
+            let channel = open(&connection).await?;
+            send(&channel, parcel).await
+        };
+        Event::SaidAlone(number, tokio::time::timeout(ALONE_FOR, sending).await.ok())
+    })
+}
+
+/// Asks the broker for something that it always has, and that waits for no queue: a channel.
+pub(crate) fn asking(connection: &Arc<Connection>, now: Instant) -> Asked {
+    let connection = Arc::clone(connection);
+    Box::pin(async move {
+        let asked = tokio::time::timeout(ALONE_FOR, connection.create_channel()).await;
+        Event::Answered(now, matches!(asked, Ok(Ok(_))))
+    })
+}
 
 /// Sends a message. Its number is taken when this is first polled, and its frames are queued in the same step.
-pub(crate) async fn send(channel: &Channel, parcel: Arc<Parcel>) -> lapin::Result<Confirmation> {
+async fn send(channel: &Channel, parcel: Arc<Parcel>) -> lapin::Result<Confirmation> {
     let mandatory = parcel.publication.routing == Routing::Mandatory;
     let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
     let (exchange, key) = match (declare::short(parcel.route.exchange_name()), declare::short(&parcel.route.key)) {
@@ -34,20 +99,8 @@ pub(crate) async fn send(channel: &Channel, parcel: Arc<Parcel>) -> lapin::Resul
 }
 
 /// Opens a channel that confirms messages.
-pub(crate) async fn open(connection: &Connection) -> lapin::Result<Channel> {
+async fn open(connection: &Connection) -> lapin::Result<Channel> {
     let channel = connection.create_channel().await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     Ok(channel)
-}
-
-/// Sends a message on a channel of its own; `None` where nothing is said of it in [`ALONE_FOR`].
-pub(crate) async fn send_alone(
-    connection: Arc<Connection>,
-    parcel: Arc<Parcel>,
-) -> Option<lapin::Result<Confirmation>> {
-    let sending = async {
-        let channel = open(&connection).await?;
-        send(&channel, parcel).await
-    };
-    tokio::time::timeout(ALONE_FOR, sending).await.ok()
 }

@@ -6,13 +6,13 @@
 //! A broker confirms a message when all its queues have it. One queue that cannot take any (without a leader, without a
 //! majority) leaves its messages unconfirmed for ever, and may hold up what comes behind them on the same channel.
 //! Whether the queue is ill or the broker is busy tell the others: a message is *overtaken* when one is confirmed that
-//! was sent well after it.
+//! was sent well after it, or when the broker answers a question that was asked well after it.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
-/// A message is overtaken when another is confirmed that was sent so much later. A quorum queue elects a new leader in a
+/// A message is overtaken when another is confirmed, or a question answered, that was sent so much later. A quorum queue elects a new leader in a
 /// second or two, and a slow disk takes less for a confirmation.
 pub(crate) const OVERTAKEN: Duration = Duration::from_secs(3);
 
@@ -78,6 +78,16 @@ impl<J> Flights<J> {
         Some(flight)
     }
 
+    /// Notes that the broker has answered a question that was asked at a time.
+    pub(crate) fn answered(&mut self, asked: Instant) {
+        self.newest = self.newest.max(Some(asked));
+    }
+
+    /// Whether a message has waited for so long that it is worth asking the broker whether it is there.
+    pub(crate) fn is_doubtful(&self, now: Instant) -> bool {
+        self.all.values().any(|flight| now >= flight.since + OVERTAKEN)
+    }
+
     /// Takes a message out that has failed; `None` where its time was over before.
     pub(crate) fn fail(&mut self, number: u64) -> Option<Flight<J>> {
         let flight = self.all.remove(&number)?;
@@ -90,7 +100,7 @@ impl<J> Flights<J> {
         drop(self.take(|flight| is_abandoned(&flight.job)));
     }
 
-    /// Takes those out whose time is over.
+    /// Takes those out whose time is over, the oldest first.
     pub(crate) fn overdue(&mut self, now: Instant) -> Vec<Flight<J>> {
         let newest = self.newest;
         self.take(|flight| {
@@ -163,6 +173,17 @@ mod tests {
         assert_eq!(jobs(flights.overdue(start + LONGEST)), ["a"]);
         flights.restart(start + LONGEST + LONGEST);
         assert_eq!(jobs(flights.overdue(start + LONGEST + LONGEST)), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn a_question_that_is_answered_tells_as_much_as_a_confirmation() {
+        let (mut flights, start) = (Flights::default(), Instant::now());
+        flights.begin("ill", 0, start);
+        assert!(!flights.is_doubtful(start + OVERTAKEN - TICK) && flights.is_doubtful(start + OVERTAKEN));
+        flights.answered(start + OVERTAKEN - TICK);
+        assert_eq!(jobs(flights.overdue(start + OVERTAKEN + TICK)), [] as [&str; 0]);
+        flights.answered(start + OVERTAKEN);
+        assert_eq!(jobs(flights.overdue(start + OVERTAKEN + TICK)), ["ill"]);
     }
 
     #[test]

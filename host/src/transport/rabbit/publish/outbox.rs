@@ -5,36 +5,27 @@
 //! none waits for the confirmation of another.
 
 use std::{
-    collections::VecDeque,
-    future::poll_fn,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
+    collections::{HashSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
-use lapin::{Channel, Confirmation, message::BasicReturnMessage};
+use lapin::{Confirmation, message::BasicReturnMessage};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::{
     super::wire::{failure, link::Link, size},
     blame::blame,
-    exchanges::{self, Exchanges, Obstacle},
-    flight,
+    exchanges::{Exchanges, Obstacle},
+    flight::{self, Event},
     flights::{Flight, Flights},
     illness::Illness,
     lanes::{ALONE, Lanes, MAX_UNCONFIRMED},
     parcel::{Attempted, Job, Refusal},
     returned::Returned,
+    underway::Underway,
 };
-use crate::transport::{
-    publication::{Company, Published, Routing},
-    topology::Exchange,
-};
+use crate::transport::publication::{Company, Published, Routing};
 
 /// How often it is looked whose time is over.
 const LOOK: Duration = Duration::from_millis(250);
@@ -57,23 +48,13 @@ pub(crate) struct Outbox {
     lonely: VecDeque<Job>,
     /// How many have a channel of their own.
     alone: usize,
-    underway: FuturesUnordered<Pin<Box<dyn Future<Output = Event> + Send>>>,
+    underway: Underway<Event>,
     look: Interval,
     was_blocked: bool,
+    /// Whether the broker is being asked if it is there.
+    is_asking: bool,
     /// The most bytes of a body that the broker takes, as far as it has said.
     max_size: Option<usize>,
-}
-
-/// What has come to an end.
-enum Event {
-    /// A lane has a channel, in this life of it.
-    Opened(usize, u64, lapin::Result<Channel>),
-    /// An exchange is declared, for messages of this lane, or not.
-    Declared(usize, String, Result<(), Obstacle>),
-    /// The broker has said what became of the message with this number, in a life of a lane.
-    Said(usize, u64, u64, lapin::Result<Confirmation>),
-    /// The same for a message that went alone; `None` where it has said nothing.
-    SaidAlone(u64, Option<lapin::Result<Confirmation>>),
 }
 
 impl Outbox {
@@ -89,9 +70,10 @@ impl Outbox {
             illness: Illness::default(),
             lonely: VecDeque::new(),
             alone: 0,
-            underway: FuturesUnordered::new(),
+            underway: Underway::default(),
             look,
             was_blocked: false,
+            is_asking: false,
             max_size: None,
         }
     }
@@ -120,7 +102,7 @@ impl Outbox {
             && !self.exchanges.is_declared(&exchange.name)
         {
             if self.exchanges.wait(&exchange.name, job) {
-                self.declare(lane, exchange.clone());
+                self.underway.begin(flight::declaring(&self.link.connection, lane, exchange.clone()));
             }
             return;
         }
@@ -162,19 +144,16 @@ impl Outbox {
         let Some(channel) = lane.channel.clone() else {
             if !lane.waiting.is_empty() && !lane.is_opening {
                 lane.is_opening = true;
-                let connection = Arc::clone(&self.link.connection);
-                let opening = async move { Event::Opened(number, life, flight::open(&connection).await) };
-                self.underway.push(Box::pin(opening));
+                self.underway.begin(flight::opening(&self.link.connection, number, life));
             }
             return;
         };
         while self.flights.count(number) < MAX_UNCONFIRMED
             && let Some(job) = lane.next()
         {
-            let (parcel, channel) = (Arc::clone(&job.parcel), channel.clone());
+            let parcel = Arc::clone(&job.parcel);
             let flight = self.flights.begin(job, number, Instant::now());
-            let sending = async move { Event::Said(number, life, flight, flight::send(&channel, parcel).await) };
-            self.underway.push(Box::pin(sending));
+            self.underway.begin(flight::sending(&channel, parcel, number, life, flight));
         }
     }
 
@@ -186,21 +165,10 @@ impl Outbox {
                 continue;
             }
             self.alone += 1;
-            let (parcel, connection) = (Arc::clone(&job.parcel), Arc::clone(&self.link.connection));
+            let parcel = Arc::clone(&job.parcel);
             let number = self.flights.begin(job, ALONE, Instant::now());
-            let sending = async move { Event::SaidAlone(number, flight::send_alone(connection, parcel).await) };
-            self.underway.push(Box::pin(sending));
+            self.underway.begin(flight::sending_alone(&self.link.connection, parcel, number));
         }
-    }
-
-    fn declare(&mut self, lane: usize, exchange: Exchange) {
-        let (connection, name) = (Arc::clone(&self.link.connection), exchange.name.clone());
-        let declaring = async move {
-            let limited = tokio::time::timeout(flight::ALONE_FOR, exchanges::declare(connection, exchange)).await;
-            let silent = |_| Err(Obstacle::Lost(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
-            Event::Declared(lane, name, limited.unwrap_or_else(silent))
-        };
-        self.underway.push(Box::pin(declaring));
     }
 
     /// Sends, and returns when something has happened: there may be room for more.
@@ -213,16 +181,15 @@ impl Outbox {
     ///
     /// Safe: everything between two waits is finished.
     pub(crate) async fn advance(&mut self) -> Result<(), String> {
-        let finished = poll_fn(|context| match self.underway.poll_next_unpin(context) {
-            Poll::Ready(Some(finished)) => Poll::Ready(finished),
-            // The caller submits more, or waits for the end of the connection.
-            Poll::Ready(None) | Poll::Pending => Poll::Pending,
-        });
         tokio::select! {
             error = self.link.events.end() => return Err(failure::text(&error)),
-            event = finished => {
+            event = self.underway.next() => {
                 self.note(event);
-                self.note_everything_finished();
+                // A message may have been returned with another's confirmation; that one was resolved before, so it is
+                // among these.
+                while let Some(event) = self.underway.finished() {
+                    self.note(event);
+                }
                 self.answer();
             }
             now = self.look.tick() => self.look(now),
@@ -246,13 +213,26 @@ impl Outbox {
             // The broker reads nothing, and has said so: nobody is to blame.
             return self.flights.restart(now);
         }
+        if self.flights.is_doubtful(now) && !std::mem::replace(&mut self.is_asking, true) {
+            self.underway.begin(flight::asking(&self.link.connection, now));
+        }
+        let mut stuck = HashSet::new();
         for Flight { job, lane, since } in self.flights.overdue(now) {
+            if stuck.contains(&lane) && !self.illness.is_ill(&job.parcel.route) {
+                // Behind one that has its lane stuck.
+                job.answer(Attempted::Again);
+                continue;
+            }
             let route = &job.parcel.route;
             if self.illness.falls_ill(route) {
                 let (exchange, key) = (route.exchange_name(), &route.key);
-                tracing::warn!(exchange, key, "RabbitMQ does not confirm what is sent there; it goes apart from now on");
+                tracing::warn!(
+                    exchange,
+                    key,
+                    "RabbitMQ does not confirm what is sent there; it goes apart from now on"
+                );
             }
-            if lane != ALONE && self.flights.is_silent(lane, since) {
+            if lane != ALONE && self.flights.is_silent(lane, since) && stuck.insert(lane) {
                 self.lose(lane);
             }
             job.answer(Attempted::Published(Published::Unconfirmed));
@@ -295,6 +275,12 @@ impl Outbox {
                         tracing::debug!(name, reason = failure::text(&error), "an exchange could not be declared");
                         jobs.into_iter().for_each(|job| job.answer(Attempted::Again));
                     }
+                }
+            }
+            Event::Answered(asked, is_answered) => {
+                self.is_asking = false;
+                if is_answered {
+                    self.flights.answered(asked);
                 }
             }
             Event::Said(lane, life, number, said) => self.note_said(lane, life, number, said),
@@ -364,28 +350,12 @@ impl Outbox {
         let Some(refusal) = blame(&job.parcel, error) else { return job.answer(Attempted::Again) };
         match &refusal {
             Refusal::TooLarge { limit } => self.max_size = Some(*limit),
-            Refusal::Other(_) => {
+            Refusal::Exchange(_) => {
                 self.illness.refuses(job.parcel.route.exchange_name(), refusal.clone(), Instant::now());
             }
+            Refusal::Other(_) => {}
         }
         job.answer(Attempted::Refused(refusal));
-    }
-
-    /// Notes all that lapin has by now. A message may have been returned with another's confirmation; that one was
-    /// resolved before, so it is among these. Being woken while we look means to look again: `FuturesUnordered` pauses by
-    /// waking itself.
-    fn note_everything_finished(&mut self) {
-        let woken = Arc::new(Woken::default());
-        let waker = Waker::from(Arc::clone(&woken));
-        loop {
-            woken.0.store(false, Ordering::SeqCst);
-            match self.underway.poll_next_unpin(&mut Context::from_waker(&waker)) {
-                Poll::Ready(Some(event)) => self.note(event),
-                Poll::Ready(None) => return,
-                Poll::Pending if woken.0.load(Ordering::SeqCst) => {}
-                Poll::Pending => return,
-            }
-        }
     }
 
     fn answer(&mut self) {
@@ -408,15 +378,5 @@ fn owned(returned: BasicReturnMessage) -> Returned {
         exchange: returned.exchange.to_string(),
         key: returned.routing_key.to_string(),
         body: returned.delivery.data,
-    }
-}
-
-/// Notices being woken.
-#[derive(Default)]
-struct Woken(AtomicBool);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::SeqCst);
     }
 }

@@ -57,7 +57,9 @@ pub(crate) enum Refusal {
         /// The broker's `max_message_size`.
         limit: usize,
     },
-    /// What it says, and what to do.
+    /// It takes no message for this exchange; what it says, and what to do.
+    Exchange(String),
+    /// It does not take this message; what it says, and what to do.
     Other(String),
 }
 

@@ -57,6 +57,11 @@ pub(crate) fn of_handshake(broker: String, error: &lapin::Error, config: &Config
             let reason = format!("{text}; check this host's user and password in the transport URL");
             Error::Refused { broker, reason }
         }
+        // May pass, when others have gone: tried again, as is a host that is down.
+        Some(code::NOT_ALLOWED) if text.contains("limit") => {
+            let reason = format!("{text}; close connections that nobody needs, or have the limit raised");
+            Error::Unreachable { broker, reason }
+        }
         Some(code::NOT_ALLOWED) => {
             let reason =
                 format!("{text}; check the virtual host in the transport URL and the user's permissions for it");
@@ -92,9 +97,14 @@ pub(crate) fn refusal(error: &lapin::Error) -> Option<String> {
         code::PRECONDITION_FAILED if text.contains("inequivalent") => {
             "it exists with other options; set those of [rabbit] as its other users have them, or delete it"
         }
+        code::PRECONDITION_FAILED if text.contains("limit") && text.contains("is reached") => {
+            "the broker's administrator has set this limit; delete queues that nobody needs, or have it raised"
+        }
         code::PRECONDITION_FAILED | code::NOT_IMPLEMENTED | code::COMMAND_INVALID => {
             "this broker cannot do what the options of [rabbit] ask for"
         }
+        code::ACCESS_REFUSED if text.contains("exclusive use") => "another consumer has it for itself; end that one",
+        code::ACCESS_REFUSED if text.contains("reserved prefix") => "choose another name",
         code::ACCESS_REFUSED => "give the user permission to configure, write and read it",
         code::RESOURCE_LOCKED => "another connection holds it for itself; choose another name or end its owner",
         code::NOT_ALLOWED => "the broker does not allow it",
@@ -157,6 +167,7 @@ mod tests {
     fn refusals_say_what_the_broker_said_and_what_to_do() {
         for (code, text, advice) in [
             (403, "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN", "user and password"),
+            (530, "NOT_ALLOWED - access to vhost 'V' refused for user 'stranger'", "permissions"),
             (530, "NOT_ALLOWED - vhost nope not found", "virtual host"),
         ] {
             let error = of_handshake("a:5672".into(), &broker_says(code, text), &Config::default());
@@ -167,6 +178,18 @@ mod tests {
         for (code, text, advice) in [
             (406, "PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q' in vhost '/'", "or delete it"),
             (406, "PRECONDITION_FAILED - invalid property 'auto-delete' for queue 'q'", "cannot do"),
+            (
+                406,
+                "PRECONDITION_FAILED - cannot declare queue 'r': queue limit in vhost 'V' (1) is reached",
+                "this limit",
+            ),
+            (
+                406,
+                "PRECONDITION_FAILED - cannot declare queue 'r': queue limit in cluster (1) is reached",
+                "this limit",
+            ),
+            (403, "ACCESS_REFUSED - queue 'q' in vhost 'V' in exclusive use", "end that one"),
+            (405, "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q' in vhost 'V'", "holds it"),
             (403, "ACCESS_REFUSED - access to exchange 'x' in vhost '/' refused for user 'u'", "permission"),
             (541, "INTERNAL_ERROR - Feature `transient_nonexcl_queues` is deprecated", "rabbit_quorum_queue"),
         ] {
@@ -182,6 +205,12 @@ mod tests {
             io,
             broker_says(320, "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'"),
             broker_says(541, "INTERNAL_ERROR"),
+            broker_says(541, "INTERNAL_ERROR - access to vhost 'V' refused for user 'guest': vhost 'V' is down"),
+            broker_says(
+                530,
+                "NOT_ALLOWED - access to vhost 'V' refused for user 'guest': connection limit (1) is reached",
+            ),
+            broker_says(530, "NOT_ALLOWED - connection refused: node connection limit (1) is reached"),
             broker_says(404, "NOT_FOUND - home node 'rabbit@a' of durable queue 'q' in vhost '/' is down"),
         ] {
             assert!(

@@ -136,7 +136,8 @@ fn table_of_copy(original: &BasicProperties, copied: &Copied, room: usize) -> Fi
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     others.sort_by_cached_key(|(name, value)| size::entry(name.as_str(), value));
-    let length: usize = added.clone().chain(others.iter().cloned()).map(|(name, value)| size::entry(name.as_str(), &value)).sum();
+    let length: usize =
+        added.clone().chain(others.iter().cloned()).map(|(name, value)| size::entry(name.as_str(), &value)).sum();
     let mut table = FieldTable::default();
     let mut left = room;
     if length > room {
