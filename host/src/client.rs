@@ -7,10 +7,10 @@ mod error;
 mod replies;
 mod target;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::OnceCell,
+    sync::Mutex,
     time::{Instant, sleep_until, timeout_at},
 };
 
@@ -44,7 +44,7 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 #[derive(Debug)]
 pub struct Client {
     transport: Transport,
-    replies: OnceCell<Replies>,
+    replies: Mutex<Option<Arc<Replies>>>,
 }
 
 /// What is asked for.
@@ -138,7 +138,7 @@ impl Client {
     /// Makes a client. Nothing is connected until it is used.
     #[must_use]
     pub fn new(transport: Transport) -> Self {
-        Self { transport, replies: OnceCell::new() }
+        Self { transport, replies: Mutex::default() }
     }
 
     /// Calls and waits for the result.
@@ -155,8 +155,7 @@ impl Client {
         let deadline = Instant::now() + options.timeout.min(FOREVER);
         invocation.check_call(&options)?;
         let method = invocation.method.clone();
-        let listening = self.replies.get_or_try_init(|| Replies::listen(&self.transport, options.retry));
-        let replies = match timeout_at(deadline, listening).await {
+        let replies = match timeout_at(deadline, self.replies(options.retry)).await {
             Ok(listening) => listening.map_err(|error| not_delivered(&method, &options, error))?,
             Err(_) => {
                 return Err(Error::NotSent { method, timeout: options.timeout, why: Tries::new(options.retry).why() });
@@ -214,9 +213,19 @@ impl Client {
     /// Stops listening for replies. The reply queue goes too, unless a call was given up and may still be answered: then
     /// it expires later.
     pub async fn close(self) {
-        if let Some(replies) = self.replies.into_inner() {
+        if let Some(replies) = self.replies.into_inner().and_then(Arc::into_inner) {
             replies.close().await;
         }
+    }
+
+    /// The reply queue, which all calls share: made by the first, and again where nobody reads it any more.
+    async fn replies(&self, retry: Retry) -> Result<Arc<Replies>, transport::Error> {
+        let mut replies = self.replies.lock().await;
+        if let Some(living) = replies.as_ref().filter(|replies| replies.is_alive()) {
+            return Ok(Arc::clone(living));
+        }
+        let fresh = Arc::new(Replies::listen(&self.transport, retry).await?);
+        Ok(Arc::clone(replies.insert(fresh)))
     }
 
     /// Sends until the broker has it, a queue refuses it, or the time is over.

@@ -16,7 +16,7 @@ fn call(scene: &mut Scene, vhost: &Vhost, number: u64) {
     });
     let json_type = json!({"content_type": "application/json"});
     assert!(vhost.publish("nova", "conductor", &json_type, request.to_string().as_bytes()));
-    scene.hosts.last_mut().expect("a host").wait_for_log("reply queue is missing");
+    scene.hosts.last_mut().expect("a host").wait_for_log("it is missing");
 }
 
 /// The caller comes back; the answer that it finds.
@@ -35,7 +35,7 @@ fn a_reply_whose_queue_is_missing_outlives_the_host_that_is_killed() {
     call(&mut scene, &vhost, 7);
     scene.hosts[first].kill();
     let second = scene.host(&url(&vhost, PLAIN));
-    scene.hosts[second].wait_for_log("reply queue is missing");
+    scene.hosts[second].wait_for_log("it is missing");
     let answer = answer(&vhost);
     assert_eq!((&answer["result"], &answer["_msg_id"]), (&json!(7), &json!("call-7")));
     vhost.eventually("conductor", |queue| queue.ready == 0 && queue.unacknowledged == 0);

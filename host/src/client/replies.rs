@@ -15,6 +15,7 @@ use std::{
 
 use tokio::{
     sync::oneshot,
+    task::JoinSet,
     time::{Instant, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -23,8 +24,14 @@ use crate::{
     envelope::{self, Answer, Reply, Text},
     fresh_id::fresh_id,
     printable::printable,
-    transport::{self, Deliveries, Disposition, Retry, Transport},
+    transport::{self, Deliveries, Delivery, Disposition, Message, Retry, Settlement, Transport},
 };
+
+/// From how many bytes on a reply is decoded beside the others.
+const LARGE: usize = 64 << 10;
+
+/// How many are decoded at once. Each may be large, and decompressed larger.
+const MAX_BESIDE: usize = 8;
 
 /// Bytes of a message id that are logged. Ours have 32.
 const MAX_ID: usize = 64;
@@ -90,6 +97,11 @@ impl Replies {
         let (calls, closing) = (Arc::new(Calls::default()), CancellationToken::new());
         let reader = tokio::spawn(read(deliveries, Arc::clone(&calls), closing.clone()));
         Ok(Self { queue, calls, closing, reader: AbortOnDropHandle::new(reader) })
+    }
+
+    /// Whether somebody reads the queue: always, unless that has panicked.
+    pub(super) fn is_alive(&self) -> bool {
+        !self.reader.is_finished()
     }
 
     /// The name of the queue.
@@ -164,7 +176,31 @@ impl Drop for Call {
     }
 }
 
+fn decode(message: &Message) -> Result<Reply, String> {
+    let reply = Reply::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref());
+    reply.map_err(|error| error.to_string())
+}
+
+async fn settle(settlement: Settlement, disposition: Disposition) {
+    // Lost, it comes again, and nobody waits for it then.
+    settlement.settle(disposition).await.ok();
+}
+
 impl Calls {
+    /// Notes what has arrived; says what becomes of it.
+    fn note(&self, reply: Result<Reply, String>) -> Disposition {
+        match reply {
+            Ok(reply) => {
+                self.take(reply);
+                Disposition::Ack
+            }
+            Err(error) => {
+                tracing::warn!(error, "reply cannot be decoded, dropped");
+                Disposition::Reject
+            }
+        }
+    }
+
     /// Gives a reply to its call.
     fn take(&self, reply: Reply) {
         let Reply { message_id, answer, ending } = reply;
@@ -203,33 +239,43 @@ impl Calls {
     }
 }
 
-/// Takes what arrives, until told to end.
+/// Takes what arrives, until told to end. What takes long to decode is decoded beside, so that it holds up no other call.
 async fn read(mut deliveries: Deliveries, calls: Arc<Calls>, closing: CancellationToken) {
+    let mut beside = JoinSet::new();
     loop {
         let delivery = tokio::select! {
             () = closing.cancelled() => break,
             delivery = deliveries.next() => delivery,
         };
+        // Those that have ended.
+        while beside.try_join_next().is_some() {}
         let Some(delivery) = delivery else {
             // Nobody can be answered any more.
             calls.lock().clear();
             return;
         };
-        let message = &delivery.message;
-        let disposition =
-            match Reply::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref()) {
-                Ok(reply) => {
-                    calls.take(reply);
-                    Disposition::Ack
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "reply cannot be decoded, dropped");
-                    Disposition::Reject
-                }
-            };
-        // Lost, it comes again, and nobody waits for it then.
-        delivery.settlement.settle(disposition).await.ok();
+        if delivery.message.compression.is_some() || delivery.message.body.len() > LARGE {
+            if beside.len() >= MAX_BESIDE {
+                beside.join_next().await;
+            }
+            let calls = Arc::clone(&calls);
+            beside.spawn(async move {
+                let Delivery { message, settlement } = delivery;
+                let decoded = tokio::task::spawn_blocking(move || decode(&message)).await;
+                // A decompressor that panics has met a body that is no good.
+                let reply = decoded.unwrap_or_else(|error| Err(error.to_string()));
+                settle(settlement, calls.note(reply)).await;
+            });
+            continue;
+        }
+        let reply = decode(&delivery.message);
+        if reply.as_ref().is_ok_and(Reply::is_bare_ending) {
+            // It may be the end of a value that is being decoded.
+            while beside.join_next().await.is_some() {}
+        }
+        settle(delivery.settlement, calls.note(reply)).await;
     }
+    while beside.join_next().await.is_some() {}
     if !calls.is_expecting.load(Ordering::Relaxed) && calls.lock().is_empty() {
         deliveries.close().await;
     }

@@ -56,7 +56,7 @@ impl Line {
     }
 
     fn outstanding(&self) -> usize {
-        self.client.replies.get().map_or(0, Replies::outstanding)
+        self.client.replies.try_lock().unwrap().as_ref().map_or(0, |replies| replies.outstanding())
     }
 }
 
@@ -113,7 +113,7 @@ async fn a_call_says_what_the_references_says_and_in_its_order() {
     let text = outer["oslo.message"].as_str().unwrap();
     let body: Value = serde_json::from_str(text).unwrap();
     let (message_id, unique_id) = (body["_msg_id"].as_str().unwrap(), body["_unique_id"].as_str().unwrap());
-    let queue = line.client.replies.get().unwrap().queue();
+    let queue = line.client.replies.lock().await.as_ref().unwrap().queue().to_owned();
     assert_eq!(
         text,
         format!(
@@ -129,7 +129,7 @@ async fn a_cast_asks_for_no_reply_and_needs_no_reply_queue() {
     let mut line = Line::open().await;
     line.client.cast(invocation("m"), Options::default()).await.unwrap();
     let asked = line.asked().await.body;
-    assert!(line.client.replies.get().is_none());
+    assert!(line.client.replies.lock().await.is_none());
     let mut keys: Vec<_> = asked.as_object().unwrap().keys().map(String::as_str).collect();
     keys.sort_unstable();
     assert_eq!(keys, ["_unique_id", "args", "method"]);
@@ -169,7 +169,7 @@ async fn what_cannot_be_sent_is_refused_before_anything_happens() {
             assert_eq!(line.client.cast(call, capped).await.unwrap_err().to_string(), expected);
         }
     }
-    assert!(line.client.replies.get().is_none());
+    assert!(line.client.replies.lock().await.is_none());
     assert_eq!(line.broker.waiting("t"), Some(0));
     line.client.cast(versioned(Some("1.5")), capped).await.unwrap();
 }
@@ -214,7 +214,7 @@ async fn thousands_of_calls_are_outstanding_and_each_gets_its_own_answer() {
     while asked.len() < CALLS {
         asked.push(line.asked().await);
     }
-    assert_eq!(client.replies.get().unwrap().outstanding(), CALLS);
+    assert_eq!(client.replies.lock().await.as_ref().unwrap().outstanding(), CALLS);
     // The last first.
     for asked in asked.iter().rev() {
         asked.end(asked.body["args"]["n"].clone());
@@ -222,7 +222,7 @@ async fn thousands_of_calls_are_outstanding_and_each_gets_its_own_answer() {
     for (n, call) in calls.into_iter().enumerate() {
         assert_eq!(call.await.unwrap().unwrap(), Text::of(&n));
     }
-    assert_eq!(client.replies.get().unwrap().outstanding(), 0);
+    assert_eq!(client.replies.lock().await.as_ref().unwrap().outstanding(), 0);
 }
 
 #[tokio::test]
@@ -235,10 +235,10 @@ async fn a_call_that_is_dropped_leaves_nothing_behind_and_its_reply_disturbs_nob
         async move { client.call(invocation("m"), Options::default()).await }
     });
     let late = line.asked().await;
-    assert_eq!(client.replies.get().unwrap().outstanding(), 1);
+    assert_eq!(client.replies.lock().await.as_ref().unwrap().outstanding(), 1);
     dropped.abort();
     dropped.await.unwrap_err();
-    assert_eq!(client.replies.get().unwrap().outstanding(), 0);
+    assert_eq!(client.replies.lock().await.as_ref().unwrap().outstanding(), 0);
     late.end(json!("late"));
     late.reply(json!({"result": "value without an end", "failure": null}));
     line.client = std::sync::Arc::into_inner(client).unwrap();
@@ -309,7 +309,7 @@ async fn a_monitor_that_is_longer_than_the_timeout_changes_nothing() {
 #[tokio::test]
 async fn the_reply_queue_goes_with_the_client_unless_somebody_may_still_send_to_it() {
     let mut line = Line::open().await;
-    let queue = |line: &Line| line.client.replies.get().unwrap().queue().to_owned();
+    let queue = |line: &Line| line.client.replies.try_lock().unwrap().as_ref().unwrap().queue().to_owned();
     let renewed = |line: &Line| Client::new(Transport::Memory(line.broker.clone()));
 
     line.exchange(&[json!({"result": 1, "failure": null, "ending": true})], Options::default()).await.unwrap();

@@ -161,8 +161,8 @@ async fn messages_that_are_no_replies_disturb_no_call() {
     };
     let (outcome, ()) = tokio::join!(client.call(invocation(), Options::default()), answering);
     assert_eq!(outcome.unwrap().get(), r#""plain""#);
-    let queue = client.replies.get().unwrap().queue();
-    assert_eq!((line.broker.waiting(queue), line.broker.unsettled(queue)), (Some(0), Some(0)));
+    let queue = client.replies.lock().await.as_ref().unwrap().queue().to_owned();
+    assert_eq!((line.broker.waiting(&queue), line.broker.unsettled(&queue)), (Some(0), Some(0)));
 }
 
 fn invocation() -> Invocation {

@@ -243,7 +243,7 @@ async fn attend(late: Late, destination: Destination, mut trouble: Trouble, tran
     let (mut waiting, mut pause) = (VecDeque::new(), FIRST_PAUSE);
     let (mut sent, mut given_up) = (0usize, 0usize);
     let began = Instant::now();
-    tracing::warn!(%destination, reason = trouble.as_str(), "messages for a queue wait: it does not take them");
+    tracing::warn!(%destination, reason = trouble.as_str(), "messages for a queue wait");
     while late.take(&destination, &mut waiting) {
         let slept = pause.mul_f64(0.75 + fastrand::f64() / 2.0);
         sleep(slept).await;
@@ -293,8 +293,7 @@ fn give_up(waiting: &mut VecDeque<Waiting>, trouble: Trouble) -> usize {
     *waiting = left;
     let count = over.len();
     for over in over {
-        let reason = format!("{} ({:?} long)", trouble.as_str(), over.since.elapsed());
-        finish(Some(over), Delivered::GivenUp(reason));
+        finish(Some(over), Delivered::GivenUp(trouble.as_str().to_owned()));
     }
     count
 }

@@ -266,7 +266,7 @@ impl Corridor {
     fn dropped(&self, reply_to: &ReplyTo, reason: &str) {
         self.metrics.reply(ReplyFate::Dropped);
         let (queue, reason) = (printable(&reply_to.queue, MAX_FIELD), printable(reason, MAX_FAILURE));
-        match self.quiet.say(&queue) {
+        match self.quiet.say(&format!("queue {queue}: {reason}")) {
             Some(replies) => tracing::error!(queue, reason, replies, "callers cannot be answered, replies are dropped"),
             None => tracing::debug!(queue, reason, "the caller cannot be answered, the reply is dropped"),
         }
@@ -312,7 +312,7 @@ impl Corridor {
             },
             Err(reason) => reason,
         };
-        match self.quiet.say(&format!("exchange {}", to.exchange)) {
+        match self.quiet.say(&format!("exchange {}: {reason}", to.exchange)) {
             Some(letters) => {
                 tracing::error!(
                     exchange = to.exchange,

@@ -27,6 +27,12 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// Whether it ends a call without a value of its own: what servers of old send after the value.
+    #[must_use]
+    pub fn is_bare_ending(&self) -> bool {
+        self.ending && matches!(&self.answer, Ok(Some(Answer::Result(value))) if *value == Text::null())
+    }
+
     /// Decodes the body of a message from a reply queue.
     ///
     /// # Errors

@@ -155,7 +155,7 @@ impl Session {
     pub(crate) async fn next(&mut self) -> Event {
         loop {
             let arrival = tokio::select! {
-                error = self.link.events.trouble() => return Event::Lost(failure::text(&error)),
+                error = self.link.events.trouble() => return Event::Lost(failure::loss(&error)),
                 arrival = self.arrivals.next() => arrival,
                 index = silent(&self.resumed) => return Event::Lost(self.renew(index)),
             };
@@ -166,7 +166,7 @@ impl Session {
                         return wanted;
                     }
                 }
-                Some(Arrival::Failed(error)) => return Event::Lost(failure::text(&error)),
+                Some(Arrival::Failed(error)) => return Event::Lost(failure::loss(&error)),
                 Some(Arrival::Narrowed) => {}
                 Some(Arrival::Ended(index)) => {
                     if let Err(reason) = self.mend(index).await {
@@ -210,7 +210,7 @@ impl Session {
     ///
     /// Safe.
     pub(crate) async fn lost(&mut self) -> String {
-        failure::text(&self.link.events.trouble().await)
+        failure::loss(&self.link.events.trouble().await)
     }
 
     /// Stops consuming, then gives back what has arrived and was not taken. What was taken can still be settled.

@@ -84,8 +84,8 @@ pub(crate) trait Purpose: Sync {
 /// What to do about a broker that refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Patience {
-    /// Return the refusal when every host was tried once: at start, an operator is watching. Where no host answers, try
-    /// so many more rounds.
+    /// Return the refusal when every host refuses: at start, an operator is watching. Where one does not answer, try so many
+    /// more rounds.
     UntilRefused(Retry),
     /// Log it and go on: it worked before, and may be made to work again.
     Forever,
@@ -150,7 +150,11 @@ impl Connector {
                         tracing::info!(broker = %host, ?role, "connected to RabbitMQ");
                         return Ok(ready);
                     }
-                    Err(error @ Error::Refused { .. }) if patience != Patience::Forever => refusal = Some(error),
+                    Err(error @ Error::Refused { .. }) if patience != Patience::Forever => {
+                        if let Some(earlier) = refusal.replace(error) {
+                            tracing::error!(?role, "{earlier}");
+                        }
+                    }
                     Err(error) => {
                         match &error {
                             Error::Refused { .. } => tracing::error!(?role, "{error}; trying again"),
@@ -160,8 +164,11 @@ impl Connector {
                     }
                 }
             }
-            if let Some(refusal) = refusal {
-                return Err(refusal);
+            match (refusal, &unreachable) {
+                (Some(refusal), None) => return Err(refusal),
+                // Another host may be back soon, and take us.
+                (Some(refusal), Some(_)) => tracing::error!(?role, "{refusal}; waiting for the other hosts"),
+                (None, _) => {}
             }
             if let Some(error) = unreachable {
                 if let Role::Publishing = role {

@@ -133,6 +133,18 @@ pub(crate) fn missing(exchange: &Exchange, error: &lapin::Error) -> Option<Strin
     is_missing.then(|| format!("{}; declare it, or name another one", text(error)))
 }
 
+/// What happened to a channel or a connection in use, and what to do where that is known.
+pub(crate) fn loss(error: &lapin::Error) -> String {
+    let text = text(error);
+    if text.contains("delivery acknowledgement") && text.contains("timed out") {
+        return format!(
+            "{text}; a request ran for longer than the broker's consumer_timeout: set limits.timeout below that, or have \
+             the broker's raised"
+        );
+    }
+    text
+}
+
 /// Whether the error ended a channel only, and the connection lives.
 pub(crate) fn is_of_channel(error: &lapin::Error) -> bool {
     error.is_amqp_soft_error()
@@ -236,6 +248,13 @@ mod tests {
         assert_eq!(says(text).as_deref(), Some("a 'b"));
         assert_eq!(says(&text.replace("exchange", "queue")), None);
         assert_eq!(says(&text.replace("durable", "type")), None);
+    }
+
+    #[test]
+    fn a_request_that_took_too_long_for_the_broker_is_said() {
+        let text = "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value used: 10000 ms";
+        assert!(loss(&broker_says(406, text)).contains("consumer_timeout"));
+        assert_eq!(loss(&broker_says(320, "CONNECTION_FORCED")), "CONNECTION_FORCED");
     }
 
     #[test]

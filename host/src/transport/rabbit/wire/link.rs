@@ -6,6 +6,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
@@ -194,17 +195,7 @@ async fn connect(
     until: Instant,
 ) -> io::Result<Stream> {
     let addresses: Vec<_> = tokio::net::lookup_host((at.host.as_str(), at.port)).await?.collect();
-    let mut connected = Err(io::Error::other("the name has no address"));
-    for (tried, address) in addresses.iter().enumerate() {
-        // One part is left for shaking hands.
-        let parts = if addresses.len() == 1 { 1 } else { addresses.len() - tried + 1 };
-        let part = until.saturating_duration_since(Instant::now()) / u32::try_from(parts).unwrap_or(u32::MAX);
-        let connecting = timeout(part, runtime.tcp_connect_addr(*address));
-        connected = connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        if connected.is_ok() {
-            break;
-        }
-    }
+    let connected = first_of(&addresses, until, |address| runtime.tcp_connect_addr(address)).await;
     let stream = connected?;
     let before = std::mem::replace(&mut *lock(socket), Socket::Open(stream.handle()?.into()));
     if matches!(before, Socket::Unwanted) {
@@ -214,6 +205,25 @@ async fn connect(
         Some(tls) => stream.secure(tls.client_config().map_err(io::Error::other)?, &at.host).await,
         None => Ok(stream),
     }
+}
+
+/// Connects to the first of several addresses that answers before `until`.
+async fn first_of<T, F: Future<Output = io::Result<T>>>(
+    addresses: &[SocketAddr],
+    until: Instant,
+    connect: impl Fn(SocketAddr) -> F,
+) -> io::Result<T> {
+    let mut connected = Err(io::Error::other("the name has no address"));
+    for (tried, address) in addresses.iter().enumerate() {
+        // One part is left for shaking hands.
+        let parts = if addresses.len() == 1 { 1 } else { addresses.len() - tried + 1 };
+        let part = until.saturating_duration_since(Instant::now()) / u32::try_from(parts).unwrap_or(u32::MAX);
+        connected = timeout(part, connect(*address)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        if connected.is_ok() {
+            break;
+        }
+    }
+    connected
 }
 
 /// What lapin wants to know. The password goes no further than this.
@@ -237,4 +247,24 @@ fn uri(host: &Host, virtual_host: &str, config: &Config) -> AMQPUri {
 /// What RabbitMQ's management shows: the reference's form, with our name.
 fn connection_name() -> String {
     format!("nova-host:{}:{}", std::process::id(), uuid::Uuid::new_v4())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_behind_which_nobody_is_does_not_take_the_time_of_the_next() {
+        let addresses: Vec<SocketAddr> = (1..=3).map(|n| SocketAddr::from(([192, 0, 2, n], 5672))).collect();
+        let begun = Instant::now();
+        let limit = std::time::Duration::from_secs(5);
+        let only_the_last = |address: SocketAddr| async move {
+            if address.ip().to_string().ends_with(".3") { Ok(address) } else { std::future::pending().await }
+        };
+        let connected = first_of(&addresses, begun + limit, only_the_last).await.unwrap();
+        assert_eq!(connected, addresses[2]);
+        assert!(begun.elapsed() < limit * 3 / 4, "there is time left to shake hands: {:?}", begun.elapsed());
+        let nobody = first_of(&addresses, Instant::now() + limit, |_| std::future::pending::<io::Result<()>>()).await;
+        assert_eq!(nobody.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
 }
