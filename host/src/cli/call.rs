@@ -11,7 +11,7 @@ use crate::{
     envelope::{Context, Text},
     host::{self, Host},
     metrics::Metrics,
-    settings::Setting,
+    settings::{Setting, patience},
     transport::{Retry, Routing, Transport, Url},
     version::Version,
 };
@@ -51,7 +51,7 @@ struct What {
     #[arg(long, default_value = "{}", value_name = "JSON")]
     context: String,
     /// How long to wait for the broker and the reply
-    #[arg(long, default_value = "60s", value_parser = Duration::parse)]
+    #[arg(long, default_value = "60s", value_parser = patience)]
     timeout: Duration,
     /// How often to try again to reach the broker, within the timeout; 0 is one attempt, -1 as many as it takes
     #[arg(long, default_value = "-1", value_name = "TIMES", value_parser = retry, allow_negative_numbers = true)]
@@ -193,7 +193,8 @@ impl Session {
         let host = match config.transport_url {
             Url::Memory => {
                 let metrics = Metrics::default();
-                let (keeper, _) = host::handlers(config, &metrics).await.map_err(Failed::from)?;
+                let keeper = host::keeper(config, &metrics).await.map_err(Failed::from)?;
+                host::load(&keeper).await.map_err(Failed::from)?;
                 let current = keeper.current().clone();
                 Some(Host::start(config, &metrics, transport.clone(), current).await.map_err(Failed::from)?)
             }
