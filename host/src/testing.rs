@@ -101,5 +101,6 @@ pub(crate) fn catalog(handle: &str, limits: Limits) -> Catalog {
 
 /// The section `handlers` where nothing is configured.
 pub(crate) fn load_config() -> crate::catalog::load::Config {
-    crate::catalog::load::Config { cache: None, ..crate::catalog::load::Config::read(&mut Settings::default()) }
+    use crate::catalog::load::{Cache, Config};
+    Config { cache: Cache::Nowhere, ..Config::read(&mut Settings::default()) }
 }
