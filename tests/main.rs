@@ -33,6 +33,7 @@ mod oslo;
 mod performance;
 mod rabbit;
 mod state;
+mod stopping;
 mod swap;
 mod tls;
 mod topology;
