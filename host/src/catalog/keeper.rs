@@ -29,6 +29,9 @@ use crate::{
 
 pub use change::{Change, Error, Origin, RolledBack};
 
+/// The target of log lines that say what may surprise of a handler that is served. Who calls one method once wants none.
+pub const ADVICE: &str = "nova_host::advice";
+
 /// Keeps what is served.
 #[derive(Debug)]
 pub struct Keeper {
@@ -162,7 +165,7 @@ impl Keeper {
                 tracing::info!(handler = name, "handler {change}");
                 let serving = state.shelves.get(name).and_then(|shelf| shelf.serving.as_ref());
                 if let Some(warning) = serving.and_then(|serving| serving.warning(self.policy)) {
-                    tracing::warn!(handler = name, "{warning}");
+                    tracing::warn!(target: ADVICE, handler = name, "{warning}");
                 }
             }
             // Whoever overtook it has said so, or is to be tried next.

@@ -1,9 +1,9 @@
 //! Puts the two files of a handler into the directory as one, and takes them away.
 //!
-//! Before it: [`super::keeper`] has a version that is to be there, or not. After it: [`super::directory`] finds it. Two files cannot
-//! be renamed at once, so both are written into a folder, and renaming that to `.NAME.put` decides: from then on the version
-//! is in the directory, even where the host ends before it has moved the files out; [`complete`] does that at the next start.
-//! Hidden names are nobody's handlers.
+//! Before it: [`super::keeper`] has a version that is to be there, or not. After it: [`super::directory`] finds it. Two files
+//! cannot be renamed at once, so both are written into a folder, and renaming that to `.NAME.nova-host-put` decides. From
+//! then on the version is in the directory, even where the host ends before it has moved the files out: [`complete`] does
+//! that at the next start. Hidden names are nobody's handlers.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -28,7 +28,7 @@ const MANIFEST: &str = "manifest";
 const NO_MANIFEST: &str = "no-manifest";
 
 /// What stands around a handler's name in that of the folder, once it is decided.
-const DECIDED: (&str, &str) = (".", ".put");
+const DECIDED: (&str, &str) = (".", ".nova-host-put");
 
 /// A version that lies in the directory under names that nobody looks at.
 #[derive(Debug)]

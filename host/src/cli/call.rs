@@ -17,10 +17,10 @@ use crate::{
 };
 
 /// What a service in this process logs of a call: its failure is printed anyway.
-const QUIET_CALL: &str = "warn,nova_host::serve=off";
+const QUIET_CALL: &str = "warn,nova_host::serve=off,nova_host::advice=off";
 
 /// And of a cast, whose failure nobody else tells.
-const QUIET_CAST: &str = "warn";
+const QUIET_CAST: &str = "warn,nova_host::advice=off";
 
 /// The shortest call-monitor timeout: servers send a heartbeat every half of it, and no oftener than once a second.
 const MIN_MONITOR: Duration = Duration::from_secs(2);
