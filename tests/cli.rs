@@ -1,6 +1,7 @@
 //! The command line without a broker: what a newcomer types, rightly and wrongly, on `memory://`.
 
 use std::{
+    path::Path,
     process::{Command, Output},
     sync::OnceLock,
 };
@@ -16,12 +17,15 @@ fn run(arguments: &[&str]) -> Ran {
 }
 
 fn run_in(scratch: &Scratch, arguments: &[&str]) -> Ran {
-    // One cache for all: what is compiled for one test serves the others.
-    static CACHE: OnceLock<Scratch> = OnceLock::new();
-    let cache = CACHE.get_or_init(Scratch::new).path();
     let mut command = Command::new(nova_host());
-    command.args(arguments).current_dir(scratch.path()).env("XDG_CACHE_HOME", cache);
+    command.args(arguments).current_dir(scratch.path()).env("XDG_CACHE_HOME", cache());
     Ran(command.output().expect("nova-host runs"))
+}
+
+/// One cache for all: what is compiled for one test serves the others.
+fn cache() -> &'static Path {
+    static CACHE: OnceLock<Scratch> = OnceLock::new();
+    CACHE.get_or_init(Scratch::new).path()
 }
 
 fn built() -> String {
@@ -192,7 +196,9 @@ fn what_was_typed_wrongly_is_said() {
         assert_eq!(code, 2, "{arguments:?}: {text}");
         assert!(text.contains(expected), "{arguments:?}: {text}");
     }
-    let unparsed: [(&[&str], &str); 7] = [
+    let unparsed: [(&[&str], &str); 9] = [
+        (&["call", "--timeout", "0s", "add"], "--timeout <TIMEOUT>': must be more than 0"),
+        (&["handlers", "--timeout", "0ms", "list"], "--timeout <TIMEOUT>': must be more than 0"),
         (&["call"], "METHOD"),
         (&["fly"], "fly"),
         (&["call", "--call-monitor-timeout", "1s", "add"], "at least 2s"),
@@ -230,6 +236,77 @@ fn every_mistake_of_a_configuration_is_reported_at_once() {
     let missing = run_in(&scratch, &["check", "--config", "missing.toml"]);
     assert_eq!(missing.code(), 2);
     assert!(missing.stderr().contains("missing.toml"), "{}", missing.stderr());
+}
+
+#[test]
+fn what_kubernetes_adds_for_a_service_of_our_name_is_ignored_and_a_mistyped_setting_is_not() {
+    let scratch = Scratch::new();
+    let check = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(nova_host());
+        command.args(["check", "--handlers", &built(), "--set"]).arg(format!("handlers.cache={}", cache().display()));
+        command.current_dir(scratch.path()).env_remove("NOVA_HOST_SOAK").env_remove("NOVA_HOST_BENCH");
+        Ran(command.envs(variables.iter().copied()).output().expect("nova-host runs"))
+    };
+    let of_kubernetes = check(&[
+        ("NOVA_HOST_SERVICE_HOST", "10.96.0.17"),
+        ("NOVA_HOST_SERVICE_PORT", "9464"),
+        ("NOVA_HOST_PORT", "tcp://10.96.0.17:9464"),
+        ("NOVA_HOST_PORT_9464_TCP", "tcp://10.96.0.17:9464"),
+        ("NOVA_HOST_PORT_9464_TCP_ADDR", "10.96.0.17"),
+        ("NOVA_HOST_METRICS_SERVICE_HOST", "10.96.0.18"),
+        ("NOVA_HOST_METRICS_PORT_9464_TCP_PROTO", "tcp"),
+    ]);
+    assert!(of_kubernetes.code() == 0 && !of_kubernetes.stdout().contains("NOVA_HOST_"), "{:?}", of_kubernetes.0);
+    let stranger = check(&[("NOVA_HOST_IMAGE", "registry/nova-host:1")]);
+    let warning = "warning: NOVA_HOST_IMAGE in the environment is no setting";
+    assert!(stranger.code() == 0 && stranger.stdout().contains(warning), "{:?}", stranger.0);
+    let mistyped = check(&[("NOVA_HOST_LIMIT_TIMEOUT", "5s")]);
+    assert_eq!(mistyped.code(), 2);
+    assert!(mistyped.stderr().contains("did you mean NOVA_HOST_LIMITS_TIMEOUT?"), "{}", mistyped.stderr());
+}
+
+#[test]
+fn a_password_in_a_wrong_place_of_the_command_line_is_not_shown() {
+    let url = "rabbit://nova:S3cr3t@127.0.0.1:9/";
+    for arguments in [
+        &["check", "--transport-url", "rabbit://nova:1?S3cr3t"][..],
+        &["check", "--set", url],
+        &["check", "--set", "rabbit://nova:S3cr3t@h/?ssl=true"],
+        &["check", "--set", &format!("transport_url: {url}")],
+        &["check", "--set", &format!("metrics.listen={url}")],
+        &["check", "--set", &format!("handlers.directory={url}")],
+        &["check", "--handlers", url],
+    ] {
+        let ran = run_in(&Scratch::new(), arguments);
+        assert_eq!(ran.code(), 2, "{arguments:?}: {:?}", ran.0);
+        assert!(!format!("{}{}", ran.stdout(), ran.stderr()).contains("S3cr3t"), "{arguments:?}: {}", ran.stderr());
+    }
+    let scratch = Scratch::new();
+    scratch.write("nova-host.toml", format!("transport_url = {url}\n"));
+    let (code, text) = run_in(&scratch, &["check"]).complaint();
+    assert!(code == 2 && text.contains("not TOML at line 1, column 17") && !text.contains("S3cr3t"), "{text}");
+}
+
+#[test]
+fn a_cache_that_cannot_be_used_says_what_to_set_and_ends_nothing_unless_it_was_chosen() {
+    let scratch = Scratch::new();
+    let taken = scratch.write("taken", "no directory").display().to_string();
+    let call = |more: &[&str]| {
+        let mut command = Command::new(nova_host());
+        command.args(["call", "add", r#"{"a": 1, "b": 2}"#, "--transport-url", "memory://", "--handlers", &built()]);
+        command.args(more).current_dir(scratch.path()).env("XDG_CACHE_HOME", &taken);
+        Ran(command.output().expect("nova-host runs"))
+    };
+    let by_default = call(&[]);
+    assert_eq!((by_default.code(), by_default.stdout().as_str()), (0, "3\n"), "{:?}", by_default.0);
+    assert!(by_default.stderr().contains("set handlers.cache"), "{}", by_default.stderr());
+    let (code, text) = call(&["--set", &format!("handlers.cache={taken}/cache")]).complaint();
+    assert!(code == 2 && text.contains("set handlers.cache to another"), "{text}");
+    // Without a home there is no place at all.
+    let mut command = Command::new(nova_host());
+    command.args(["check", "--handlers", &built()]).env_remove("HOME").env_remove("XDG_CACHE_HOME");
+    let nowhere = Ran(command.output().expect("nova-host runs"));
+    assert!(nowhere.stdout().contains("warning: handlers are compiled at every start"), "{:?}", nowhere.0);
 }
 
 #[test]

@@ -34,6 +34,7 @@ mod performance;
 mod rabbit;
 mod refusals;
 mod state;
+mod stopping;
 mod swap;
 mod tls;
 mod topology;

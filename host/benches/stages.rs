@@ -37,7 +37,7 @@ struct Bench {
     runtime: Runtime,
     config: Config,
     sandbox: Arc<Sandbox>,
-    keeper: Keeper,
+    keeper: Arc<Keeper>,
 }
 
 fn main() {
@@ -69,8 +69,9 @@ impl Bench {
             compiler: Compiler::Here,
         };
         let sandbox = Arc::new(Sandbox::new(made, Metrics::default()).expect("the machine has room"));
-        let opening = Keeper::open(&config.handlers, &config.limits, Arc::clone(&sandbox), Metrics::default());
-        let (keeper, _) = runtime.block_on(opening).expect("handlers/build.sh has built the handlers");
+        let (policy, metrics) = (config.serve.dispatch.policy, Metrics::default());
+        let keeper = Keeper::new(&config.handlers, &config.limits, policy, Arc::clone(&sandbox), metrics);
+        runtime.block_on(keeper.load()).expect("handlers/build.sh has built the handlers");
         Self { runtime, config, sandbox, keeper }
     }
 

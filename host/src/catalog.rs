@@ -5,12 +5,15 @@
 
 pub mod describe;
 mod directory;
+mod endpoint;
 mod generation;
 pub mod keeper;
 pub mod load;
 pub(crate) mod manifest;
 pub mod shelf;
+mod staged;
 mod traffic;
+mod trial;
 pub mod watch;
 
 use std::{
@@ -21,8 +24,10 @@ use std::{
 
 use crate::version::{Malformed, Version};
 
-pub use generation::{Endpoint, Generation, Source, Working};
-pub use manifest::delivery::{Policies, Policy};
+pub use directory::Scan;
+pub use endpoint::Endpoint;
+pub use generation::{Generation, Source, Working};
+pub use manifest::delivery::{CONSUMER_TIMEOUT, Policies, Policy};
 use traffic::{Called, Traffic};
 
 /// All that is served.

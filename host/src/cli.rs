@@ -12,6 +12,7 @@ mod handlers;
 mod inspect;
 mod metrics;
 mod new;
+mod panics;
 mod schema;
 mod serve;
 mod show;
@@ -51,8 +52,8 @@ struct Options {
     #[arg(long, global = true, value_name = "DIR")]
     handlers: Option<PathBuf>,
     /// Any setting of the configuration file, such as limits.timeout=5s
-    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = setting)]
-    set: Vec<(String, String)>,
+    #[arg(long, global = true, value_name = "NAME=VALUE")]
+    set: Vec<String>,
     /// What to log: error, warn, info, debug or trace, also by target: info,handler=debug
     #[arg(long, global = true, value_name = "LEVELS")]
     log: Option<String>,
@@ -120,8 +121,12 @@ impl Options {
         for (key, value) in overrides {
             set(key, (*value).to_owned());
         }
-        for (key, value) in &self.set {
-            set(key, value.clone());
+        for (text, number) in self.set.iter().zip(1..) {
+            let (key, value) = setting(text).ok_or_else(|| {
+                let expected = "expected NAME=VALUE, such as limits.timeout=5s";
+                Failed::new(Exit::Usage, format!("--set number {number}: {expected}"))
+            })?;
+            set(key, value.to_owned());
         }
         if let Some(url) = &self.transport_url {
             set("transport_url", url.clone());
@@ -139,11 +144,12 @@ impl Options {
     }
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
-        _ => Err("expected NAME=VALUE, such as limits.timeout=5s".to_owned()),
-    }
+/// Takes `NAME=VALUE` apart. What is no name is never shown: it may be a URL with a password.
+fn setting(text: &str) -> Option<(&str, &str)> {
+    let (name, value) = text.split_once('=')?;
+    let name = name.trim();
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "._-".contains(c));
+    is_name.then(|| (name, value.trim()))
 }
 
 /// Writes a line to standard output. A reader that has gone is not our concern.

@@ -1,7 +1,9 @@
 //! The configuration: each stage's own, composed.
 //!
 //! Before it: the command line says where the file is and what overrides it. After it: [`crate::host`] starts the
-//! stages. Every mistake is reported at once.
+//! stages. Every mistake is reported at once; what is no mistake and may still surprise is a warning ([`advice`]).
+
+mod advice;
 
 use std::{
     collections::BTreeSet,
@@ -61,6 +63,8 @@ pub struct Config {
     pub capability: capability::Config,
     /// The section `metrics`.
     pub metrics: http::Config,
+    /// What the operator should know although the service starts, a line each.
+    pub warnings: Vec<String>,
 }
 
 /// Where the configuration comes from.
@@ -137,7 +141,7 @@ impl Config {
             (Some(topics), None) => topics,
             (None, topic) => vec![topic.unwrap_or_else(|| DEFAULT_TOPIC.to_owned())],
         };
-        let config = Self {
+        let mut config = Self {
             transport_url,
             control_exchange: all.take("control_exchange", DEFAULT_CONTROL_EXCHANGE.to_owned()),
             topics,
@@ -150,16 +154,24 @@ impl Config {
             limits: Limits::read_service(all),
             capability: capability::Config::read(all),
             metrics: http::Config::read(all),
+            warnings: Vec::new(),
         };
         if config.serve.dead_letters.as_ref().is_some_and(|to| to.exchange == config.control_exchange) {
             let key = "delivery.dead_letter_exchange";
             all.problem(key, "must not be the control exchange, which would bring dead letters back");
+        }
+        if config.rabbit.connect_timeout.is_zero() {
+            all.problem("rabbit.connect_timeout", "must be more than 0: no host answers in no time");
         }
         for (key, name) in config.topics.iter().map(|topic| ("topic", topic)).chain([("server", &config.server)]) {
             if name.len() > MAX_NAME {
                 all.problem(key, &format!("must not have more than {MAX_NAME} bytes"));
             }
         }
+        config.warnings = advice::advice(&config);
+        config.warnings.extend(all.strangers().iter().map(|name| {
+            format!("{name} in the environment is no setting and has no effect: the README has a table of all settings")
+        }));
         Ok((config, settings.finish()?))
     }
 
@@ -181,8 +193,9 @@ fn read_url(settings: &mut Settings) -> transport::Url {
     match transport::Url::parse(&text) {
         Ok(url) => {
             if let transport::Url::Rabbit(address) = &url {
-                for (option, value) in &address.options {
-                    settings.set(&format!("rabbit.{option}"), value.as_str());
+                for ((option, value), number) in address.options.iter().zip(1..) {
+                    let place = format!("transport_url: option {number}");
+                    settings.set_unshown(&format!("rabbit.{option}"), value.as_str(), place);
                 }
             }
             url
@@ -249,6 +262,24 @@ mod tests {
     }
 
     #[test]
+    fn no_setting_looks_like_what_kubernetes_adds() {
+        for key in Config::read(Settings::default()).unwrap().1 {
+            let name = format!("_{}_", key.to_uppercase().replace('.', "_"));
+            assert!(!name.contains("_PORT_") && !name.contains("_SERVICE_"), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_no_setting_is_a_warning() {
+        let mut settings = Settings::default();
+        settings.add_environment([("NOVA_HOST_IMAGE".to_owned(), "secret".to_owned())]);
+        settings.set("handlers.cache", "cache");
+        let warnings = Config::read(settings).unwrap().0.warnings;
+        assert!(warnings.len() == 1 && warnings[0].starts_with("NOVA_HOST_IMAGE in the environment"), "{warnings:?}");
+        assert!(!warnings[0].contains("secret"));
+    }
+
+    #[test]
     fn mistakes_of_all_stages_are_reported_at_once() {
         let problems = read(
             "transport_url = \"amqp://x\"\nmax_in_flight = 0\n[rabbit]\nrabbit_quorum_queues = true\n[limits]\nmemory = \"1\"",
@@ -259,11 +290,24 @@ mod tests {
     }
 
     #[test]
+    fn a_time_in_which_nothing_can_happen_is_an_error() {
+        for (file, expected) in [
+            ("rabbit.connect_timeout = 0", "rabbit.connect_timeout: must be more than 0"),
+            ("limits.timeout = \"0s\"", "limits.timeout: must be from 1ms"),
+            ("handlers.compile_timeout = \"0s\"", "handlers.compile_timeout: must be from 1s"),
+        ] {
+            let problems = read(file).unwrap_err();
+            assert!(problems.0.len() == 1 && problems.0[0].starts_with(expected), "{problems}");
+        }
+    }
+
+    #[test]
     fn the_urls_query_overrides_the_section() {
         let file = "transport_url = \"rabbit://h/?rabbit_quorum_queue=true\"\n[rabbit]\nrabbit_quorum_queue = false";
         assert!(read(file).unwrap().rabbit.declare.rabbit_quorum_queue);
-        let problems = read("transport_url = \"rabbit://h/?rabbit_quorum_queues=true\"").unwrap_err();
-        assert!(problems.0[0].contains("rabbit_quorum_queues"), "{problems}");
+        let problems = read("transport_url = \"rabbit://h/?ssl=true&rabbit_quorum_queues=true\"").unwrap_err();
+        let expected = "transport_url: option 2: no such setting; did you mean rabbit.rabbit_quorum_queue?";
+        assert_eq!(problems.0, [expected]);
     }
 
     #[test]
@@ -285,7 +329,11 @@ mod tests {
     fn a_password_is_not_shown() {
         let config = read("transport_url = \"rabbit://u:secret@h/\"").unwrap();
         assert!(!format!("{config:?}").contains("secret"));
-        let problems = read("transport_url = \"rabbit://u:secret@h:port/\"").unwrap_err();
-        assert!(!problems.to_string().contains("secret"), "{problems}");
+        for wrong in
+            ["rabbit://u:secret@h:port/", "rabbit://u:x?secret", "rabbit://u:x?ssl=1&secret=2", "rabbit://h?secret"]
+        {
+            let problems = read(&format!("transport_url = \"{wrong}\"")).unwrap_err();
+            assert!(!problems.to_string().contains("secret"), "{problems}");
+        }
     }
 }

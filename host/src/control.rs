@@ -59,7 +59,7 @@ pub async fn serve(listener: Listener, keeper: Arc<Keeper>, metrics: Metrics, st
             }
             Err(error) => {
                 tracing::warn!(%error, "control socket: cannot accept");
-                tokio::time::sleep(RETRY).await;
+                stop.run_until_cancelled(tokio::time::sleep(RETRY)).await;
             }
         }
     }

@@ -1,31 +1,36 @@
 //! Wires the stages; knows everyone.
 //!
-//! Before it: [`crate::cli`] has the configuration. After it: [`crate::serve`] runs.
+//! Before it: [`crate::cli`] has the configuration. After it: [`crate::serve`] runs. Handlers are loaded first; operators are
+//! answered meanwhile, and while the broker is waited for ([`Beside`]). Nothing that stops here waits without a bound.
 
-use std::sync::Arc;
+mod beside;
 
-use tokio_util::{
-    sync::CancellationToken,
-    task::{AbortOnDropHandle, TaskTracker},
-};
+use std::{sync::Arc, time::Duration};
+
+use tokio::{task::JoinError, time::sleep};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     capability::{
         Capabilities,
         keyvalue::{OpenError, Place},
     },
-    catalog::{
-        Current,
-        keeper::Keeper,
-        watch::{self, Watch},
-    },
+    catalog::{Current, Scan, keeper::Keeper, load::Cache},
     config::Config,
-    control::{self, socket::Listener},
-    metrics::Metrics,
+    metrics::{Metrics, Phase},
     sandbox::{self, Compiler, Sandbox, SetUpError},
     serve::{Shutdown, serve},
     transport::{self, Transport},
 };
+
+pub use beside::Beside;
+
+/// Time after the grace period for all that is left then: giving back what has not ended, deleting our own queues, closing
+/// connections. With the default grace period it ends before Kubernetes' 30 seconds do.
+pub const CLOSING: Duration = Duration::from_secs(3);
+
+/// Time for the same once somebody does not want to wait any more.
+pub const HURRIED: Duration = Duration::from_secs(1);
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
@@ -54,37 +59,72 @@ pub enum Error {
 pub struct Host {
     shutdown: Shutdown,
     task: AbortOnDropHandle<()>,
-    /// What goes on beside serving and ends when it stops.
-    beside: TaskTracker,
+    /// Looks after the store of handlers' state until the service stops.
+    looking: AbortOnDropHandle<()>,
     capabilities: Capabilities,
+    transport: Transport,
+    metrics: Metrics,
+    grace_period: Duration,
 }
 
 /// Makes the sandbox that the configuration asks for.
 ///
 /// # Errors
 ///
-/// [`SetUpError`].
-pub fn sandbox(config: &Config, metrics: &Metrics) -> Result<Arc<Sandbox>, SetUpError> {
-    let compiler = Compiler::Child(config.handlers.compile.clone());
-    let cache = config.handlers.cache.as_deref();
-    let (max_in_flight, stack) = (config.serve.max_in_flight, config.limits.stack);
-    Sandbox::new(sandbox::Config { max_in_flight, stack, cache, compiler }, metrics.clone()).map(Arc::new)
+/// [`SetUpError`]. A cache directory that nobody has chosen and that cannot be used is no error: it is logged.
+pub async fn sandbox(config: &Config, metrics: &Metrics) -> Result<Arc<Sandbox>, SetUpError> {
+    let (config, metrics) = (config.clone(), metrics.clone());
+    // A cache may lie on a disk that takes its time.
+    let made = tokio::task::spawn_blocking(move || {
+        let with = |cache| {
+            let compiler = Compiler::Child(config.handlers.compile.clone());
+            let (max_in_flight, stack) = (config.serve.max_in_flight, config.limits.stack);
+            Sandbox::new(sandbox::Config { max_in_flight, stack, cache, compiler }, metrics.clone()).map(Arc::new)
+        };
+        match &config.handlers.cache {
+            Cache::Chosen(directory) => with(Some(directory.as_path())),
+            Cache::Nowhere => with(None),
+            Cache::Default(directory) => match with(Some(directory.as_path())) {
+                Err(SetUpError::Cache(error)) => {
+                    tracing::warn!("{error}; until then handlers are compiled at every start");
+                    with(None)
+                }
+                made => made,
+            },
+        }
+    });
+    match made.await.map_err(JoinError::try_into_panic) {
+        Ok(made) => made,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // The runtime ends, and nobody waits for this any more.
+        Err(Err(_)) => std::future::pending().await,
+    }
 }
 
-/// Loads every handler, and logs what was loaded and what was refused. Gives along what there is to watch.
+/// Makes the keeper of the handlers, which has none yet.
 ///
 /// # Errors
 ///
-/// [`Error`], where not even the directory is there. A broken handler is not an error.
-pub async fn handlers(config: &Config, metrics: &Metrics) -> Result<(Keeper, Watch), Error> {
-    let sandbox = sandbox(config, metrics)?;
-    let directory = &config.handlers.directory;
-    let opened = Keeper::open(&config.handlers, &config.limits, sandbox, metrics.clone()).await;
-    let (keeper, watch) = opened.map_err(|source| Error::Handlers { path: directory.display().to_string(), source })?;
+/// [`Error::SetUp`].
+pub async fn keeper(config: &Config, metrics: &Metrics) -> Result<Arc<Keeper>, Error> {
+    let sandbox = sandbox(config, metrics).await?;
+    let policy = config.serve.dispatch.policy;
+    Ok(Keeper::new(&config.handlers, &config.limits, policy, sandbox, metrics.clone()))
+}
+
+/// Loads every handler, and logs what was loaded and what was refused. Gives what there is to watch.
+///
+/// # Errors
+///
+/// [`Error::Handlers`], where not even the directory is there. A broken handler is not an error.
+pub async fn load(keeper: &Arc<Keeper>) -> Result<Scan, Error> {
+    let directory = keeper.directory();
+    let scan = keeper.load().await;
+    let scan = scan.map_err(|source| Error::Handlers { path: directory.display().to_string(), source })?;
     if keeper.current().get().generations().is_empty() {
         tracing::warn!(directory = %directory.display(), "no handler is served: every call will be refused");
     }
-    Ok((keeper, watch))
+    Ok(scan)
 }
 
 impl Host {
@@ -102,20 +142,20 @@ impl Host {
     ) -> Result<Self, Error> {
         let (capability, exchange) = (&config.capability, &config.control_exchange);
         let capabilities = Capabilities::new(capability, &transport, exchange, &config.rabbit)?;
+        metrics.enter(Phase::Connecting);
         if let Some(to) = &config.serve.dead_letters {
             // A mistake in its name is better said now than when the first letter is lost.
             transport.require_exchange(&to.exchange).await?;
         }
-        warn_of_impatient_queues(config);
         let deliveries = transport.listen(config.subscription()).await?;
-        let (shutdown, beside) = (Shutdown::default(), TaskTracker::new());
+        let shutdown = Shutdown::default();
         if capability.keyvalue != Place::Memory {
             tracing::info!(at = %capability.keyvalue, "handlers' state is kept");
         }
         let task = serve(
             config.serve.clone(),
             metrics.clone(),
-            transport,
+            transport.clone(),
             current,
             capabilities.clone(),
             deliveries,
@@ -128,20 +168,20 @@ impl Host {
             max_in_flight = config.serve.max_in_flight,
             "serving"
         );
-        let (looking, stop) = (capabilities.clone(), shutdown.stop.clone());
-        beside.spawn(async move { stop.run_until_cancelled(looking.look()).await });
-        Ok(Self { shutdown, task: AbortOnDropHandle::new(tokio::spawn(task)), beside, capabilities })
-    }
-
-    /// Exchanges handlers as their files change, until the service stops.
-    pub fn watch(&self, keeper: Arc<Keeper>, watch: Watch) {
-        self.beside.spawn(watch::watch(keeper, watch, self.shutdown.stop.clone()));
-    }
-
-    /// Lets operators exchange handlers, until the service stops.
-    pub fn control(&self, listener: Listener, keeper: Arc<Keeper>, metrics: Metrics) {
-        tracing::info!(socket = %listener.path().display(), "listening for `nova-host handlers`");
-        self.beside.spawn(control::serve(listener, keeper, metrics, self.shutdown.stop.clone()));
+        metrics.enter(Phase::Serving);
+        let (looker, stop) = (capabilities.clone(), shutdown.stop.clone());
+        let looking = async move {
+            stop.run_until_cancelled(looker.look()).await;
+        };
+        Ok(Self {
+            shutdown,
+            task: AbortOnDropHandle::new(tokio::spawn(task)),
+            looking: AbortOnDropHandle::new(tokio::spawn(looking)),
+            capabilities,
+            transport,
+            metrics: metrics.clone(),
+            grace_period: config.serve.grace_period,
+        })
     }
 
     /// Waits for the service to end by itself, which it does only by a fault of ours.
@@ -155,33 +195,40 @@ impl Host {
         }
     }
 
-    /// Ends the service: takes nothing more, finishes what is in flight within the grace period or until `now`.
-    pub async fn stop(self, now: impl Future<Output = ()>) {
-        self.shutdown.stop.cancel();
-        let hurry: CancellationToken = self.shutdown.now.clone();
-        self.beside.close();
-        self.beside.wait().await;
-        let mut task = self.task;
+    /// Ends the service: takes nothing more, finishes what is in flight within the grace period or until `now`, gives the rest
+    /// back, deletes its own queues and closes the connections. What follows the grace period has [`CLOSING`], what follows
+    /// `now` has [`HURRIED`]; a broker that does not answer by then finds out by itself: it takes back what was in flight, and
+    /// the queues expire. Gives whether all was done in time.
+    pub async fn stop(self, now: impl Future<Output = ()>) -> bool {
+        let Self { shutdown, task, looking, capabilities, transport, metrics, grace_period } = self;
+        metrics.enter(Phase::Stopping);
+        shutdown.stop.cancel();
+        let closed = async {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "the service ended unexpectedly");
+            }
+            looking.await.ok();
+            capabilities.close().await;
+            transport.close().await;
+        };
+        let hurried = async {
+            now.await;
+            shutdown.now.cancel();
+            sleep(HURRIED).await;
+        };
         tokio::select! {
-            _ = &mut task => return self.capabilities.close().await,
-            () = now => hurry.cancel(),
+            () = closed => return true,
+            () = hurried => {
+                tracing::warn!("not closed in order within {HURRIED:?}: what is left is the broker's to take back");
+            }
+            () = sleep(grace_period.saturating_add(CLOSING)) => tracing::warn!(
+                "not closed in order within {CLOSING:?} after the grace period: what is left is the broker's to take back"
+            ),
         }
-        if let Err(error) = task.await {
-            tracing::error!(%error, "the service ended unexpectedly");
-        }
-        self.capabilities.close().await;
+        false
     }
 }
 
-/// Says so where the broker drops a message before we would answer its caller: after more deliveries than its limit.
-fn warn_of_impatient_queues(config: &Config) {
-    let (limit, attempts) = (config.rabbit.declare.rabbit_quorum_delivery_limit, config.serve.max_attempts);
-    if config.rabbit.declare.rabbit_quorum_queue && limit > 0 && (attempts == 0 || attempts > limit) {
-        tracing::warn!(
-            limit,
-            attempts,
-            "rabbit.rabbit_quorum_delivery_limit is less than delivery.max_attempts: the broker drops a request before \
-             its caller is told"
-        );
-    }
-}
+#[cfg(test)]
+#[path = "host/tests.rs"]
+mod tests;

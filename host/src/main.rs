@@ -39,5 +39,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         .global_queue_interval(EVENT_INTERVAL)
         .build()
         .context("starting the runtime")?;
-    runtime.block_on(cli.run())
+    let done = runtime.block_on(cli.run());
+    // Not dropped, which would wait for every file and every name that the system is still asked for. Nothing that is left
+    // may keep the process.
+    runtime.shutdown_background();
+    done
 }

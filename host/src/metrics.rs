@@ -5,6 +5,7 @@
 
 pub mod http;
 mod outgoing;
+mod phase;
 mod words;
 
 use std::{
@@ -19,6 +20,7 @@ use prometheus_client::{
 };
 use tokio::time::Instant;
 
+pub use phase::Phase;
 pub use words::{Code, Effect, Ending, Limit, Origin, ReplyFate, Sending, Sent};
 
 /// What all names begin with.
@@ -53,6 +55,7 @@ struct Inner {
     generation: Family<HandlerLabel, Gauge<u64, AtomicU64>>,
     load_refused: Counter,
     outgoing: outgoing::Outgoing,
+    phase: phase::Current,
 }
 
 /// A handler's name; empty, which Prometheus takes for absent, where no handler was found.
@@ -116,6 +119,7 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix(PREFIX);
         let mut inner = Inner {
             outgoing: outgoing::Outgoing::register(&mut registry),
+            phase: phase::Current::register(&mut registry),
             registry,
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),

@@ -4,12 +4,16 @@
 //! says what nobody took. A setting is text until the stage that owns it parses it, so that `timeout = "60s"` in the
 //! file, `NOVA_HOST_LIMITS_TIMEOUT=60s` and `--set limits.timeout=60s` are one thing.
 
+mod environment;
+mod values;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    str::FromStr,
-    time::Duration,
 };
+
+use environment::{Unknown, judge, nearest};
+pub use values::{Bytes, Setting, patience};
 
 /// What stands before the name of a setting in the environment.
 pub const ENVIRONMENT_PREFIX: &str = "NOVA_HOST_";
@@ -23,6 +27,8 @@ pub struct Settings {
     file: BTreeMap<String, String>,
     environment: BTreeMap<String, String>,
     overrides: BTreeMap<String, String>,
+    /// Where an override stands whose name must not be shown.
+    places: BTreeMap<String, String>,
     known: BTreeSet<String>,
     problems: Vec<String>,
 }
@@ -71,6 +77,13 @@ impl Settings {
         self.overrides.insert(key.to_owned(), value.into());
     }
 
+    /// The same for a name that may be a piece of a password, which was cut off in a wrong place: where there is no such
+    /// setting, `place` is shown instead.
+    pub fn set_unshown(&mut self, key: &str, value: impl Into<String>, place: String) {
+        self.places.insert(key.to_owned(), place);
+        self.set(key, value);
+    }
+
     /// Takes a setting, `default` where it is not given. A value that does not parse is reported by
     /// [`Settings::finish`].
     pub fn take<T: Setting>(&mut self, key: &str, default: T) -> T {
@@ -100,6 +113,7 @@ impl Settings {
         match T::parse(text) {
             Ok(value) => Some(value),
             Err(reason) => {
+                let reason = without_secrets(text, reason);
                 self.problem(key, &reason);
                 None
             }
@@ -144,16 +158,33 @@ impl Settings {
     pub fn finish(mut self) -> Result<BTreeSet<String>, Problems> {
         let mut unknown = Vec::new();
         for key in self.file.keys().chain(self.overrides.keys()).filter(|key| !self.known.contains(*key)) {
-            unknown.push(format!("{key}: no such setting{}", suggestion(key, self.known.iter().cloned())));
+            let meant = nearest(key, self.known.iter());
+            let hint = meant.map_or_else(String::new, |name| format!("; did you mean {name}?"));
+            let shown = if self.file.contains_key(key) { key } else { self.places.get(key).unwrap_or(key) };
+            unknown.push(format!("{shown}: no such setting{hint}"));
         }
-        let variables: BTreeSet<String> = self.known.iter().map(|key| variable(key)).collect();
-        for name in self.environment.keys().filter(|name| !variables.contains(*name)) {
-            let name = format!("{ENVIRONMENT_PREFIX}{name}");
-            let known = variables.iter().map(|variable| format!("{ENVIRONMENT_PREFIX}{variable}"));
-            unknown.push(format!("{name}: no such setting{}", suggestion(&name, known)));
+        for (name, judged) in self.unknown_variables() {
+            if let Unknown::Mistyped(meant) = judged {
+                unknown.push(format!("{name}: no such setting; did you mean {ENVIRONMENT_PREFIX}{meant}?"));
+            }
         }
         self.problems.extend(unknown);
         if self.problems.is_empty() { Ok(self.known) } else { Err(Problems(self.problems)) }
+    }
+
+    /// The variables that begin as settings do and resemble none, sorted; those of Kubernetes are not among them. To be
+    /// asked once every setting is taken.
+    #[must_use]
+    pub fn strangers(&self) -> Vec<String> {
+        let strangers = self.unknown_variables().into_iter().filter(|(_, judged)| *judged == Unknown::Stranger);
+        strangers.map(|(name, _)| name).collect()
+    }
+
+    /// The variables that are no settings, by their whole names.
+    fn unknown_variables(&self) -> Vec<(String, Unknown)> {
+        let settings: BTreeSet<String> = self.known.iter().map(|key| variable(key)).collect();
+        let unknown = self.environment.iter().filter(|(name, _)| !settings.contains(*name));
+        unknown.map(|(name, value)| (format!("{ENVIRONMENT_PREFIX}{name}"), judge(name, value, &settings))).collect()
     }
 }
 
@@ -163,21 +194,33 @@ impl Settings {
 ///
 /// TOML's own, with line and column.
 pub fn table(text: &str) -> Result<toml::Table, Problems> {
-    text.parse().map_err(|error: toml::de::Error| Problems(vec![error.to_string().trim_end().to_owned()]))
+    text.parse().map_err(|error: toml::de::Error| {
+        // Its own words have the whole line, and a URL without quotes is a mistake that is easily made.
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        Problems(vec![format!(
+            "not TOML at line {line}, column {column}: {}",
+            error.message().trim_end().replace('\n', " ")
+        )])
+    })
+}
+
+/// What is wrong with a value, without the value where it may be a URL in a wrong place: that may have a password.
+fn without_secrets(text: &str, reason: String) -> String {
+    if !text.contains("://") && !text.contains('@') {
+        return reason;
+    }
+    let reason = reason.replace(&format!("{text:?}"), "what is given").replace(text, "what is given");
+    if text.split(['/', '@', ':']).any(|part| part.len() > 3 && reason.contains(part)) {
+        return "what is given makes no sense here".to_owned();
+    }
+    reason
 }
 
 /// `limits.timeout` → `LIMITS_TIMEOUT`.
 fn variable(key: &str) -> String {
     key.to_uppercase().replace('.', "_")
-}
-
-/// The nearest known name, as a hint.
-fn suggestion(wrong: &str, known: impl Iterator<Item = String>) -> String {
-    known
-        .map(|name| (strsim::damerau_levenshtein(wrong, &name), name))
-        .min()
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
-        .map_or_else(String::new, |(_, name)| format!("; did you mean {name}?"))
 }
 
 /// Turns nested tables into dotted names, and values into text; a list becomes its items with commas.
@@ -200,119 +243,10 @@ fn flatten(prefix: &str, table: toml::Table, into: &mut BTreeMap<String, String>
     }
 }
 
-/// A type that a setting can have.
-pub trait Setting: Sized {
-    /// Reads the text.
-    ///
-    /// # Errors
-    ///
-    /// What is expected, for the operator.
-    fn parse(text: &str) -> Result<Self, String>;
-}
-
-macro_rules! numbers {
-    ($($number:ty),*) => {$(
-        impl Setting for $number {
-            fn parse(text: &str) -> Result<Self, String> {
-                <$number>::from_str(text.trim())
-                    .map_err(|_| format!("{text:?} is not a whole number from {} to {}", <$number>::MIN, <$number>::MAX))
-            }
-        }
-    )*};
-}
-
-numbers!(u16, u32, u64, i64, usize);
-
-impl Setting for bool {
-    fn parse(text: &str) -> Result<Self, String> {
-        // As oslo.config reads them, in any case.
-        match text.trim().to_ascii_lowercase().as_str() {
-            "true" | "1" | "on" | "yes" => Ok(true),
-            "false" | "0" | "off" | "no" => Ok(false),
-            _ => Err(format!("{text:?} is neither true nor false")),
-        }
-    }
-}
-
-impl Setting for String {
-    fn parse(text: &str) -> Result<Self, String> {
-        if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
-    }
-}
-
-impl Setting for std::path::PathBuf {
-    fn parse(text: &str) -> Result<Self, String> {
-        String::parse(text).map(Self::from)
-    }
-}
-
-impl Setting for std::net::SocketAddr {
-    fn parse(text: &str) -> Result<Self, String> {
-        text.trim().parse().map_err(|_| format!("{text:?} is not an address with a port, such as \"127.0.0.1:9464\""))
-    }
-}
-
-impl Setting for Vec<String> {
-    fn parse(text: &str) -> Result<Self, String> {
-        let items: Self = text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect();
-        if items.is_empty() { Err("must name at least one".to_owned()) } else { Ok(items) }
-    }
-}
-
-impl Setting for Duration {
-    /// A number and its unit: `ms`, `s`, `m` or `h`.
-    fn parse(text: &str) -> Result<Self, String> {
-        let expected = || format!("{text:?} is not a duration, such as \"500ms\", \"30s\", \"5m\" or \"1h\"");
-        let (number, unit) = split_unit(text).ok_or_else(expected)?;
-        let scale: u64 = match unit {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            _ => return Err(expected()),
-        };
-        number.checked_mul(scale).map(Self::from_millis).ok_or_else(expected)
-    }
-}
-
-/// A number of bytes, written `"64 MiB"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Bytes(pub usize);
-
-impl Setting for Bytes {
-    fn parse(text: &str) -> Result<Self, String> {
-        let expected = || format!("{text:?} is not a size, such as \"512 KiB\", \"64 MiB\" or \"1 GiB\"");
-        let (number, unit) = split_unit(text).ok_or_else(expected)?;
-        let shift = match unit {
-            "B" => 0,
-            "KiB" => 10,
-            "MiB" => 20,
-            "GiB" => 30,
-            _ => return Err(expected()),
-        };
-        let bytes = number.checked_mul(1 << shift).and_then(|bytes| usize::try_from(bytes).ok());
-        bytes.map(Self).ok_or_else(expected)
-    }
-}
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-        match units.iter().find(|(shift, _)| self.0 > 0 && self.0.trailing_zeros() >= *shift) {
-            Some((shift, unit)) => write!(f, "{} {unit}", self.0 >> shift),
-            None => write!(f, "{} B", self.0),
-        }
-    }
-}
-
-fn split_unit(text: &str) -> Option<(u64, &str)> {
-    let text = text.trim();
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
-    Some((number.parse().ok()?, unit.trim_start()))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn settings(file: &str) -> Settings {
@@ -349,22 +283,57 @@ mod tests {
     }
 
     #[test]
+    fn what_kubernetes_adds_is_ignored_and_a_stranger_is_named() {
+        let mut all = Settings::default();
+        all.add_environment(
+            [
+                ("NOVA_HOST_SERVICE_HOST", "10.96.0.17"),
+                ("NOVA_HOST_METRICS_PORT_9464_TCP", "tcp://10.96.0.17:9464"),
+                ("NOVA_HOST_IMAGE", "registry/nova-host:1"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        all.take("limits.timeout", Duration::ZERO);
+        assert_eq!(all.strangers(), ["NOVA_HOST_IMAGE"]);
+        assert!(all.finish().is_ok());
+    }
+
+    #[test]
+    fn a_password_in_a_wrong_place_is_shown_nowhere() {
+        let url = "rabbit://nova:S3cr3t@h/";
+        for file in [format!("transport_url = {url}"), format!("a = 1\n{url}"), format!("a = [\"{url}\"\nb = 1")] {
+            let text = Settings::default().add_file(&file).unwrap_err().to_string();
+            assert!(text.starts_with("not TOML at line ") && !text.contains("S3cr3t"), "{text}");
+        }
+        let mut wrong =
+            settings(&format!("n = \"{url}\"\nd = \"{url}\"\nf = \"{url}\"\nl = \"{url}\"\nb = \"u:S3cr3t@h\""));
+        wrong.take("n", 1u16);
+        wrong.take("d", Duration::ZERO);
+        wrong.take("f", std::path::PathBuf::new());
+        wrong.take_optional::<std::net::SocketAddr>("l");
+        wrong.take("b", Bytes(0));
+        wrong.set_unshown("rabbit.S3cr3t", "", "transport_url: option 1".to_owned());
+        wrong.take("rabbit.ssl", false);
+        let problems = wrong.finish().unwrap_err();
+        assert!(!problems.to_string().contains("S3cr3t"), "{problems}");
+        assert_eq!(
+            problems.0,
+            [
+                "n: what is given is not a whole number from 0 to 65535",
+                "d: what is given is not a duration, such as \"500ms\", \"30s\", \"5m\" or \"1h\"",
+                "f: is a URL, and must be a path",
+                "l: what is given is not an address with a port, such as \"127.0.0.1:9464\"",
+                "b: what is given is not a size, such as \"512 KiB\", \"64 MiB\" or \"1 GiB\"",
+                "transport_url: option 1: no such setting",
+            ]
+        );
+    }
+
+    #[test]
     fn bounds_are_said() {
         let mut wrong = settings("n = 0");
         assert_eq!(wrong.take_within("n", 64u16, 1..=100), 64);
         assert_eq!(wrong.finish().unwrap_err().0, ["n: must be from 1 to 100"]);
-    }
-
-    #[test]
-    fn units_are_read() {
-        assert_eq!(Duration::parse("1500ms"), Ok(Duration::from_millis(1500)));
-        assert_eq!(Duration::parse("2 h"), Ok(Duration::from_secs(7200)));
-        assert!(["", "5", "5 years", "-1s", "99999999999999999999s"].iter().all(|text| Duration::parse(text).is_err()));
-        assert_eq!(Bytes::parse("64 MiB"), Ok(Bytes(64 << 20)));
-        assert_eq!(Bytes::parse("1KiB"), Ok(Bytes(1024)));
-        assert!(["64", "64 MB", "99999999999 GiB"].iter().all(|text| Bytes::parse(text).is_err()));
-        assert_eq!(Bytes(64 << 20).to_string(), "64 MiB");
-        assert_eq!(Bytes(1500).to_string(), "1500 B");
     }
 
     #[test]

@@ -101,7 +101,8 @@ pub(crate) fn catalog(handle: &str, limits: Limits) -> Catalog {
 
 /// The section `handlers` where nothing is configured.
 pub(crate) fn load_config() -> crate::catalog::load::Config {
-    crate::catalog::load::Config { cache: None, ..crate::catalog::load::Config::read(&mut Settings::default()) }
+    use crate::catalog::load::{Cache, Config};
+    Config { cache: Cache::Nowhere, ..Config::read(&mut Settings::default()) }
 }
 
 /// What a request must be called for the host to fail over it. Only a fault of ours would do that outside tests.

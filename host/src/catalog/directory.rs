@@ -1,25 +1,21 @@
-//! The directory of handlers: what is in it, and putting handlers into it whole.
+//! The directory of handlers: what is in it.
 //!
-//! Before it: an operator, or [`super::keeper`] for them. After it: [`super::watch`] compares what is found with what was.
+//! Before it: an operator, or [`super::staged`] for them, has put files there. After it: [`super::watch`] compares what is
+//! found with what was.
 
 use std::{
     collections::BTreeMap,
-    fs::{self, Metadata, Permissions},
-    io::{self, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    fs::{self, Metadata},
+    io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-use tempfile::NamedTempFile;
-
-use super::{Source, load};
-
-/// What others may do with a handler's file, before the umask: read it, as any other file.
-const MODE: u32 = 0o666;
+use super::load;
 
 /// The handlers of a directory by their names. `None` is one that is there and cannot be looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Scan {
+pub struct Scan {
     pub(super) handlers: BTreeMap<String, Option<Files>>,
     /// Files that no handler can be named after.
     pub(super) misnamed: Vec<PathBuf>,
@@ -98,62 +94,14 @@ pub(super) fn path_of(directory: &Path, name: &str) -> PathBuf {
     directory.join(format!("{name}.wasm"))
 }
 
-/// A handler that lies in the directory under names that nobody looks at.
-#[derive(Debug)]
-pub(super) struct Staged {
-    path: PathBuf,
-    wasm: NamedTempFile,
-    manifest: Option<NamedTempFile>,
-}
-
-impl Staged {
-    /// Writes the files of a handler beside where they belong, and waits until they are on the disk.
-    pub(super) fn write(directory: &Path, name: &str, source: &Source) -> io::Result<Self> {
-        let write = |content: &[u8]| -> io::Result<NamedTempFile> {
-            let mut file = tempfile::Builder::new()
-                .prefix(".nova-host-")
-                .permissions(Permissions::from_mode(MODE))
-                .tempfile_in(directory)?;
-            file.write_all(content)?;
-            file.as_file().sync_all()?;
-            Ok(file)
-        };
-        let manifest = source.manifest.as_ref().map(|text| write(text.as_bytes())).transpose()?;
-        Ok(Self { path: path_of(directory, name), wasm: write(&source.wasm)?, manifest })
-    }
-
-    /// Puts them in their place, each at once.
-    pub(super) fn put(self) -> io::Result<()> {
-        let manifest = self.path.with_extension("toml");
-        match self.manifest {
-            Some(file) => drop(file.persist(manifest)?),
-            None => remove_if_there(&manifest)?,
-        }
-        self.wasm.persist(&self.path)?;
-        sync(&self.path);
-        Ok(())
-    }
-}
-
-/// Takes a handler's files away.
-pub(super) fn remove(directory: &Path, name: &str) -> io::Result<()> {
-    let path = path_of(directory, name);
-    remove_if_there(&path)?;
-    remove_if_there(&path.with_extension("toml"))?;
-    sync(&path);
-    Ok(())
-}
-
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 /// Writes the names themselves to the disk, where the file system does that.
-fn sync(path: &Path) {
+pub(super) fn sync(path: &Path) {
     if let Some(directory) = path.parent() {
         fs::File::open(directory).and_then(|directory| directory.sync_all()).ok();
     }
+}
+
+/// What is not there needs nothing done.
+pub(super) fn if_there(done: io::Result<()>) -> io::Result<()> {
+    done.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }

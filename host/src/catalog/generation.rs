@@ -4,7 +4,6 @@
 //! it holds it as [`Working`], so that it goes when it is replaced and its last request has ended.
 
 use std::{
-    collections::{BTreeSet, HashSet},
     ops::Deref,
     sync::{
         Arc,
@@ -13,11 +12,18 @@ use std::{
     time::SystemTime,
 };
 
-use super::{Policy, manifest::Manifest};
-use crate::{
-    sandbox::{Digest, Program},
-    version::Version,
+use super::{
+    Policy,
+    endpoint::Endpoint,
+    manifest::{Manifest, delivery::CONSUMER_TIMEOUT},
 };
+use crate::{
+    printable::printable,
+    sandbox::{Digest, Program},
+};
+
+/// Bytes of a method's name in a warning.
+const MAX_METHOD: usize = 64;
 
 /// One load of one handler.
 #[derive(Debug)]
@@ -49,21 +55,6 @@ pub struct Source {
     pub digest: Digest,
     /// The manifest, where there is one.
     pub manifest: Option<String>,
-}
-
-/// Methods under one namespace and version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// `None` is the null namespace.
-    pub namespace: Option<String>,
-    /// What it implements.
-    pub version: Version,
-    /// Method names.
-    pub methods: HashSet<String>,
-    /// What the component itself calls it, where the manifest says otherwise.
-    pub renamed_from: Option<(Option<String>, Version)>,
-    /// What the component offers and the manifest hides.
-    pub hidden: BTreeSet<String>,
 }
 
 /// A generation while a request runs on it.
@@ -105,6 +96,27 @@ impl Generation {
         self.manifest.policies.of(method)
     }
 
+    /// What its operator should know although it serves, in a line; `policy` is that of methods of which the manifest says
+    /// nothing.
+    #[must_use]
+    pub fn warning(&self, policy: Policy) -> Option<String> {
+        let timeout = self.program.limits().timeout;
+        if timeout <= CONSUMER_TIMEOUT {
+            return None;
+        }
+        let waits = |method: &&String| self.policy(method).unwrap_or(policy) == Policy::AtLeastOnce;
+        let mut methods: Vec<&String> = self.endpoints.iter().flat_map(Endpoint::served).filter(waits).collect();
+        methods.sort_unstable();
+        methods.dedup();
+        let (first, others) = methods.split_first()?;
+        let first = printable(first, MAX_METHOD);
+        let others = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+        Some(format!(
+            "limits.timeout is {timeout:?}, and RabbitMQ takes a request back that is not acknowledged within \
+             {CONSUMER_TIMEOUT:?}, with all others in flight: raise its consumer_timeout, or make {first}{others} at-most-once"
+        ))
+    }
+
     /// Requests that run on it now.
     #[must_use]
     pub fn in_flight(&self) -> usize {
@@ -136,20 +148,6 @@ impl Source {
 impl PartialEq for Source {
     fn eq(&self, other: &Self) -> bool {
         (&self.digest, &self.manifest) == (&other.digest, &other.manifest)
-    }
-}
-
-impl Endpoint {
-    /// An endpoint that is served as the component offers it.
-    pub fn new(namespace: Option<String>, version: Version, methods: impl IntoIterator<Item = String>) -> Self {
-        let methods = methods.into_iter().collect();
-        Self { namespace, version, methods, renamed_from: None, hidden: BTreeSet::new() }
-    }
-
-    /// Whether it answers this method. As by the reference's default access policy, `_names` are private.
-    #[must_use]
-    pub fn serves(&self, method: &str) -> bool {
-        !method.starts_with('_') && self.methods.contains(method)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Keeps the catalog: tries new versions beside the one that serves, and exchanges them by one switch.
 //!
 //! Before it: [`super::watch`] and the control socket bring versions. After it: [`super::Current`] serves. Versions are
-//! tried one after the other; what is a matter of moments (rollback, removal) waits for none of them and wins over the
-//! one that is being tried. A switch is synchronous: whoever drops an operation half-way finds it done or not begun.
+//! tried one after the other; what is a matter of moments (rollback, removal: [`back`]) waits for none of them and wins over
+//! the one that is being tried. A switch is synchronous: whoever drops an operation half-way finds it done or not begun. What
+//! may wait for a disk runs on threads that may wait, and no lock is held meanwhile that a list or a request needs.
 
+mod back;
 mod change;
 
 use std::{
@@ -14,11 +16,11 @@ use std::{
 };
 
 use super::{
-    Called, Catalog, Current, Found, Generation, Source,
-    directory::{self, Files, Scan, Staged},
+    Called, Catalog, Current, Found, Generation, Policy, Source,
+    directory::{self, Scan},
     load,
     shelf::{HandlerState, Shelf, identity},
-    watch::Watch,
+    staged::{self, Staged},
 };
 use crate::{
     metrics::Metrics,
@@ -27,16 +29,25 @@ use crate::{
 
 pub use change::{Change, Error, Origin, RolledBack};
 
+/// The target of log lines that say what may surprise of a handler that is served. Who calls one method once wants none.
+pub const ADVICE: &str = "nova_host::advice";
+
 /// Keeps what is served.
 #[derive(Debug)]
 pub struct Keeper {
     directory: PathBuf,
     sandbox: Arc<Sandbox>,
     limits: Limits,
+    /// Of methods of which no manifest says anything.
+    policy: Policy,
     metrics: Metrics,
     current: Current,
     /// Held while a version is tried.
     trying: tokio::sync::Mutex<()>,
+    /// Held while what is served and what is in the directory change together. It may take as long as a disk takes, so it is
+    /// taken on threads that may wait, and before `state`.
+    changing: Mutex<()>,
+    /// Held for moments.
     state: Mutex<State>,
 }
 
@@ -50,41 +61,64 @@ struct State {
 }
 
 impl Keeper {
-    /// Loads every handler of a directory, in the order of their names; remembers for `recent` what is called. One broken
-    /// file never keeps the others from loading. Gives along what there is to watch from here on.
+    /// Keeps nothing yet; remembers for `config.recent` what is called. `limits` and `policy` are the service's.
+    #[must_use]
+    pub fn new(
+        config: &load::Config,
+        limits: &Limits,
+        policy: Policy,
+        sandbox: Arc<Sandbox>,
+        metrics: Metrics,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            directory: config.directory.clone(),
+            sandbox,
+            limits: limits.clone(),
+            policy,
+            metrics,
+            current: Current::new(Catalog::default(), config.recent),
+            trying: tokio::sync::Mutex::default(),
+            changing: Mutex::default(),
+            state: Mutex::default(),
+        })
+    }
+
+    /// Loads every handler of the directory, in the order of their names. One broken file never keeps the others from loading.
+    /// Gives what was found, for [`super::watch`] to go on from.
     ///
     /// # Errors
     ///
     /// Where the directory cannot be listed.
-    pub async fn open(
-        config: &load::Config,
-        limits: &Limits,
-        sandbox: Arc<Sandbox>,
-        metrics: Metrics,
-    ) -> io::Result<(Self, Watch)> {
-        let keeper = Self {
-            directory: config.directory.clone(),
-            sandbox,
-            limits: limits.clone(),
-            metrics,
-            current: Current::new(Catalog::default(), config.recent),
-            trying: tokio::sync::Mutex::default(),
-            state: Mutex::default(),
+    pub async fn load(self: &Arc<Self>) -> io::Result<Scan> {
+        let directory = self.directory.clone();
+        let look = move || {
+            if let Err(error) = staged::complete(&directory) {
+                let directory = directory.display();
+                tracing::warn!(%directory, %error, "an exchange that an earlier host has begun cannot be completed");
+            }
+            directory::scan(&directory)
         };
-        let scan: Scan = directory::scan(&keeper.directory)?;
+        let scan = tokio::task::spawn_blocking(look).await.unwrap_or_else(|error| Err(io::Error::other(error)))?;
         for path in &scan.misnamed {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
             let reason = load::name_of(path).err().map_or_else(String::new, |error| error.to_string());
             tracing::error!(path = %path.display(), "handler refused: {reason}");
-            keeper.metrics.load_refused();
-            keeper.lock().shelves.entry(name.into_owned()).or_default().refuse(None, reason, false);
+            self.metrics.load_refused();
+            self.lock().shelves.entry(name.into_owned()).or_default().refuse(None, reason, false);
+        }
+        // Whoever asks meanwhile sees all that there are.
+        for name in scan.handlers.keys() {
+            self.lock().shelves.entry(name.clone()).or_default();
         }
         for name in scan.handlers.keys() {
-            // The outcome is in the log and in the list.
-            let path = directory::path_of(&keeper.directory, name);
-            keeper.offer(name, move || Ok(load::read(&path)?), Origin::Watched).await.ok();
+            // An operator may have removed it since.
+            if self.lock().shelves.contains_key(name) {
+                // The outcome is in the log and in the list.
+                let path = directory::path_of(&self.directory, name);
+                self.offer(name, move || Ok(load::read(&path)?), Origin::Watched).await.ok();
+            }
         }
-        Ok((keeper, Watch::after(scan)))
+        Ok(scan)
     }
 
     /// The catalog in force.
@@ -110,15 +144,14 @@ impl Keeper {
     ///
     /// Dropped half-way, the version is in force or is not.
     pub async fn offer(
-        &self,
+        self: &Arc<Self>,
         name: &str,
         read: impl FnOnce() -> Result<Source, Error> + Send + 'static,
         origin: Origin,
     ) -> Result<Change, Error> {
         let _one = self.trying.lock().await;
         self.lock().trying = Some(name.to_owned());
-        let source = tokio::task::spawn_blocking(read).await;
-        let source = source.unwrap_or_else(|error| Err(load::Error::Internal(error.to_string()).into()));
+        let source = blocking(read).await;
         let files = source.as_ref().ok().map(identity);
         let offered = match source {
             Ok(source) => self.accept(name, source, origin).await,
@@ -128,7 +161,13 @@ impl Keeper {
         state.trying = None;
         match &offered {
             Ok(Change::Unchanged { .. }) => {}
-            Ok(change) => tracing::info!(handler = name, "handler {change}"),
+            Ok(change) => {
+                tracing::info!(handler = name, "handler {change}");
+                let serving = state.shelves.get(name).and_then(|shelf| shelf.serving.as_ref());
+                if let Some(warning) = serving.and_then(|serving| serving.warning(self.policy)) {
+                    tracing::warn!(target: ADVICE, handler = name, "{warning}");
+                }
+            }
             // Whoever overtook it has said so, or is to be tried next.
             Err(Error::Overtaken) => {}
             Err(error) => {
@@ -143,30 +182,25 @@ impl Keeper {
     }
 
     /// Compiles, describes, tests, switches.
-    async fn accept(&self, name: &str, source: Source, origin: Origin) -> Result<Change, Error> {
+    async fn accept(self: &Arc<Self>, name: &str, source: Source, origin: Origin) -> Result<Change, Error> {
+        let keeper = Arc::clone(self);
         if let Some(generation) = self.serves(name, &source, origin)? {
             if matches!(origin, Origin::Given { .. }) {
                 // What lies in the directory may be another version, which was refused.
-                let staged = self.stage(name, source).await?;
-                staged.put().map_err(|source| self.unwritable(source))?;
+                let name = name.to_owned();
+                blocking(move || keeper.put_what_serves(&name, &source)).await?;
             }
             return Ok(Change::Unchanged { generation });
         }
         let generation = load::generation(name, source, &self.sandbox, &self.limits).await?;
-        let staged = match origin {
-            Origin::Watched => None,
-            Origin::Given { .. } => Some(self.stage(name, generation.source.clone()).await?),
-        };
-        self.switch(generation, staged, origin)
+        blocking(move || keeper.switch(generation, origin)).await
     }
 
     /// The number of the generation that serves, if it is this very version.
     fn serves(&self, name: &str, source: &Source, origin: Origin) -> Result<Option<u64>, Error> {
         let mut state = self.lock();
         let Some(shelf) = state.shelves.get_mut(name) else { return Ok(None) };
-        if origin == Origin::Watched && shelf.unwanted == Some(identity(source)) {
-            return Err(Error::Unwanted);
-        }
+        wanted(shelf, source, origin)?;
         let serving = shelf.serving.as_ref().filter(|serving| serving.source == *source);
         let number = serving.map(|serving| serving.number);
         if number.is_some() {
@@ -176,30 +210,37 @@ impl Keeper {
         Ok(number)
     }
 
+    /// Puts the files of what serves into the directory.
+    fn put_what_serves(&self, name: &str, source: &Source) -> Result<(), Error> {
+        let staged = self.stage(name, source)?;
+        let _changing = self.changing();
+        let serving = self.lock().shelves.get(name).and_then(|shelf| shelf.serving.clone());
+        // A rollback or a removal was faster.
+        serving.filter(|serving| serving.source == *source).ok_or(Error::Overtaken)?;
+        staged.put().map_err(|source| self.unwritable(source))?;
+        if let Some(shelf) = self.lock().shelves.get_mut(name) {
+            shelf.unwanted = None;
+        }
+        Ok(())
+    }
+
     /// Writes a version to the disk, to be put into the directory at once.
-    async fn stage(&self, name: &str, source: Source) -> Result<Staged, Error> {
-        let (directory, name) = (self.directory.clone(), name.to_owned());
-        let staged = tokio::task::spawn_blocking(move || Staged::write(&directory, &name, &source)).await;
-        staged.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|source| self.unwritable(source))
+    fn stage(&self, name: &str, source: &Source) -> Result<Staged, Error> {
+        Staged::write(&self.directory, name, source).map_err(|source| self.unwritable(source))
     }
 
     /// The switch: one moment, before which the old version answers every request, and after which the new one does.
-    fn switch(&self, generation: Arc<Generation>, staged: Option<Staged>, origin: Origin) -> Result<Change, Error> {
-        let mut state = self.lock();
-        if state.trying.as_ref() != Some(&generation.name) {
-            return Err(Error::Overtaken);
-        }
-        let old = self.current.get();
-        let new = old.with(Arc::clone(&generation)).map_err(load::Error::from)?;
-        if !matches!(origin, Origin::Given { force: true }) {
-            let methods = dropped(&old, &new, &generation, &self.current.recent());
-            if !methods.is_empty() {
-                return Err(Error::Drops { methods, within: self.current.remembered() });
-            }
-        }
+    fn switch(&self, generation: Arc<Generation>, origin: Origin) -> Result<Change, Error> {
+        let staged = match origin {
+            Origin::Watched => None,
+            Origin::Given { .. } => Some(self.stage(&generation.name, &generation.source)?),
+        };
+        let _changing = self.changing();
+        let new = self.may_serve(&generation, origin)?;
         if let Some(staged) = staged {
             staged.put().map_err(|source| self.unwritable(source))?;
         }
+        let mut state = self.lock();
         self.current.replace(new);
         self.metrics.loaded(&generation.name, generation.number);
         state.changes += 1;
@@ -213,13 +254,33 @@ impl Keeper {
         })
     }
 
+    /// The catalog with this generation, if it may be in force. Nothing else changes while [`Keeper::changing`] is held.
+    fn may_serve(&self, generation: &Arc<Generation>, origin: Origin) -> Result<Catalog, Error> {
+        let state = self.lock();
+        if state.trying.as_ref() != Some(&generation.name) {
+            return Err(Error::Overtaken);
+        }
+        if let Some(shelf) = state.shelves.get(&generation.name) {
+            wanted(shelf, &generation.source, origin)?;
+        }
+        let old = self.current.get();
+        let new = old.with(Arc::clone(generation)).map_err(load::Error::from)?;
+        if !matches!(origin, Origin::Given { force: true }) {
+            let methods = dropped(&old, &new, generation, &self.current.recent());
+            if !methods.is_empty() {
+                return Err(Error::Drops { methods, within: self.current.remembered() });
+            }
+        }
+        Ok(new)
+    }
+
     /// Tries a file that an operator names, and puts it into the directory where it is good. Its manifest is the one beside
     /// it; without one, the handler's own stays.
     ///
     /// # Errors
     ///
     /// [`Error`]; what served goes on serving, and the directory stays as it is.
-    pub async fn add(&self, file: &Path, name: Option<String>, force: bool) -> Result<Change, Error> {
+    pub async fn add(self: &Arc<Self>, file: &Path, name: Option<String>, force: bool) -> Result<Change, Error> {
         let name = match name {
             Some(name) => load::checked_name(&name)?,
             None => load::name_of(file)?,
@@ -233,85 +294,6 @@ impl Keeper {
             Ok(source)
         };
         self.offer(&name, read, Origin::Given { force }).await
-    }
-
-    /// Stops serving a handler and takes it out of the directory. Requests that it has accepted end on it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unknown`], and [`Error::Directory`], with which it goes on serving.
-    pub fn remove(&self, name: &str) -> Result<(), Error> {
-        let mut state = self.lock();
-        self.known(&state, name)?;
-        directory::remove(&self.directory, name).map_err(|source| self.unwritable(source))?;
-        self.forget(&mut state, name);
-        drop(state);
-        tracing::info!(handler = name, "handler removed");
-        Ok(())
-    }
-
-    /// Stops serving a handler whose file is gone.
-    pub fn gone(&self, name: &str) {
-        let mut state = self.lock();
-        // An operator may just have put another there, which happens under the same lock.
-        let is_there = Files::look(&directory::path_of(&self.directory, name)).is_ok_and(|files| files.is_some());
-        if state.shelves.contains_key(name) && !is_there {
-            self.forget(&mut state, name);
-            tracing::info!(handler = name, "handler removed: its file is gone");
-        }
-    }
-
-    fn forget(&self, state: &mut State, name: &str) {
-        if let Ok(rest) = self.current.get().without(name) {
-            self.current.replace(rest);
-        }
-        self.metrics.unloaded(name);
-        state.changes += 1;
-        state.shelves.remove(name);
-        state.trying.take_if(|trying| trying == name);
-    }
-
-    /// Goes back to the version before, at once: it is still loaded. The directory then gets its files, so that a restart
-    /// serves the same.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unknown`], [`Error::NothingEarlier`], and a conflict with what others serve meanwhile.
-    pub fn rollback(&self, name: &str) -> Result<RolledBack, Error> {
-        let mut state = self.lock();
-        self.known(&state, name)?;
-        let nothing = || Error::NothingEarlier { name: name.to_owned() };
-        let shelf = state.shelves.get_mut(name).ok_or_else(nothing)?;
-        let back = shelf.previous.last().cloned().ok_or_else(nothing)?;
-        let catalog = self.current.get().with(Arc::clone(&back)).map_err(load::Error::from)?;
-        self.current.replace(catalog);
-        self.metrics.loaded(name, back.number);
-        let left = shelf.go_back().ok_or_else(nothing)?;
-        let directory = self.restore(&back, &left, shelf).err();
-        shelf.unwanted = directory.is_some().then(|| identity(&left.source));
-        shelf.refused = None;
-        state.changes += 1;
-        state.trying.take_if(|trying| trying == name);
-        drop(state);
-        let rolled_back = RolledBack { generation: back.number, instead_of: left.number, directory };
-        tracing::warn!(handler = name, generation = back.number, instead_of = left.number, "handler rolled back");
-        if let Some(reason) = &rolled_back.directory {
-            tracing::warn!(handler = name, "the directory still has the version that was rolled back: {reason}");
-        }
-        Ok(rolled_back)
-    }
-
-    /// Puts a version's files back, unless there are some that nobody has tried yet.
-    fn restore(&self, back: &Generation, left: &Generation, shelf: &Shelf) -> Result<(), String> {
-        let refused = shelf.refused.as_ref().and_then(|refused| refused.identity.as_ref());
-        match load::read(&directory::path_of(&self.directory, &back.name)) {
-            Ok(there) if there != left.source && there != back.source && Some(&identity(&there)) != refused => {
-                return Err("there is a newer one, which is left alone".to_owned());
-            }
-            _ => {}
-        }
-        let staged = Staged::write(&self.directory, &back.name, &back.source).and_then(Staged::put);
-        staged.map_err(|source| self.unwritable(source).to_string())
     }
 
     /// All handlers by name.
@@ -343,9 +325,27 @@ impl Keeper {
         Error::Directory { path: self.directory.clone(), source }
     }
 
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Sees to it that nobody has rolled back from what is offered, unless an operator offers it.
+fn wanted(shelf: &Shelf, source: &Source, origin: Origin) -> Result<(), Error> {
+    match origin == Origin::Watched && shelf.unwanted == Some(identity(source)) {
+        true => Err(Error::Unwanted),
+        false => Ok(()),
+    }
+}
+
+/// Runs what may wait for a disk, on a thread that may wait.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    let worked = tokio::task::spawn_blocking(work).await;
+    worked.unwrap_or_else(|error| Err(load::Error::Internal(error.to_string()).into()))
 }
 
 /// What was called recently, was answered by the handler, and would be answered by nobody.

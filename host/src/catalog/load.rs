@@ -4,19 +4,22 @@
 
 use std::{
     fs,
+    io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use super::{
-    Catalog, Conflict, Endpoint, Generation, Source,
+    Conflict, Endpoint, Generation, Source,
     manifest::{Manifest, endpoints},
+    trial,
 };
 use crate::{
     capability::Grants,
     sandbox::{CompileLimits, Limits, LoadError, MAX_COMPONENT, Sandbox},
-    settings::{Problems, Settings},
+    settings::{Bytes, Problems, Settings},
     version,
 };
 
@@ -38,8 +41,8 @@ const MAX_NAME: usize = 200;
 pub struct Config {
     /// The directory of `NAME.wasm` and `NAME.toml`.
     pub directory: PathBuf,
-    /// Where compiled code is kept; `None` keeps none.
-    pub cache: Option<PathBuf>,
+    /// Where compiled code is kept.
+    pub cache: Cache,
     /// What compiling one component may take.
     pub compile: CompileLimits,
     /// Whether changed files are loaded while the service runs.
@@ -48,12 +51,34 @@ pub struct Config {
     pub recent: Duration,
 }
 
+/// Where compiled code is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cache {
+    /// Somebody wants it there: without it, nothing starts.
+    Chosen(PathBuf),
+    /// Nobody has said so: where it cannot be there, handlers are compiled at every start.
+    Default(PathBuf),
+    /// Whoever has no home has no cache directory either.
+    Nowhere,
+}
+
 /// Why a file is not served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It cannot be read.
     #[error("cannot be read: {0}")]
-    Read(std::io::Error),
+    Read(io::Error),
+    /// It is no file, or a file that is not to be read.
+    #[error("{0} is no regular file")]
+    Irregular(PathBuf),
+    /// It is larger than any that is loaded.
+    #[error("{path} has more than {limit}, the most that is read")]
+    TooLarge {
+        /// The component, or its manifest.
+        path: PathBuf,
+        /// The bound.
+        limit: Bytes,
+    },
     /// Its name.
     #[error("{0:?} cannot be a handler's name: it takes text without slashes that does not begin with a dot")]
     Name(String),
@@ -90,7 +115,10 @@ impl Config {
         let day = Duration::from_secs(86_400);
         Self {
             directory: settings.take("handlers.directory", PathBuf::from(DEFAULT_DIRECTORY)),
-            cache: settings.take_optional("handlers.cache").or_else(default_cache),
+            cache: match settings.take_optional("handlers.cache") {
+                Some(directory) => Cache::Chosen(directory),
+                None => default_cache().map_or(Cache::Nowhere, Cache::Default),
+            },
             compile: CompileLimits::read(settings),
             watch: settings.take("handlers.watch", true),
             recent: settings.take_within("handlers.recent", DEFAULT_RECENT, Duration::ZERO..=day),
@@ -132,9 +160,9 @@ pub fn checked_name(name: &str) -> Result<String, Error> {
 ///
 /// # Errors
 ///
-/// [`Error::Read`] and [`LoadError::TooLarge`].
+/// [`Error::Read`], [`Error::Irregular`] and [`Error::TooLarge`].
 pub fn read(path: &Path) -> Result<Source, Error> {
-    let missing = || Error::Read(std::io::ErrorKind::NotFound.into());
+    let missing = || Error::Read(io::ErrorKind::NotFound.into());
     let wasm = read_file(path, MAX_COMPONENT)?.ok_or_else(missing)?;
     Ok(Source::new(wasm, read_manifest(path)?))
 }
@@ -158,17 +186,33 @@ pub fn grants(manifest: Option<&str>, limits: &Limits) -> Result<Grants, Error> 
     Ok(manifest.map(|text| Manifest::parse(text, limits)).transpose()?.unwrap_or_default().grants)
 }
 
-/// Reads a file that is not too large; `None` where there is none.
+/// Reads a regular file of at most `limit` bytes; `None` where there is none. Whatever else has its name (a pipe, a device)
+/// is not read at all: reading could wait for ever, or never end.
 fn read_file(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Error> {
-    let length = match fs::metadata(path) {
-        Ok(metadata) => usize::try_from(metadata.len()).unwrap_or(usize::MAX),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+    // Without it, opening a pipe waits for somebody who writes.
+    let not_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = match fs::File::options().read(true).custom_flags(not_waiting).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // A socket.
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
+            return Err(Error::Irregular(path.to_owned()));
+        }
         Err(error) => return Err(Error::Read(error)),
     };
-    if length > limit {
-        return Err(LoadError::TooLarge(length).into());
+    let metadata = file.metadata().map_err(Error::Read)?;
+    if !metadata.is_file() {
+        return Err(Error::Irregular(path.to_owned()));
     }
-    fs::read(path).map(Some).map_err(Error::Read)
+    let too_large = || Err(Error::TooLarge { path: path.to_owned(), limit: Bytes(limit) });
+    let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    if length > limit {
+        return too_large();
+    }
+    // It may grow while it is read, and some file systems say that it is empty.
+    let mut content = Vec::with_capacity(length);
+    file.take(limit as u64 + 1).read_to_end(&mut content).map_err(Error::Read)?;
+    if content.len() > limit { too_large() } else { Ok(Some(content)) }
 }
 
 /// Makes a generation: compiles, describes, applies the manifest, and runs its self-tests.
@@ -199,15 +243,21 @@ pub async fn generation(
         return Err(Error::Nothing { hidden: endpoints.iter().any(|endpoint| !endpoint.hidden.is_empty()) });
     }
     let generation = Arc::new(Generation::new(name.to_owned(), program, endpoints, source, manifest));
-    let alone = Catalog::default().with(Arc::clone(&generation))?;
-    for test in &generation.manifest.selftests {
-        test.run(&alone, &generation).await.map_err(Error::SelfTest)?;
-    }
+    trial::run(&generation).await?;
     Ok(generation)
 }
 
 fn serves_something(endpoint: &Endpoint) -> bool {
-    endpoint.methods.iter().any(|method| endpoint.serves(method))
+    endpoint.served().next().is_some()
+}
+
+impl From<trial::Failed> for Error {
+    fn from(failed: trial::Failed) -> Self {
+        match failed {
+            trial::Failed::Conflict(conflict) => conflict.into(),
+            trial::Failed::SelfTest(reason) => Self::SelfTest(reason),
+        }
+    }
 }
 
 impl From<endpoints::Error> for Error {

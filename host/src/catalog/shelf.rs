@@ -26,7 +26,7 @@ pub(super) struct Shelf {
     retired: Vec<Weak<Generation>>,
     /// The last one that was not accepted, unless another was since.
     pub(super) refused: Option<Refused>,
-    /// What was rolled back and could not be taken out of the directory.
+    /// What was in the directory at the last rollback, and could not or should not be taken out of it.
     pub(super) unwanted: Option<Identity>,
 }
 

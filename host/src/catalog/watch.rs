@@ -7,7 +7,6 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::MissedTickBehavior;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     directory::{self, Files, Scan},
@@ -53,7 +52,7 @@ struct Seen {
 impl Watch {
     /// Starts with what has been tried already.
     #[must_use]
-    pub(super) fn after(scan: Scan) -> Self {
+    pub fn after(scan: Scan) -> Self {
         let seen = |files: Option<Files>| Seen { taken: files.clone(), files, looks: SETTLED };
         Self { handlers: scan.handlers.into_iter().map(|(name, files)| (name, seen(files))).collect() }
     }
@@ -103,16 +102,17 @@ impl Watch {
     }
 }
 
-/// Watches until told to stop.
+/// Watches for as long as it is polled.
 ///
 /// # Cancel safety
 ///
-/// Dropped half-way, a handler that was being tried is not put into force.
-pub async fn watch(keeper: Arc<Keeper>, mut watch: Watch, stop: CancellationToken) {
+/// Dropped half-way, a handler that was being tried is put into force or is not, and nothing is waited for.
+pub async fn watch(keeper: Arc<Keeper>, mut watch: Watch) {
     let mut looks = tokio::time::interval(EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut readable, mut changes) = (true, keeper.changes());
-    while stop.run_until_cancelled(looks.tick()).await.is_some() {
+    loop {
+        looks.tick().await;
         let directory = keeper.directory().to_owned();
         // A directory on another machine may take its time.
         let scanned = tokio::task::spawn_blocking(move || directory::scan(&directory)).await;
@@ -120,9 +120,7 @@ pub async fn watch(keeper: Arc<Keeper>, mut watch: Watch, stop: CancellationToke
             Ok(scan) => {
                 readable = true;
                 for event in watch.observe(&scan) {
-                    if stop.run_until_cancelled(act(&keeper, &mut watch, event)).await.is_none() {
-                        return;
-                    }
+                    act(&keeper, &mut watch, event).await;
                 }
             }
             Err(error) if readable => {
@@ -140,9 +138,14 @@ pub async fn watch(keeper: Arc<Keeper>, mut watch: Watch, stop: CancellationToke
     }
 }
 
-async fn act(keeper: &Keeper, watch: &mut Watch, event: Event) {
+async fn act(keeper: &Arc<Keeper>, watch: &mut Watch, event: Event) {
     let name = match event {
-        Event::Gone(name) => return keeper.gone(&name),
+        Event::Gone(name) => {
+            let keeper = Arc::clone(keeper);
+            // What it has done is in the log.
+            tokio::task::spawn_blocking(move || keeper.gone(&name)).await.ok();
+            return;
+        }
         Event::Changed(name) => name,
     };
     let path = directory::path_of(keeper.directory(), &name);

@@ -41,7 +41,7 @@ impl Build {
         let build = move || project.build(&grants);
         let built: project::Result<Vec<u8>> = tokio::task::spawn_blocking(build).await?;
         let wasm = built.map_err(Failed::from)?;
-        let sandbox = host::sandbox(&config, &Metrics::default()).map_err(Failed::from)?;
+        let sandbox = host::sandbox(&config, &Metrics::default()).await.map_err(Failed::from)?;
         let source = Source::new(wasm, manifest);
         let generation = load::generation(&name, source.clone(), &sandbox, &config.limits).await.map_err(refused)?;
         let place = |path: &Path, content: &[u8]| {

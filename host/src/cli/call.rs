@@ -11,16 +11,16 @@ use crate::{
     envelope::{Context, Text},
     host::{self, Host},
     metrics::Metrics,
-    settings::Setting,
+    settings::{Setting, patience},
     transport::{Retry, Routing, Transport, Url},
     version::Version,
 };
 
 /// What a service in this process logs of a call: its failure is printed anyway.
-const QUIET_CALL: &str = "warn,nova_host::serve=off";
+const QUIET_CALL: &str = "warn,nova_host::serve=off,nova_host::advice=off";
 
 /// And of a cast, whose failure nobody else tells.
-const QUIET_CAST: &str = "warn";
+const QUIET_CAST: &str = "warn,nova_host::advice=off";
 
 /// The shortest call-monitor timeout: servers send a heartbeat every half of it, and no oftener than once a second.
 const MIN_MONITOR: Duration = Duration::from_secs(2);
@@ -51,7 +51,7 @@ struct What {
     #[arg(long, default_value = "{}", value_name = "JSON")]
     context: String,
     /// How long to wait for the broker and the reply
-    #[arg(long, default_value = "60s", value_parser = Duration::parse)]
+    #[arg(long, default_value = "60s", value_parser = patience)]
     timeout: Duration,
     /// How often to try again to reach the broker, within the timeout; 0 is one attempt, -1 as many as it takes
     #[arg(long, default_value = "-1", value_name = "TIMES", value_parser = retry, allow_negative_numbers = true)]
@@ -193,7 +193,8 @@ impl Session {
         let host = match config.transport_url {
             Url::Memory => {
                 let metrics = Metrics::default();
-                let (keeper, _) = host::handlers(config, &metrics).await.map_err(Failed::from)?;
+                let keeper = host::keeper(config, &metrics).await.map_err(Failed::from)?;
+                host::load(&keeper).await.map_err(Failed::from)?;
                 let current = keeper.current().clone();
                 Some(Host::start(config, &metrics, transport.clone(), current).await.map_err(Failed::from)?)
             }

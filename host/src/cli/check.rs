@@ -50,17 +50,22 @@ async fn compare(old: &Path, new: &Path, options: &Options) -> anyhow::Result<()
 async fn directory(options: &Options) -> anyhow::Result<()> {
     let config = options.load(&[("log", "off")])?;
     telemetry::start(&config.log, options.json)?;
-    let (keeper, _) = host::handlers(&config, &Metrics::default()).await.map_err(Failed::from)?;
+    let keeper = host::keeper(&config, &Metrics::default()).await.map_err(Failed::from)?;
+    host::load(&keeper).await.map_err(Failed::from)?;
     let catalog = keeper.current().get();
     let refused: Vec<_> = (keeper.list().into_iter())
         .filter_map(|handler| {
             Some((config.handlers.directory.join(format!("{}.wasm", handler.name)), handler.refused?.reason))
         })
         .collect();
+    let of_handlers = catalog.generations().iter().filter_map(|generation| {
+        Some(format!("{}: {}", generation.name, generation.warning(config.serve.dispatch.policy)?))
+    });
+    let warnings: Vec<String> = config.warnings.iter().cloned().chain(of_handlers).collect();
     if options.json {
         let refused: Vec<_> = refused.iter().map(|(path, reason)| json!({"path": path, "reason": reason})).collect();
         let served: Vec<_> = catalog.generations().iter().map(|generation| show::json(generation)).collect();
-        say(json!({"handlers": served, "refused": refused}));
+        say(json!({"handlers": served, "refused": refused, "warnings": warnings}));
     } else {
         for generation in catalog.generations() {
             say(format_args!("{}  sha256:{}", generation.name, generation.program.digest().short()));
@@ -69,6 +74,7 @@ async fn directory(options: &Options) -> anyhow::Result<()> {
         for (path, reason) in &refused {
             say(format_args!("refused: {}: {reason}", path.display()));
         }
+        warnings.iter().for_each(|warning| say(format_args!("warning: {warning}")));
     }
     match refused.len() {
         0 if catalog.generations().is_empty() => {

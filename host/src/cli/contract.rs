@@ -20,7 +20,7 @@ pub(super) struct Contract(Arc<Generation>);
 impl Contract {
     /// Loads a component and the manifest beside it.
     pub(super) async fn of(file: &Path, config: &Config) -> Result<Self, Failed> {
-        let sandbox = host::sandbox(config, &Metrics::default()).map_err(Failed::from)?;
+        let sandbox = host::sandbox(config, &Metrics::default()).await.map_err(Failed::from)?;
         let refused = |error| Failed::new(Exit::Handlers, format!("{}: {error}", file.display()));
         let name = load::name_of(file).map_err(refused)?;
         let source = load::read(file).map_err(refused)?;

@@ -18,7 +18,7 @@ use crate::{
         protocol::{Answer, Request},
     },
     printable::printable,
-    settings::Setting,
+    settings::patience,
 };
 
 /// Bytes of one line of the list.
@@ -30,7 +30,7 @@ pub(super) struct Handlers {
     #[command(subcommand)]
     what: What,
     /// How long to wait for the host
-    #[arg(long, global = true, default_value = "5m", value_parser = Duration::parse)]
+    #[arg(long, global = true, default_value = "5m", value_parser = patience)]
     timeout: Duration,
 }
 
@@ -144,6 +144,7 @@ fn handler(handler: &HandlerState) -> Vec<String> {
                 say("", format!("{namespace} {}: {}", endpoint.version, endpoint.methods.join(", ")));
             }
         }
+        None if handler.refused.is_none() => say("serving", "nothing yet: it is about to be tried".to_owned()),
         None => say("serving", "nothing: no version was accepted".to_owned()),
     }
     handler.previous.iter().for_each(|previous| say("previous", generation(previous)));

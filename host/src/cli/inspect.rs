@@ -16,7 +16,7 @@ impl Inspect {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
         let config = options.load(&[("log", "warn")])?;
         telemetry::start(&config.log, options.json)?;
-        let sandbox = host::sandbox(&config, &Metrics::default()).map_err(Failed::from)?;
+        let sandbox = host::sandbox(&config, &Metrics::default()).await.map_err(Failed::from)?;
         let refused = |error| Failed::new(Exit::Handlers, format!("{}: {error}", self.file.display()));
         let name = load::name_of(&self.file).map_err(refused)?;
         let source = load::read(&self.file).map_err(refused)?;

@@ -1,15 +1,18 @@
-//! `nova-host serve`.
+//! `nova-host serve`: from the configuration to the end, with an ear for signals all along.
+//!
+//! Before it: [`super::Cli`]. After it: [`crate::host`]. The first signal ends the service in order, or at once where it does not
+//! serve yet; the second ends the wait for that.
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Exit, Failed, Options, telemetry};
+use super::{Exit, Failed, Options, panics, telemetry};
 use crate::{
     config::Config,
     control::socket::Listener,
-    host::{self, Host},
+    host::{self, Beside, Host},
     metrics::{Metrics, http::Exporter},
     transport::Transport,
 };
@@ -17,6 +20,8 @@ use crate::{
 pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     let config = options.load(&[])?;
     telemetry::start(&config.log, options.json)?;
+    panics::log();
+    config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let control = control(&config)?;
     let mut signals = Signals::new()?;
     let metrics = Metrics::default();
@@ -24,28 +29,59 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
         Some(address) => Some(Exporter::start(address, metrics.clone()).await.map_err(Failed::from)?),
         None => None,
     };
-    let (keeper, watch) = host::handlers(&config, &metrics).await.map_err(Failed::from)?;
-    let keeper = Arc::new(keeper);
-    let transport = Transport::new(config.transport_url.clone(), config.rabbit.clone());
-    let current = keeper.current().clone();
-    let mut host = tokio::select! {
-        host = Host::start(&config, &metrics, transport.clone(), current) => host.map_err(Failed::from)?,
-        () = signals.next() => return Ok(()),
+    let beside = Beside::default();
+    let served = serve(&config, control, &metrics, &beside, &mut signals).await;
+    beside.end().await;
+    served
+}
+
+/// Starts, serves, and stops when told to.
+async fn serve(
+    config: &Config,
+    control: Option<Listener>,
+    metrics: &Metrics,
+    beside: &Beside,
+    signals: &mut Signals,
+) -> anyhow::Result<()> {
+    let started = tokio::select! {
+        started = start(config, control, metrics, beside) => Some(started?),
+        signal = signals.next() => {
+            tracing::info!(signal, "stopped before it has served");
+            None
+        }
     };
-    if let Some(listener) = control {
-        host.control(listener, Arc::clone(&keeper), metrics);
-    }
-    if config.handlers.watch {
-        host.watch(keeper, watch);
-    }
-    tokio::select! {
-        () = signals.next() => {}
+    let Some(mut host) = started else { return Ok(()) };
+    let signal = tokio::select! {
+        signal = signals.next() => signal,
         () = host.ended() => anyhow::bail!("the service ended by itself"),
-    }
-    host.stop(signals.next()).await;
-    transport.close().await;
+    };
+    tracing::info!(signal, "told to stop; another signal ends the wait for what is in flight");
+    let again = async {
+        let signal = signals.next().await;
+        tracing::warn!(signal, "told to stop at once");
+    };
+    host.stop(again).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Loads the handlers, and waits for the broker. Operators are answered from the beginning.
+///
+/// # Cancel safety
+///
+/// Dropped half-way, nothing is served.
+async fn start(config: &Config, control: Option<Listener>, metrics: &Metrics, beside: &Beside) -> Result<Host, Failed> {
+    let keeper = host::keeper(config, metrics).await?;
+    if let Some(listener) = control {
+        beside.control(listener, Arc::clone(&keeper), metrics.clone());
+    }
+    let scan = host::load(&keeper).await?;
+    let current = keeper.current().clone();
+    if config.handlers.watch {
+        beside.watch(keeper, scan);
+    }
+    let transport = Transport::new(config.transport_url.clone(), config.rabbit.clone());
+    Ok(Host::start(config, metrics, transport, current).await?)
 }
 
 /// The control socket. Where somebody has chosen its place, the service does not start without it.
@@ -72,11 +108,11 @@ impl Signals {
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
-    /// Waits for one of them.
-    async fn next(&mut self) {
+    /// Waits for one of them, and gives its name.
+    async fn next(&mut self) -> &'static str {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
     }
 }

@@ -4,13 +4,12 @@
 //! socket of a dead host can be replaced without asking, and that of a living one never is.
 
 use std::{
-    fs::{self, DirBuilder, File, Permissions},
+    fs::{self, DirBuilder, File, Permissions, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-use rustix::fs::FlockOperation;
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::settings::Settings;
@@ -105,9 +104,10 @@ impl Listener {
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
             .open(lock_of(&path))
             .map_err(io)?;
-        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(Error::Taken(path)),
-            locked => locked.map_err(|error| io(error.into()))?,
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(Error::Taken(path)),
+            Err(TryLockError::Error(error)) => return Err(io(error)),
+            Ok(()) => {}
         }
         match fs::symlink_metadata(&path) {
             // Nothing else is ever taken away.

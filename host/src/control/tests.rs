@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use super::*;
 use crate::{
-    catalog::load,
+    catalog::{Policy, load},
     control::socket::{Config, Error},
     testing::{answering, load_config, sandbox, tight},
 };
@@ -27,10 +27,11 @@ impl Story {
         fs::create_dir(&handlers).unwrap();
         fs::write(handlers.join("a.wasm"), answering("1")).unwrap();
         let load = load::Config { directory: handlers, ..load_config() };
-        let keeper = Keeper::open(&load, &tight(), sandbox(), Metrics::default()).await.unwrap().0;
+        let keeper = Keeper::new(&load, &tight(), Policy::default(), sandbox(), Metrics::default());
+        keeper.load().await.unwrap();
         let (config, stop) = (config(&directory), CancellationToken::new());
         let listener = Listener::bind(&config).unwrap().unwrap();
-        let task = tokio::spawn(serve(listener, Arc::new(keeper), Metrics::default(), stop.clone()));
+        let task = tokio::spawn(serve(listener, keeper, Metrics::default(), stop.clone()));
         Self { directory, config, stop, task }
     }
 

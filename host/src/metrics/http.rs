@@ -1,7 +1,7 @@
-//! `GET /metrics`, for Prometheus: as little of HTTP/1.1 as that takes.
+//! `GET /metrics` for Prometheus and `GET /ready` for whoever manages services: as little of HTTP/1.1 as that takes.
 //!
 //! Whoever connects is a stranger: the head of a request is bounded in size and time, the answer in time, and the
-//! connections in number. There is no body, no second request on a connection, and no path but one.
+//! connections in number. There is no body, no second request on a connection, and no path but these two.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Metrics;
+use super::{Metrics, Phase};
 use crate::settings::Settings;
 
 /// The head of a request; Prometheus sends some 300 bytes.
@@ -140,7 +140,16 @@ struct Answer {
 
 impl Answer {
     fn error(status: &'static str) -> Self {
-        Self { status, content_type: "text/plain; charset=utf-8", body: format!("{status}\n") }
+        Self::text(status, status)
+    }
+
+    fn text(status: &'static str, text: &str) -> Self {
+        Self { status, content_type: "text/plain; charset=utf-8", body: format!("{text}\n") }
+    }
+
+    /// Whether requests are taken.
+    fn readiness(phase: Phase) -> Self {
+        Self::text(if phase == Phase::Serving { "200 OK" } else { "503 Service Unavailable" }, phase.as_str())
     }
 
     fn encode(&self) -> String {
@@ -167,7 +176,8 @@ fn respond(head: &[u8], metrics: &Metrics) -> Answer {
     let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
     match (*method, path) {
         (b"GET", b"/metrics") => Answer { status: "200 OK", content_type: CONTENT_TYPE, body: metrics.encode() },
-        (_, b"/metrics") => Answer::error("405 Method Not Allowed"),
+        (b"GET", b"/ready") => Answer::readiness(metrics.phase()),
+        (_, b"/metrics" | b"/ready") => Answer::error("405 Method Not Allowed"),
         _ => Answer::error("404 Not Found"),
     }
 }
@@ -199,11 +209,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_asks_whether_requests_are_taken_is_told_why_not() {
+        let metrics = Metrics::default();
+        let exporter = Exporter::start(([127, 0, 0, 1], 0).into(), metrics.clone()).await.unwrap();
+        for (phase, expected) in [
+            (Phase::Loading, ("503", "loading handlers\n")),
+            (Phase::Connecting, ("503", "connecting to the broker\n")),
+            (Phase::Serving, ("200", "serving\n")),
+            (Phase::Stopping, ("503", "stopping\n")),
+        ] {
+            metrics.enter(phase);
+            let answer = ask(&exporter, b"GET /ready HTTP/1.1\r\n\r\n").await;
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert_eq!((head.split(' ').nth(1).unwrap(), body), expected);
+        }
+    }
+
+    #[tokio::test]
     async fn everything_else_is_refused() {
         let exporter = exporter().await;
         for (request, status) in [
             (&b"GET / HTTP/1.1\r\n\r\n"[..], "404"),
             (b"POST /metrics HTTP/1.1\r\n\r\n", "405"),
+            (b"POST /ready HTTP/1.1\r\n\r\n", "405"),
             (b"GET /metrics\r\n\r\n", "400"),
             (b"\x16\x03\x01\r\n\r\n", "400"),
             (b"GET /metrics SSH/2\r\n\r\n", "400"),

@@ -13,6 +13,9 @@ macro_rules! words {
         }
 
         impl $name {
+            /// All words, in the order of their definition.
+            pub const ALL: &'static [Self] = &[$(Self::$word),*];
+
             /// The word, as it stands in metrics and in the log.
             #[must_use]
             pub fn as_str(self) -> &'static str {
@@ -175,5 +178,56 @@ words! {
         Discarded = "discarded",
         /// The handler succeeded, and the effect failed.
         Failed = "failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    fn page() -> String {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+        std::fs::read_to_string(path).unwrap().replace('\n', " ")
+    }
+
+    /// What stands between backquotes in a text.
+    fn quoted(text: &str) -> BTreeSet<&str> {
+        text.split('`').skip(1).step_by(2).collect()
+    }
+
+    #[test]
+    fn the_page_about_metrics_has_every_word_of_a_label_and_no_other() {
+        let page = page();
+        let words = |all: Vec<&'static str>| all.into_iter().collect::<BTreeSet<&str>>();
+        macro_rules! compare {
+            ($($name:ident from $begin:literal to $end:literal,)*) => {$(
+                let text = page.split_once($begin).expect($begin).1.split_once($end).expect($end).0;
+                let all = words($name::ALL.iter().map(|word| word.as_str()).collect());
+                assert_eq!(quoted(text), all, "{}", stringify!($name));
+            )*};
+        }
+        compare! {
+            Ending from "`outcome` is one of" to ". ",
+            Limit from "`limit` is one of" to ". ",
+            Code from "components made ready:" to "|",
+            Origin from "instances that requests were given:" to "from an earlier one",
+            Sending from "`kind` is" to ", and",
+            Sent from "and `outcome` one of" to ". ",
+            Effect from "The `fate` of an effect is" to "somebody",
+        }
+    }
+
+    #[test]
+    fn the_page_about_metrics_has_every_metric() {
+        let page = page();
+        let text = Metrics::default().encode();
+        for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+            let (name, kind) = line.split_once(' ').unwrap();
+            let name = if kind == "counter" { format!("{name}_total") } else { name.to_owned() };
+            assert!(page.contains(&format!("| `{name}` |")), "{name}");
+        }
     }
 }

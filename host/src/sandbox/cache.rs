@@ -33,10 +33,23 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// Its owner could put code there.
+    #[error(
+        "cache directory {path} belongs to user {owner}, who could have us run their code, and we are user {we}: set \
+         handlers.cache to a directory of our own"
+    )]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who we are.
+        we: u32,
+    },
     /// Somebody else could put code there.
     #[error(
         "cache directory {path} can be written by others, who could have us run their code: chmod go-w it, or set \
-             handlers.cache to another"
+         handlers.cache to another"
     )]
     Untrusted {
         /// The directory.
@@ -57,10 +70,7 @@ impl Cache {
         let io = |source| Error::Io { path: directory.to_owned(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io)?;
         let metadata = fs::metadata(directory).map_err(io)?;
-        let ours = metadata.uid() == rustix::process::geteuid().as_raw();
-        if !ours || metadata.mode() & WRITABLE_BY_OTHERS != 0 {
-            return Err(Error::Untrusted { path: directory.to_owned() });
-        }
+        trusted_place(directory, metadata.uid(), metadata.mode())?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         Ok(Self { directory: directory.to_owned(), engine: hasher.finish() })
@@ -92,11 +102,47 @@ impl Cache {
             Ok(())
         });
         if let Err(error) = kept {
-            tracing::warn!(path = %path.display(), %error, "cannot keep compiled code");
+            tracing::warn!(
+                directory = %self.directory.display(), %error,
+                "compiled code cannot be kept, and is made again at the next start: give handlers.cache room to write, or \
+                 set it to another directory"
+            );
         }
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
         self.directory.join(format!("{}-{:016x}.cwasm", digest.as_str(), self.engine))
+    }
+}
+
+/// Sees to it that nobody but us can put code into a directory of this owner and mode.
+fn trusted_place(directory: &Path, owner: u32, mode: u32) -> Result<(), Error> {
+    let (path, we) = (directory.to_owned(), rustix::process::geteuid().as_raw());
+    if owner != we {
+        Err(Error::Foreign { path, owner, we })
+    } else if mode & WRITABLE_BY_OTHERS != 0 {
+        Err(Error::Untrusted { path })
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_not_to_trust_a_directory_says_what_would_help() {
+        let we = rustix::process::geteuid().as_raw();
+        let said = |owner, mode| {
+            trusted_place(Path::new("/cache"), owner, mode).err().map_or_else(String::new, |error| error.to_string())
+        };
+        assert_eq!(said(we, 0o755), "");
+        assert!(said(we, 0o775).contains("chmod go-w"));
+        for mode in [0o700, 0o755, 0o777] {
+            let text = said(we + 1, mode);
+            assert!(text.contains("set handlers.cache") && !text.contains("chmod"), "{text}");
+            assert!(text.contains(&format!("belongs to user {}", we + 1)), "{text}");
+        }
     }
 }

@@ -10,8 +10,9 @@ const DEFAULT_MAX_IN_FLIGHT: u16 = 64;
 /// The most that is allowed: each reserves address space for its memories, 16 GiB of the 128 TiB that there are.
 const MAX_IN_FLIGHT: u16 = 4096;
 
-/// Time for requests in flight at shutdown: what Kubernetes and systemd users usually have before SIGKILL.
-const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(30);
+/// Time for requests in flight at shutdown. Kubernetes kills after 30 seconds (`terminationGracePeriodSeconds`), and what
+/// comes after this time (giving back, deleting our queues, closing: [`crate::host::CLOSING`]) has to fit in as well.
+const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(25);
 
 /// How often a request is begun. Less than the 20 deliveries after which a quorum queue of RabbitMQ 4 drops a message,
 /// so that it is us who answer the caller; and enough for a day of rolling restarts.

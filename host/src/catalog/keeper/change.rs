@@ -71,8 +71,10 @@ pub enum Error {
     /// The operator has rolled back or removed the handler meanwhile, or its files have changed again.
     #[error("was overtaken by a rollback, a removal or a newer version while it was being tried")]
     Overtaken,
-    /// The operator has rolled back from this very version.
-    #[error("was rolled back; `nova-host handlers add` serves it again")]
+    /// The operator has rolled back while this very version was in the directory.
+    #[error(
+        "was there when the handler was rolled back, and has not changed since; `nova-host handlers add` serves it"
+    )]
     Unwanted,
     /// No such handler.
     #[error("no handler {name}; there are: {}", list(.known))]

@@ -2,6 +2,9 @@
 
 use std::{fs, sync::Weak, time::Duration};
 
+#[path = "tests/back.rs"]
+mod back;
+
 use super::*;
 use crate::{
     catalog::Miss,
@@ -11,7 +14,7 @@ use crate::{
 /// A keeper of an own directory, which remembers calls for an hour.
 struct Story {
     directory: tempfile::TempDir,
-    keeper: Keeper,
+    keeper: Arc<Keeper>,
 }
 
 /// The method `n` in place of `m`; version 2.0 in place of 1.0.
@@ -37,10 +40,12 @@ impl Story {
         Self { directory, keeper }
     }
 
-    async fn open(directory: &Path) -> Keeper {
+    async fn open(directory: &Path) -> Arc<Keeper> {
         let recent = Duration::from_secs(3600);
         let config = load::Config { directory: directory.to_owned(), recent, ..load_config() };
-        Keeper::open(&config, &wide(), sandbox(), Metrics::default()).await.unwrap().0
+        let keeper = Keeper::new(&config, &wide(), Policy::default(), sandbox(), Metrics::default());
+        keeper.load().await.unwrap();
+        keeper
     }
 
     /// What a restart would serve.
@@ -228,88 +233,6 @@ async fn what_another_handler_serves_is_not_taken_from_it() {
     assert!(error.contains("nova_host, which is the host's own"), "{error}");
 }
 
-#[tokio::test]
-async fn rollback_goes_back_at_once_and_the_directory_with_it() {
-    let story = Story::begin(&[("a.wasm", &answering("1")), ("a.toml", b"[limits]\ntimeout = \"9s\"")]).await;
-    let first = fs::read(story.directory.path().join("a.wasm")).unwrap();
-    story.add("a", &answering("2"), false).await.unwrap();
-    let second = story.weak("a");
-    assert_eq!(story.restarted().await.answer().await, "2");
-    let back = story.keeper.rollback("a").unwrap();
-    assert_eq!((back.directory, story.answer().await), (None, "1".to_owned()));
-    assert!(second.upgrade().is_none());
-    assert_eq!(fs::read(story.directory.path().join("a.wasm")).unwrap(), first);
-    assert_eq!(story.files(), ["a.toml", "a.wasm"]);
-    assert_eq!(story.restarted().await.answer().await, "1");
-    let error = story.keeper.rollback("a").unwrap_err();
-    assert!(matches!(error, Error::NothingEarlier { .. }), "{error}");
-    assert_eq!(story.answer().await, "1");
-}
-
-#[tokio::test]
-async fn two_versions_are_kept_and_no_more() {
-    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
-    let first = story.weak("a");
-    for version in ["2", "3", "4"] {
-        assert!(first.upgrade().is_some(), "{version}");
-        story.add("a", &answering(version), false).await.unwrap();
-    }
-    assert!(first.upgrade().is_none());
-    story.keeper.rollback("a").unwrap();
-    story.keeper.rollback("a").unwrap();
-    assert_eq!(story.answer().await, "2");
-    assert!(story.keeper.rollback("a").is_err());
-}
-
-#[tokio::test]
-async fn a_rollback_leaves_a_newer_file_alone_and_replaces_a_refused_one() {
-    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
-    story.add("a", &answering("2"), false).await.unwrap();
-    let path = story.directory.path().join("a.wasm");
-    fs::write(&path, "not yet tried").unwrap();
-    let back = story.keeper.rollback("a").unwrap();
-    assert!(back.directory.is_some_and(|reason| reason.contains("newer")));
-    assert_eq!((story.answer().await, fs::read(&path).unwrap()), ("1".to_owned(), b"not yet tried".to_vec()));
-
-    story.offer("a", answering("3")).await.unwrap();
-    story.offer("a", b"refused".to_vec()).await.unwrap_err();
-    fs::write(&path, "refused").unwrap();
-    assert_eq!(story.keeper.rollback("a").unwrap().directory, None);
-    assert_eq!(fs::read(&path).unwrap(), answering("1"));
-}
-
-#[tokio::test]
-async fn what_was_rolled_back_does_not_come_back_where_the_directory_could_not_be_changed() {
-    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
-    story.add("a", &answering("2"), false).await.unwrap();
-    fs::remove_dir_all(story.directory.path()).unwrap();
-    let back = story.keeper.rollback("a").unwrap();
-    assert!(back.directory.is_some_and(|reason| reason.contains("cannot write")));
-    assert!(matches!(story.offer("a", answering("2")).await, Err(Error::Unwanted)));
-    assert_eq!(story.answer().await, "1");
-    fs::create_dir(story.directory.path()).unwrap();
-    story.add("a", &answering("2"), false).await.unwrap();
-    assert_eq!(story.answer().await, "2");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rollback_overtakes_a_version_that_is_being_tried() {
-    let story = Arc::new(Story::begin(&[("a.wasm", &answering("1"))]).await);
-    story.add("a", &answering("2"), false).await.unwrap();
-    let slow = slow("3");
-    let trying = tokio::spawn({
-        let story = Arc::clone(&story);
-        async move { story.offer("a", slow).await }
-    });
-    while story.keeper.lock().trying.is_none() {
-        tokio::task::yield_now().await;
-    }
-    story.keeper.rollback("a").unwrap();
-    let overtaken = trying.await.unwrap();
-    assert!(matches!(overtaken, Err(Error::Overtaken | Error::Refused(load::Error::Component(_)))), "{overtaken:?}");
-    assert_eq!(story.answer().await, "1");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_for_its_turn_is_read_when_it_comes() {
     let story = Arc::new(Story::begin(&[("a.wasm", &answering("1"))]).await);
@@ -326,28 +249,6 @@ async fn what_waits_for_its_turn_is_read_when_it_comes() {
     adding.await.unwrap().unwrap();
     assert!(matches!(watched, Change::Unchanged { .. }), "{watched:?}");
     assert_eq!(story.call("1.0", "m").await.ok().as_deref(), Some("2"));
-}
-
-#[tokio::test]
-async fn a_removed_handler_is_gone_from_service_directory_and_memory() {
-    let story = Story::begin(&[("a.wasm", &answering("1")), ("a.toml", b"")]).await;
-    story.add("a", &answering("2"), false).await.unwrap();
-    let weak = story.weak("a");
-    story.keeper.remove("a").unwrap();
-    assert_eq!(story.call("1.0", "m").await, Err(Miss::UnsupportedVersion));
-    assert!(story.files().is_empty() && weak.upgrade().is_none() && story.keeper.list().is_empty());
-    let error = story.keeper.remove("../a").unwrap_err().to_string();
-    assert_eq!(error, "no handler ../a; there are: none");
-}
-
-#[tokio::test]
-async fn a_handler_whose_file_is_gone_goes_unless_it_is_back() {
-    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
-    story.keeper.gone("a");
-    assert_eq!(story.answer().await, "1");
-    fs::remove_file(story.directory.path().join("a.wasm")).unwrap();
-    story.keeper.gone("a");
-    assert_eq!(story.call("1.0", "m").await, Err(Miss::UnsupportedVersion));
 }
 
 #[tokio::test]
@@ -397,4 +298,94 @@ async fn the_list_tells_who_serves_who_did_and_what_was_refused() {
     assert_eq!(serving.digest, crate::sandbox::Digest::of(&answering("2")).as_str());
     assert_eq!(state.previous.len(), 1);
     assert!(state.refused.unwrap().reason.contains("not WebAssembly"));
+}
+
+#[tokio::test]
+async fn what_is_no_regular_file_is_not_read_and_keeps_nobody_out() {
+    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let at = |name: &str| elsewhere.path().join(name);
+    let mode = rustix::fs::Mode::RUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe.wasm"), mode).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", at("endless.wasm")).unwrap();
+    fs::create_dir(at("folder.wasm")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(at("socket.wasm")).unwrap();
+    fs::write(at("good.wasm"), answering("2")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, at("good.toml"), mode).unwrap();
+    for name in ["pipe.wasm", "endless.wasm", "folder.wasm", "socket.wasm", "good.wasm"] {
+        let error = story.keeper.add(&at(name), Some("a".into()), false).await.unwrap_err();
+        assert!(matches!(&error, Error::Refused(load::Error::Irregular(_))), "{name}: {error}");
+    }
+    story.add("a", &answering("2"), false).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_beyond_the_bound_is_refused_by_its_name() {
+    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let path = elsewhere.path().join("b.wasm");
+    // Full of holes: it takes no room on the disk.
+    fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+    let error = story.keeper.add(&path, None, false).await.unwrap_err().to_string();
+    assert_eq!(error, format!("{} has more than 128 MiB, the most that is read", path.display()));
+    fs::write(&path, answering("2")).unwrap();
+    fs::write(path.with_extension("toml"), vec![b'#'; (1 << 20) + 1]).unwrap();
+    let error = story.keeper.add(&path, None, false).await.unwrap_err().to_string();
+    assert!(error.ends_with("b.toml has more than 1 MiB, the most that is read"), "{error}");
+}
+
+/// On a runtime of one thread, whoever waits for a disk on it would keep all others waiting.
+#[tokio::test]
+async fn while_a_disk_is_slow_requests_run_and_the_list_is_told() {
+    let story = Arc::new(Story::begin(&[("a.wasm", &answering("1"))]).await);
+    let keeper = Arc::clone(&story.keeper);
+    let (held, is_held) = tokio::sync::oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    // As whoever moves files does, on a disk that takes its time.
+    let disk = std::thread::spawn(move || {
+        let _changing = keeper.changing();
+        held.send(()).unwrap();
+        released.recv().ok();
+    });
+    is_held.await.unwrap();
+    let adding = tokio::spawn({
+        let story = Arc::clone(&story);
+        async move { story.add("a", &answering("2"), false).await }
+    });
+    // It is good, lies beside, and waits to be put in its place.
+    while story.files() == ["a.wasm"] {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+        assert_eq!((story.answer().await, story.keeper.list().len()), ("1".to_owned(), 1));
+    }
+    assert!(!adding.is_finished());
+    drop(release);
+    disk.join().unwrap();
+    adding.await.unwrap().unwrap();
+    assert_eq!(story.answer().await, "2");
+}
+
+#[tokio::test]
+async fn a_handler_that_outlasts_the_brokers_patience_is_warned_of_unless_it_is_acknowledged_before() {
+    let long = b"[limits]\ntimeout = \"31m\"";
+    let story = Story::begin(&[("a.wasm", &answering("1")), ("a.toml", long)]).await;
+    let warning = |policy| story.serving("a").unwrap().warning(policy);
+    let text = warning(Policy::AtLeastOnce).unwrap();
+    assert!(
+        text.contains("limits.timeout is 1860s") && text.contains("consumer_timeout, or make m at-most-once"),
+        "{text}"
+    );
+    assert_eq!(warning(Policy::AtMostOnce), None);
+    for (manifest, is_warned_of) in [
+        ("[limits]\ntimeout = \"30m\"", false),
+        ("[limits]\ntimeout = \"31m\"\n[delivery]\npolicy = \"at-most-once\"", false),
+        ("[limits]\ntimeout = \"31m\"\n[delivery.methods]\nm = \"at-most-once\"", false),
+        ("[limits]\ntimeout = \"32m\"", true),
+    ] {
+        story.offer_with("a", answering("1"), manifest).await.unwrap();
+        let found = story.serving("a").unwrap().warning(Policy::AtLeastOnce);
+        assert_eq!(found.is_some(), is_warned_of, "{manifest}: {found:?}");
+    }
 }

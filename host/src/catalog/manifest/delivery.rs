@@ -2,7 +2,10 @@
 //!
 //! Before it: [`super::Manifest`]. After it: [`crate::dispatch`] asks which policy a method has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::{
     printable::printable,
@@ -11,6 +14,10 @@ use crate::{
 
 /// What stands before the name of a method in a manifest.
 const METHODS: &str = "delivery.methods.";
+
+/// How long RabbitMQ waits for an acknowledgement, unless told otherwise (`consumer_timeout`). Then it closes the channel and
+/// delivers all that is not acknowledged on it again.
+pub const CONSUMER_TIMEOUT: Duration = Duration::from_secs(1800);
 
 /// Bytes of a method's name in an error.
 const MAX_METHOD: usize = 64;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::{
-    catalog::generation::Endpoint,
+    catalog::endpoint::Endpoint,
     sandbox::EndpointOffer,
     settings::Problems,
     version::{ParseError, Version},

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 
 use super::*;
 use crate::{
-    catalog::load,
+    catalog::{Policy, load},
     metrics::Metrics,
     testing::{ECHO, answering, guest, load_config, sandbox, wide},
 };
@@ -164,7 +164,8 @@ fn a_handler_is_tried_again_when_that_is_asked_for() {
 async fn a_file_that_changes_between_look_and_load_is_left_to_the_next_looks() {
     let mut story = Story::begin();
     let config = load::Config { directory: story.path().to_owned(), ..load_config() };
-    let (keeper, _) = Keeper::open(&config, &wide(), sandbox(), Metrics::default()).await.unwrap();
+    let keeper = Keeper::new(&config, &wide(), Policy::default(), sandbox(), Metrics::default());
+    keeper.load().await.unwrap();
     let file = story.path().join("a.wasm");
     fs::write(&file, guest(ECHO)).unwrap();
     assert_eq!(story.looks(SETTLED), changed("a"));

@@ -1,0 +1,53 @@
+//! What goes on beside serving: operators are answered, and changed files are noticed.
+//!
+//! Before it: [`crate::cli`] has a socket and a keeper. After it: [`crate::control`] and [`crate::catalog::watch`]. It begins
+//! before there is a broker, and ends when the service does.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    catalog::{
+        Scan,
+        keeper::Keeper,
+        watch::{self, Watch},
+    },
+    control::{self, socket::Listener},
+    metrics::Metrics,
+};
+
+/// Time for what goes on to end. None of it waits for anybody once it is told.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What goes on beside serving. Dropped, it goes on until the process ends.
+#[derive(Debug, Default)]
+pub struct Beside {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Beside {
+    /// Lets operators exchange handlers.
+    pub fn control(&self, listener: Listener, keeper: Arc<Keeper>, metrics: Metrics) {
+        tracing::info!(socket = %listener.path().display(), "listening for `nova-host handlers`");
+        self.tasks.spawn(control::serve(listener, keeper, metrics, self.stop.clone()));
+    }
+
+    /// Exchanges handlers as their files change after this scan.
+    pub fn watch(&self, keeper: Arc<Keeper>, scan: Scan) {
+        self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(watch::watch(keeper, Watch::after(scan))));
+    }
+
+    /// Ends all of it, and waits for that, but not for long. Gives whether it has ended.
+    pub async fn end(self) -> bool {
+        self.stop.cancel();
+        self.tasks.close();
+        let has_ended = timeout(PATIENCE, self.tasks.wait()).await.is_ok();
+        if !has_ended {
+            tracing::warn!("what goes on beside serving has not ended within {PATIENCE:?}, and is left alone");
+        }
+        has_ended
+    }
+}
