@@ -31,6 +31,9 @@ pub(super) struct Log {
 /// How Python begins to say why it ends; the first line after it that is not indented says it.
 const TRACEBACK: &str = "Traceback (most recent call last):";
 
+/// How Rust's standard library ends what it says of a panic.
+const NOTE: &str = "note: run with `RUST_BACKTRACE=";
+
 /// How Go's runtime begins the line that says why it ends; what follows it is a stack.
 const LAST_WORDS: [&str; 2] = ["panic: ", "fatal error: "];
 
@@ -67,6 +70,10 @@ impl Log {
     /// Remembers a line of standard error: the one under a traceback of Python's, the first of Go's runtime, else the
     /// last that is not indented.
     fn said(&mut self, line: &str) {
+        // Of the runtimes that are written in Rust: it says nothing of this end.
+        if line.starts_with(NOTE) {
+            return;
+        }
         if line == TRACEBACK {
             (self.said, self.decided) = (None, false);
         } else if !line.starts_with(char::is_whitespace) && !self.decided {
@@ -119,4 +126,28 @@ impl Host for Log {
 /// The guest's text as one line.
 pub(super) fn clean(text: &str) -> String {
     printable(text, MAX_LINE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn last_words(lines: &[&str]) -> Option<String> {
+        let mut log = Log::new(Bytes(1000), &Arc::default());
+        lines.iter().for_each(|line| log.printed(Level::Warn, (*line).to_owned(), true));
+        log.take_panic()
+    }
+
+    #[test]
+    fn the_last_words_of_every_runtime_are_found() {
+        let note = "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace";
+        let python = [TRACEBACK, "  File \"app.py\", line 3, in f", "ValueError: no", "thread panicked:", note];
+        assert_eq!(last_words(&python).unwrap(), "ValueError: no");
+        assert_eq!(
+            last_words(&["thread '<unnamed>' panicked at a.rs:1:", "expected string", note]).unwrap(),
+            "expected string"
+        );
+        assert_eq!(last_words(&["panic: boom", "", "goroutine 1 [running]:"]).unwrap(), "panic: boom");
+        assert_eq!(last_words(&["  indented"]), None);
+    }
 }
