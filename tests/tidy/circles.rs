@@ -60,8 +60,10 @@ impl Program {
             "lib" => Vec::new(),
             path => path.split('/').map(str::to_owned).collect(),
         };
-        let all: BTreeMap<File, Module> =
-            files.into_iter().filter_map(|(path, text)| Some((file(path.strip_suffix(".rs")?), paths::read(text)))).collect();
+        let all: BTreeMap<File, Module> = files
+            .into_iter()
+            .filter_map(|(path, text)| Some((file(path.strip_suffix(".rs")?), paths::read(text))))
+            .collect();
         // Of tests there is nothing: they are declared by nobody else.
         let mut modules = BTreeMap::new();
         let mut waiting = vec![Vec::new()];
@@ -207,7 +209,8 @@ fn complaints(program: &Program, known: &[&[&str]]) -> Vec<String> {
     let groups = needs.groups();
     let new = groups.iter().filter(|group| !known.iter().any(|known| named(group) == *known));
     let gone = known.iter().filter(|known| !groups.iter().any(|group| named(group) == **known));
-    let new = new.map(|group| format!("a circle of {} files, of which the shortest is: {}", group.len(), needs.shown(group)));
+    let new =
+        new.map(|group| format!("a circle of {} files, of which the shortest is: {}", group.len(), needs.shown(group)));
     new.chain(gone.map(|known| format!("no longer a circle, or another: take {known:?} out of the list"))).collect()
 }
 
@@ -236,7 +239,10 @@ fn no_more_parents_and_children_need_each_other_than_are_known() {
     let known: BTreeSet<String> = KNOWN_PAIRS.into_iter().map(str::to_owned).collect();
     let found = pairs(&program());
     let new: Vec<_> = found.difference(&known).collect();
-    assert!(new.is_empty(), "they use what is in their own folder, which uses what they define; move it beside: {new:?}");
+    assert!(
+        new.is_empty(),
+        "they use what is in their own folder, which uses what they define; move it beside: {new:?}"
+    );
     let gone: Vec<_> = known.difference(&found).collect();
     assert!(gone.is_empty(), "take them out of the list: {gone:?}");
 }

@@ -45,14 +45,17 @@ pub(super) fn read(text: &str) -> Module {
             },
             "use" => {
                 let is_passed_on = is_public(&tokens, at);
-                let end = tokens.iter().skip(at).position(|token| token == ";").map_or(tokens.len(), |length| at + length);
+                let end =
+                    tokens.iter().skip(at).position(|token| token == ";").map_or(tokens.len(), |length| at + length);
                 let mut found = Vec::new();
                 tree(tokens.get(at + 1..end).unwrap_or_default(), &[], &mut found);
                 let found = found.into_iter().filter_map(|(name, path)| Some((name, outer(path, inner.len())?)));
                 module.imports.extend(found.map(|(name, path)| Import { name, path, is_passed_on }));
                 at = end;
             }
-            word if is_word(word) && (at == 0 || tokens.get(at - 1).is_none_or(|before| before != "::" && before != ".")) => {
+            word if is_word(word)
+                && (at == 0 || tokens.get(at - 1).is_none_or(|before| before != "::" && before != ".")) =>
+            {
                 let mut path = vec![word.to_owned()];
                 while let (Some("::"), Some(next)) = (tokens.get(at + 1).map(String::as_str), tokens.get(at + 2)) {
                     if !is_word(next) {
@@ -143,7 +146,8 @@ fn without_tests(tokens: &[String]) -> Vec<String> {
     let mut kept = Vec::new();
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
-        let is_test = TEST.iter().enumerate().all(|(index, word)| tokens.get(at + index).is_some_and(|token| token == word));
+        let is_test =
+            TEST.iter().enumerate().all(|(index, word)| tokens.get(at + index).is_some_and(|token| token == word));
         if !is_test {
             kept.push(token.clone());
             at += 1;
