@@ -5,6 +5,8 @@
 //! language cannot do stands in [`Calculator`], and in docs/languages.md.
 
 mod callers;
+mod failures;
+mod fresh;
 mod granted;
 mod neighbours;
 mod new;
@@ -19,6 +21,7 @@ use crate::harness::{guests, handlers, languages};
 
 use self::{
     callers::{Caller, Command, Oslo},
+    failures::Failing,
     stories::Story,
 };
 
@@ -150,6 +153,44 @@ fn c_granted() {
 #[test]
 fn javascript_granted() {
     Calculator::of("javascript").tell_granted();
+}
+
+#[test]
+fn python_tells_class_and_words_of_every_exception() {
+    let failing = Failing::of(Calculator::of("python"), "fail_oddly");
+    failing.goes(&failures::PYTHON);
+    failures::python_is_as_on_the_callers_machine(&failing);
+}
+
+#[test]
+fn javascript_tells_class_and_words_of_whatever_is_thrown() {
+    Failing::of(Calculator::of("javascript"), "fail_oddly").goes(&failures::JAVASCRIPT);
+}
+
+#[test]
+fn go_tells_class_and_words_of_every_error_and_panic() {
+    Failing::of(Calculator::of("go"), "fail_oddly").goes(&failures::GO);
+}
+
+#[test]
+fn c_tells_class_and_words_of_every_exception() {
+    Failing::of(Calculator::of("c"), "fail_oddly").goes(&failures::C);
+}
+
+#[test]
+fn rust_tells_class_and_words_of_every_exception() {
+    let calculator = Calculator { folder: handlers, prints: false, ..Calculator::of("calculator") };
+    failures::rust_tells(&Failing::of(calculator, "fail"));
+}
+
+#[test]
+fn what_is_drawn_when_a_component_is_built_is_alike_in_all_instances() {
+    let python = ["secrets", "SystemRandom", "urandom", "uuid4", "random", "own Random"];
+    fresh::draws(Calculator::of("python"), &python, &["hash", "module"]);
+    fresh::draws(Calculator::of("javascript"), &["Math.random"], &["Date.now", "module"]);
+    fresh::draws(Calculator::of("go"), &["crypto/rand", "math/rand", "maphash", "package"], &[]);
+    fresh::draws(Calculator::of("c"), &["getentropy"], &["rand"]);
+    fresh::draws(Calculator { folder: guests, ..Calculator::of("courier") }, &["random"], &["hash"]);
 }
 
 /// In every language, dynamic and typed: what `new` writes, `build` builds, and the manifest in it tests.

@@ -2,11 +2,13 @@
 //!
 //! A rule is a function that complains about one file. Every rule is shown a bad sample first, so that one that no
 //! longer sees anything fails. Which rules there are: [`walls`], [`habits`], [`links`]; [`conformance`]
-//! holds a page against the tests.
+//! holds a page against the tests, and [`circles`] all files of the program against each other.
 
+mod circles;
 mod conformance;
 mod habits;
 mod links;
+mod paths;
 mod walls;
 
 use std::fs;

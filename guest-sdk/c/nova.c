@@ -15,27 +15,34 @@ void *nova_allocate(void *block, size_t size) {
     return memory;
 }
 
+static project_string_t given(nova_json text) { return (project_string_t){(uint8_t *)text.text, text.length}; }
+
 void nova_panic(const char *message) {
-    project_string_t words;
-    project_string_set(&words, message);
+    project_string_t words = given(nova_words(message));
     nova_rpc_log_panicking(&words);
     __builtin_trap();
 }
 
-static nova_json copied(const char *text) { return nova_copy(text, strlen(text)); }
+/* JSON that opens like this, or something else. */
+static nova_json json(const char *text, char opens, const char *otherwise) {
+    bool fine = text && text[strspn(text, " \t\r\n")] == opens;
+    fine = fine && nova_is_text(text, strlen(text)) && nova_is_json(text, strlen(text));
+    return fine ? nova_copy(text, strlen(text)) : nova_copy(otherwise, strlen(otherwise));
+}
 
 nova_result nova_raise_from(const char *module, const char *class_name, const char *message, const char *args,
                             const char *kwargs) {
-    nova_json list = {0};
+    nova_json list = {0}, words = nova_words(message);
     nova_put_text(&list, "[");
-    nova_put_string(&list, message, strlen(message));
+    nova_put_string(&list, words.text, words.length);
     nova_put(&list, "]", 2);
     raised = (nova_exception){
-        .module = copied(module),
-        .class_name = copied(class_name),
-        .message = copied(message),
-        .args = copied(args ? args : list.text),
-        .kwargs = copied(kwargs ? kwargs : "{}"),
+        .module = nova_words(module ? module : "builtins"),
+        .class_name = nova_words(class_name),
+        .message = words,
+        /* What is no JSON would cost the caller class and message as well. */
+        .args = json(args, '[', list.text),
+        .kwargs = json(kwargs, '{', "{}"),
     };
     return NOVA_FAILED;
 }
@@ -52,8 +59,7 @@ nova_result nova_raise(const char *class_name, const char *message) {
 }
 
 void nova_log(nova_level level, const char *message) {
-    project_string_t line;
-    project_string_set(&line, message);
+    project_string_t line = given(nova_words(message));
     nova_rpc_log_write((nova_rpc_log_level_t)level, &line);
 }
 
@@ -96,8 +102,6 @@ void exports_nova_rpc_handler_describe(exports_nova_rpc_handler_list_endpoint_t 
         for (size_t index = 0; index < methods; index++) set(&to->methods.ptr[index], from->methods[index].name);
     }
 }
-
-static project_string_t given(nova_json text) { return (project_string_t){(uint8_t *)text.text, text.length}; }
 
 static exports_nova_rpc_handler_failure_t failure(void) {
     if (raised.class_name.text == NULL) nova_raise("RuntimeError", "the method failed without an exception");

@@ -10,6 +10,10 @@ bool nova_check_names(const nova_json *arguments, const char *method, const char
 /* A copy with a zero behind it. */
 nova_json nova_copy(const void *text, size_t length);
 
+/* A copy as the host takes it, with a zero behind it: each byte that is no UTF-8 becomes U+FFFD, and NULL is empty. The rest of
+ * what is longer than 2 MiB is cut: all of an exception has to fit into limits.result, which is 16 MiB by default. */
+nova_json nova_words(const char *text);
+
 /* Whether bytes are text: UTF-8. */
 bool nova_is_text(const char *text, size_t length);
 

@@ -6,19 +6,48 @@
 /* Levels of lists and objects: Python's own bound is about the same. */
 enum { DEEPEST = 500 };
 
-/* UTF-8, without surrogates and without more bytes than a letter takes. */
+/* Bytes of words. */
+enum { MOST_WORDS = 2 << 20 };
+
+/* How many bytes the letter here has, without surrogates and without more bytes than it takes; 0 where it is none. */
+static size_t letter(const unsigned char *at, const unsigned char *end) {
+    size_t more = *at < 0x80 ? 0 : *at >= 0xC2 && *at < 0xE0 ? 1 : *at >= 0xE0 && *at < 0xF0 ? 2 : *at >= 0xF0 && *at < 0xF5 ? 3 : 4;
+    if (more == 4 || (size_t)(end - at) <= more) return 0;
+    if ((*at == 0xE0 && at[1] < 0xA0) || (*at == 0xED && at[1] > 0x9F)) return 0;
+    if ((*at == 0xF0 && at[1] < 0x90) || (*at == 0xF4 && at[1] > 0x8F)) return 0;
+    for (size_t index = 1; index <= more; index++) {
+        if ((at[index] & 0xC0) != 0x80) return 0;
+    }
+    return more + 1;
+}
+
 bool nova_is_text(const char *text, size_t length) {
     const unsigned char *at = (const unsigned char *)text, *end = at + length;
     while (at < end) {
-        size_t more = *at < 0x80 ? 0 : *at >= 0xC2 && *at < 0xE0 ? 1 : *at >= 0xE0 && *at < 0xF0 ? 2 : *at >= 0xF0 && *at < 0xF5 ? 3 : 4;
-        if (more == 4 || (size_t)(end - at) <= more) return false;
-        if ((*at == 0xE0 && at[1] < 0xA0) || (*at == 0xED && at[1] > 0x9F)) return false;
-        if ((*at == 0xF0 && at[1] < 0x90) || (*at == 0xF4 && at[1] > 0x8F)) return false;
-        for (at++; more > 0; more--, at++) {
-            if ((*at & 0xC0) != 0x80) return false;
-        }
+        size_t bytes = letter(at, end);
+        if (bytes == 0) return false;
+        at += bytes;
     }
     return true;
+}
+
+nova_json nova_words(const char *text) {
+    size_t length = text ? strlen(text) : 0;
+    if (nova_is_text(text, length) && length <= MOST_WORDS) return nova_copy(text, length);
+    nova_json words = {0};
+    const unsigned char *at = (const unsigned char *)text, *end = at + length;
+    while (at < end && words.length < MOST_WORDS) {
+        size_t bytes = letter(at, end);
+        if (bytes) {
+            nova_put(&words, (const char *)at, bytes);
+        } else {
+            nova_put_text(&words, "\xEF\xBF\xBD");
+        }
+        at += bytes ? bytes : 1;
+    }
+    nova_put(&words, "", 1);
+    words.length--;
+    return words;
 }
 
 typedef struct {

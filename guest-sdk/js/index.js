@@ -13,6 +13,10 @@
 
 import hostLog from "nova:rpc/log@0.1.0";
 import info from "nova:rpc/request-info@0.1.0";
+import { Failure, Panic, failureOf, shown, words } from "./failure.js";
+import { parse, stringify } from "./json.js";
+
+export { Failure, parse, stringify };
 
 /** Endpoints by namespace and version, in the order in which they were first named. */
 const endpoints = new Map();
@@ -23,23 +27,14 @@ export function method(run, { name = run.name, namespace = null, version = "1.0"
   endpoints.get(key).methods.set(name, run);
 }
 
-export class Failure extends Error {
-  constructor(className, message = "", { module = "builtins", args = [message], kwargs = {} } = {}) {
-    super(message);
-    Object.assign(this, { className, module, args, kwargs });
-  }
-}
-
-/** What is not caught. */
-class Panic extends Error {}
-
 export function panic(message) {
-  hostLog.panicking(String(message));
-  throw new Panic(message);
+  const said = words(message);
+  hostLog.panicking(said);
+  throw new Panic(said);
 }
 
 export const log = Object.fromEntries(
-  ["trace", "debug", "info", "warn", "error"].map((level) => [level, (text) => hostLog.write(level, String(text))]),
+  ["trace", "debug", "info", "warn", "error"].map((level) => [level, (text) => hostLog.write(level, words(text))]),
 );
 
 export function context(name) {
@@ -54,29 +49,6 @@ export function request() {
   const { method, namespace, version } = current;
   const timeLeftMs = Number(info.timeLeftMs());
   return { method, namespace: namespace ?? null, version, replyWanted: info.replyWanted(), timeLeftMs };
-}
-
-// Integers of any size: those that a number cannot hold travel through JavaScript's JSON as marked strings.
-
-const MARK = "\uE000bigint:";
-const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
-const MARKED = new RegExp(`"${MARK}(-?\\d+)"`, "g");
-
-export function parse(text) {
-  if (!/\d{16}/.test(text)) return JSON.parse(text);
-  const marked = text.replace(TOKENS, (token) =>
-    /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token)) ? `"${MARK}${token}"` : token,
-  );
-  return JSON.parse(marked, (_, value) =>
-    typeof value === "string" && value.startsWith(MARK) ? BigInt(value.slice(MARK.length)) : value,
-  );
-}
-
-export function stringify(value) {
-  let marks = false;
-  const mark = (_, part) => (typeof part === "bigint" ? ((marks = true), MARK + part) : part);
-  const text = JSON.stringify(value === undefined ? null : value, mark) ?? "null";
-  return marks ? text.replace(MARKED, "$1") : text;
 }
 
 // For the modules beside this one.
@@ -107,26 +79,6 @@ export function decoded(bytes) {
   return decodeURIComponent(escape(text));
 }
 
-/** What JavaScript raises itself, as Python calls it. */
-const PYTHON = { RangeError: "ValueError", SyntaxError: "ValueError", ReferenceError: "NameError", Error: "RuntimeError" };
-
-function failureOf(error) {
-  const known = error instanceof Failure;
-  const name = error?.name ?? "Error";
-  const className = known ? error.className : (PYTHON[name] ?? name);
-  const message = String(error?.message ?? error);
-  const lines = String(error?.stack ?? "").split("\n").map((line) => line.trim());
-  const frames = lines.filter((line) => line && !line.includes("/node_modules/nova/")).reverse();
-  return {
-    class: className,
-    module: known ? error.module : "builtins",
-    message,
-    args: stringify(known ? error.args : [message]),
-    kwargs: stringify(known ? error.kwargs : {}),
-    traceback: known && Array.isArray(error.traceback) ? error.traceback : frames,
-  };
-}
-
 /** The export of the component. */
 export const handler = {
   describe() {
@@ -140,9 +92,12 @@ export const handler = {
     current = given;
     try {
       const run = [...endpoints.values()][given.endpoint].methods.get(given.method);
-      return stringify(run(parse(given.arguments)));
+      const result = run(parse(given.arguments));
+      // Nobody would wait for it, nor learn why it is rejected.
+      if (typeof result?.then === "function") throw new Failure("TypeError", "the method returned a promise: it must not be async");
+      return stringify(result);
     } catch (error) {
-      if (error instanceof Panic) throw error;
+      if (Panic.is(error)) throw error;
       throw failureOf(error);
     } finally {
       current = null;
@@ -152,13 +107,13 @@ export const handler = {
 
 // What QuickJS has not, or has in a way that misleads.
 
-const words = (parts) => parts.map((part) => (typeof part === "string" ? part : stringify(part))).join(" ");
+const line = (parts) => parts.map(shown).join(" ");
 globalThis.console = {
-  debug: (...parts) => log.debug(words(parts)),
-  log: (...parts) => log.info(words(parts)),
-  info: (...parts) => log.info(words(parts)),
-  warn: (...parts) => log.warn(words(parts)),
-  error: (...parts) => log.error(words(parts)),
+  debug: (...parts) => log.debug(line(parts)),
+  log: (...parts) => log.info(line(parts)),
+  info: (...parts) => log.info(line(parts)),
+  warn: (...parts) => log.warn(line(parts)),
+  error: (...parts) => log.error(line(parts)),
 };
 
 /** QuickJS is seeded when the component is built, and would repeat itself in every instance. Not for secrets. */

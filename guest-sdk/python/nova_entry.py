@@ -1,8 +1,9 @@
 """Joins a dynamic project's `app` to the world `nova:rpc/dynamic`."""
 
+import nova  # First: it marks the constants of `errno`, which the app may copy.
 import app
-import nova
 from componentize_py_types import Err
+from nova import _failures
 from wit_world import exports
 
 types = nova._imported("nova_rpc_types", "types")
@@ -22,4 +23,4 @@ class Handler(exports.Handler):
         except nova.Panic:
             raise
         except BaseException as error:
-            raise Err(types.Failure(**nova._failure(error)))
+            raise Err(types.Failure(**_failures.failure(error))) from None

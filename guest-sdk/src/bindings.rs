@@ -13,3 +13,8 @@ wit_bindgen::generate!({
 pub mod http {
     wit_bindgen::generate!({ path: "wit/http.wit", world: "nova:http/client", generate_all });
 }
+
+/// The same of `guest-sdk/wit/random.wit`.
+pub mod random {
+    wit_bindgen::generate!({ path: "wit/random.wit", world: "nova:random/client", generate_all });
+}

@@ -4,8 +4,6 @@
 
 use std::panic::{self, PanicHookInfo};
 
-use serde_json::Value;
-
 use crate::{
     Failure, Handler, Info,
     bindings::exports::nova::rpc::handler::{self as wit, Guest},
@@ -34,12 +32,13 @@ impl<H: Handler> Guest for H {
 
 impl From<Failure> for wit::Failure {
     fn from(failure: Failure) -> Self {
+        let (message, args, kwargs) = failure.told();
         Self {
             class: failure.class().to_owned(),
             module: failure.module().to_owned(),
-            message: failure.message().to_owned(),
-            args: Value::from(failure.args()).to_string(),
-            kwargs: Value::from(failure.kwargs().clone()).to_string(),
+            message: message.to_owned(),
+            args,
+            kwargs,
             traceback: failure.traceback().to_vec(),
         }
     }

@@ -3,9 +3,24 @@
 //! A Python client rebuilds the exception as `Class(*args, **kwargs)` if it may import the module; `builtins` it always
 //! may. Otherwise it raises `RemoteError` with the class and the message.
 
-use std::{error::Error, fmt, panic::Location};
+use std::{
+    error::Error,
+    fmt::{self, Write as _},
+    panic::Location,
+};
 
 use serde_json::{Map, Value};
+
+/// Sources of an error that its message tells: a chain may lead back to where it began.
+const MAX_SOURCES: usize = 16;
+
+/// Bytes of a message; the rest is cut. All of a failure has to fit into `limits.result`, which is 16 MiB by default.
+#[cfg(any(target_family = "wasm", test))]
+const MAX_MESSAGE: usize = 2 << 20;
+
+/// Bytes of arguments as JSON; beyond it the message stands for them.
+#[cfg(any(target_family = "wasm", test))]
+const MAX_ARGUMENTS: usize = 6 << 20;
 
 /// An error for the caller.
 ///
@@ -100,6 +115,21 @@ impl Failure {
         self
     }
 
+    /// The message, arguments and keyword arguments as the host takes them: of a size that fits.
+    #[cfg(any(target_family = "wasm", test))]
+    pub(crate) fn told(&self) -> (&str, String, String) {
+        let message = start(self.message(), MAX_MESSAGE);
+        let mut args = Value::from(self.args()).to_string();
+        if args.len() > MAX_ARGUMENTS {
+            args = Value::from([start(message, MAX_MESSAGE / 4)].as_slice()).to_string();
+        }
+        let mut kwargs = Value::from(self.kwargs().clone()).to_string();
+        if kwargs.len() > MAX_ARGUMENTS {
+            kwargs = "{}".to_owned();
+        }
+        (message, args, kwargs)
+    }
+
     /// Returns the exception's class, such as `ValueError`.
     #[must_use]
     pub fn class(&self) -> &str {
@@ -137,6 +167,13 @@ impl Failure {
     }
 }
 
+/// The beginning of a text, as far as it has this many bytes.
+#[cfg(any(target_family = "wasm", test))]
+fn start(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    text.get(..end.unwrap_or_default()).unwrap_or_default()
+}
+
 /// Writes `ValueError: message`, with the module in front unless it is Python's own.
 impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -154,11 +191,13 @@ impl fmt::Display for Failure {
 impl<E: Error> From<E> for Failure {
     #[track_caller]
     fn from(error: E) -> Self {
-        let mut message = error.to_string();
+        let mut message = String::new();
+        // An implementation of `Display` may fail half-way: what it has said until then is told.
+        write!(message, "{error}").ok();
         let mut source = error.source();
-        while let Some(error) = source {
-            message.push_str(": ");
-            message.push_str(&error.to_string());
+        for _ in 0..MAX_SOURCES {
+            let Some(error) = source else { break };
+            write!(message, ": {error}").ok();
             source = error.source();
         }
         Self::builtin("RuntimeError", message)
@@ -189,6 +228,39 @@ mod tests {
         };
         here(parse().unwrap_err(), line!() - 5);
         here(Failure::builtin("KeyError", "x"), line!());
+    }
+
+    #[test]
+    fn an_error_that_fails_to_say_what_it_is_says_what_it_can() {
+        #[derive(Debug)]
+        struct Round;
+        impl fmt::Display for Round {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("half")?;
+                Err(fmt::Error)
+            }
+        }
+        impl Error for Round {
+            fn source(&self) -> Option<&(dyn Error + 'static)> {
+                Some(self_of(self))
+            }
+        }
+        fn self_of(_: &Round) -> &'static Round {
+            &Round
+        }
+        let failure = Failure::from(Round);
+        assert_eq!(failure.message(), vec!["half"; MAX_SOURCES + 1].join(": "));
+    }
+
+    #[test]
+    fn what_would_not_fit_is_cut() {
+        let small = Failure::value_error("é");
+        assert_eq!(small.told(), ("é", r#"["é"]"#.to_owned(), "{}".to_owned()));
+        let huge = Failure::value_error("\u{1}é".repeat(8 << 20)).kwarg("k", "k".repeat(MAX_ARGUMENTS));
+        let (message, args, kwargs) = huge.told();
+        assert!(message.len() <= MAX_MESSAGE && message.len() > MAX_MESSAGE - 3);
+        assert!(args.len() < MAX_ARGUMENTS && kwargs == "{}");
+        assert_eq!(serde_json::from_str::<[String; 1]>(&args).unwrap()[0], start(message, MAX_MESSAGE / 4));
     }
 
     #[test]

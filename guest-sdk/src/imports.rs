@@ -4,7 +4,7 @@
 mod host;
 #[cfg(target_family = "wasm")]
 pub(crate) use host::{
-    call, call_many, cast, config, config_all, context, context_entry, panicking, reply_wanted, state_exists,
+    call, call_many, cast, config, config_all, context, context_entry, panicking, random, reply_wanted, state_exists,
     state_get, state_increment, state_keys, state_set, state_swap, time_left_ms, write,
 };
 #[cfg(target_family = "wasm")]
@@ -17,6 +17,6 @@ mod native;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use native::{
     Done, Scene, Services, Web, call, call_many, cast, config, config_all, context, context_entry, fetch, nobody,
-    nothing, play, reply_wanted, state_exists, state_get, state_increment, state_keys, state_set, state_swap,
+    nothing, play, random, reply_wanted, state_exists, state_get, state_increment, state_keys, state_set, state_swap,
     time_left_ms, write,
 };

@@ -121,6 +121,7 @@ pub mod http;
 mod info;
 pub mod keyvalue;
 pub mod log;
+pub mod random;
 pub mod rpc;
 
 mod imports;

@@ -132,7 +132,7 @@ impl Config {
     pub fn read(mut settings: Settings) -> Result<(Self, BTreeSet<String>), Problems> {
         let all = &mut settings;
         let transport_url = read_url(all);
-        let server = all.take("server", host_name());
+        let server = all.take("server", crate::machine::host_name());
         let topics = match (all.take_optional("topics"), all.take_optional("topic")) {
             (Some(_), Some(_)) => {
                 all.problem("topics", "topic and topics are one setting: give only one of them");
@@ -205,12 +205,6 @@ fn read_url(settings: &mut Settings) -> transport::Url {
             transport::Url::Memory
         }
     }
-}
-
-/// The name of this machine, as the reference's services call themselves.
-pub(crate) fn host_name() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    if name.is_empty() { "localhost".to_owned() } else { name }
 }
 
 #[cfg(test)]

@@ -10,11 +10,13 @@ mod client;
 mod compile;
 mod config;
 mod engine;
+mod failure;
 mod fault;
 mod instance;
 mod keyvalue;
 pub mod limits;
 mod log;
+mod offer;
 mod places;
 mod program;
 mod request_info;
@@ -31,10 +33,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
-use wasmtime::{
-    Engine,
-    component::{HasSelf, Linker},
-};
+use wasmtime::{Engine, component::Linker};
 
 use crate::{
     capability::{GRANTABLE, Grants},
@@ -48,9 +47,10 @@ pub use cache::Error as CacheError;
 pub use compile::{CompileLimits, Compiler, child};
 pub use fault::Fault;
 pub use limits::Limits;
+pub use offer::EndpointOffer;
 pub use places::{Full, Place};
 use program::Allowed;
-pub use program::{EndpointOffer, Invocation, Program};
+pub use program::{Invocation, Program};
 pub use request_info::RequestInfo;
 
 /// The largest component that is loaded: 128 MiB. Python's, the largest in use, have 20.
@@ -186,13 +186,7 @@ impl Sandbox {
         let lent = most_lent(max_in_flight);
         let instances = u32::from(max_in_flight) + u32::from(lent) + u32::from(kept) + SPARE_INSTANCES;
         let engine = engine::engine(instances, stack).map_err(|error| Error(chain(&error)))?;
-        let mut linker = Linker::new(&engine);
-        bindings::Dynamic::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
-            .map_err(|error| Error(chain(&error)))?;
-        wasi::add_to_linker(&mut linker).map_err(|error| Error(chain(&error)))?;
-        // What a component may import of it is its manifest's to say, and held against its imports when it is loaded.
-        bindings::Grantable::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
-            .map_err(|error| Error(chain(&error)))?;
+        let linker = state::linker(&engine).map_err(|error| Error(chain(&error)))?;
         let cache = cache.map(|directory| cache::Cache::open(directory, &engine)).transpose()?;
         let shared = Arc::new(Shared {
             ticker: engine::Ticker::start(&engine)?,

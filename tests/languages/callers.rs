@@ -123,6 +123,11 @@ impl Oslo {
         Self { host, client, vhost, _handlers: handlers }
     }
 
+    /// The client alone.
+    pub(super) fn client(&self) -> &OsloClient {
+        &self.client
+    }
+
     /// The broker's part that they share.
     pub(super) fn vhost(&self) -> &Vhost {
         &self.vhost

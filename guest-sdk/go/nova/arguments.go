@@ -13,11 +13,11 @@ import (
 func decode(arguments string, into any) string {
 	target := reflect.ValueOf(into).Elem()
 	if target.Kind() != reflect.Struct {
-		return words(json.Unmarshal([]byte(arguments), into))
+		return mistake(json.Unmarshal([]byte(arguments), into))
 	}
 	var given map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(arguments), &given); err != nil {
-		return words(err)
+		return mistake(err)
 	}
 	var missing []string
 	for index := range target.NumField() {
@@ -80,8 +80,8 @@ func wanted(kind reflect.Type) string {
 	}
 }
 
-// words never repeats a value, which may be a password.
-func words(err error) string {
+// mistake never repeats a value, which may be a password.
+func mistake(err error) string {
 	if err == nil {
 		return ""
 	}

@@ -15,11 +15,11 @@ package nova
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"reflect"
 	"runtime"
+	"strings"
 )
 
 // Function runs a method: JSON in, JSON out.
@@ -46,38 +46,6 @@ func Serve(endpoints ...Endpoint) { Endpoints = append(Endpoints, endpoints...) 
 // Namespace is a namespace by its name.
 func Namespace(name string) *string { return &name }
 
-// Failure is an exception for the caller.
-type Failure struct {
-	// Class and Module are those of the exception; without a module it is Python's own.
-	Class, Module string
-	Message       string
-	// Args are the positional arguments: the message, where there are none.
-	Args []any
-	// Kwargs are the keyword arguments.
-	Kwargs map[string]any
-	// Traceback is where it happened, outermost first.
-	Traceback []string
-}
-
-// Error makes a Failure an error.
-func (failure *Failure) Error() string { return failure.Message }
-
-// Raise is an exception of Python's own, such as ValueError.
-func Raise(class, message string) *Failure { return &Failure{Class: class, Message: message} }
-
-// JSON is the failure's arguments and keyword arguments.
-func (failure *Failure) JSON() (args, kwargs string) {
-	positional := failure.Args
-	if positional == nil {
-		positional = []any{failure.Message}
-	}
-	keywords := failure.Kwargs
-	if keywords == nil {
-		keywords = map[string]any{}
-	}
-	return text(positional, "[]"), text(keywords, "{}")
-}
-
 // Method makes a method of a function.
 func Method[A, R any](function func(A) (R, error)) Function {
 	call := "(" + reflect.TypeFor[A]().String() + ")"
@@ -87,8 +55,8 @@ func Method[A, R any](function func(A) (R, error)) Function {
 			return "", Raise("TypeError", wrong)
 		}
 		result, err := function(args)
-		if err != nil {
-			return "", failureOf(err)
+		if failure := failureOf(err); failure != nil {
+			return "", failure
 		}
 		written, err := json.Marshal(result)
 		if err != nil {
@@ -96,22 +64,6 @@ func Method[A, R any](function func(A) (R, error)) Function {
 		}
 		return string(written), nil
 	}
-}
-
-func failureOf(err error) *Failure {
-	var failure *Failure
-	if errors.As(err, &failure) {
-		return failure
-	}
-	return Raise("RuntimeError", err.Error())
-}
-
-func text(value any, otherwise string) string {
-	written, err := json.Marshal(value)
-	if err != nil {
-		return otherwise
-	}
-	return string(written)
 }
 
 // Level says how urgent a line of the log is.
@@ -144,7 +96,7 @@ var Host = struct {
 }
 
 // Log writes a line to the service's log.
-func Log(level Level, message string) { Host.Write(level, message) }
+func Log(level Level, message string) { Host.Write(level, words(message)) }
 
 // Context reads the caller's request context into a struct or a map. It often holds a live token: never log it.
 func Context(into any) error { return json.Unmarshal([]byte(Host.Context()), into) }
@@ -168,9 +120,9 @@ func TimeLeftMs() uint64 { return Host.TimeLeftMs() }
 // Handle runs one request. Called by the component.
 func Handle(endpoint uint32, request Request, arguments string) (string, *Failure) {
 	defer func() {
-		if words := recover(); words != nil {
-			Host.Panicking(fmt.Sprint(words) + where())
-			panic(words)
+		if reason := recover(); reason != nil {
+			Host.Panicking(strings.ToValidUTF8(fmt.Sprint(reason), "\uFFFD") + where())
+			panic(reason)
 		}
 	}()
 	Current = request

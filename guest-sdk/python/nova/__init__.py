@@ -16,10 +16,11 @@ import importlib
 import json
 import logging
 import re
-import traceback
 import typing
 
 from wit_world.imports import log as _log, request_info as _info
+
+from nova import _errno as _marked  # noqa: F401 (before anything of the handler's reads the module errno)
 
 __all__ = ["Failure", "Request", "context", "log", "method", "panic", "request"]
 
@@ -57,13 +58,18 @@ class Failure(Exception):
         self.kwargs = dict(kwargs or {})
 
 
+def _words(value) -> str:
+    """Words as the host takes them, which is UTF-8: half a surrogate pair becomes its escape, such as `\\ud800`."""
+    return str.encode(value if isinstance(value, str) else str(value), "utf-8", "backslashreplace").decode()
+
+
 class Panic(BaseException):
     """Ends the instance. See `panic`."""
 
 
 def panic(message: str) -> typing.NoReturn:
     """Ends the request as `HandlerTrapped`, with these words; nothing catches it but `except BaseException`."""
-    _log.panicking(str(message))
+    _log.panicking(_words(message))
     raise Panic(message)
 
 
@@ -98,19 +104,19 @@ class _Log:
     """The service's log, line by line."""
 
     def trace(self, message):
-        _log.write(_log.Level.TRACE, str(message))
+        _log.write(_log.Level.TRACE, _words(message))
 
     def debug(self, message):
-        _log.write(_log.Level.DEBUG, str(message))
+        _log.write(_log.Level.DEBUG, _words(message))
 
     def info(self, message):
-        _log.write(_log.Level.INFO, str(message))
+        _log.write(_log.Level.INFO, _words(message))
 
     def warn(self, message):
-        _log.write(_log.Level.WARN, str(message))
+        _log.write(_log.Level.WARN, _words(message))
 
     def error(self, message):
-        _log.write(_log.Level.ERROR, str(message))
+        _log.write(_log.Level.ERROR, _words(message))
 
 
 log = _Log()
@@ -127,8 +133,14 @@ class _Handler(logging.Handler):
             else levels.INFO if record.levelno >= logging.INFO
             else levels.DEBUG
         )
-        for line in self.format(record).splitlines():
-            _log.write(level, line)
+        # As everywhere in Python, what cannot be logged is complained about on standard error, and raises nothing.
+        try:
+            lines = self.format(record).splitlines()
+        except Exception:
+            self.handleError(record)
+            return
+        for line in lines:
+            _log.write(level, _words(line))
 
 
 logging.basicConfig(level=logging.DEBUG, handlers=[_Handler()], format="%(name)s: %(message)s")
@@ -186,35 +198,6 @@ def _not_there(module: str, interface: str, grant: str) -> str:
         f"{module} takes a grant: write [grants] and {grant} into the manifest beside app.py; where there is wit/, import"
         f" {interface} into its world"
     )
-
-
-def _text(value) -> str:
-    """JSON text of whatever an exception holds."""
-    try:
-        return dumps(value)
-    except (TypeError, ValueError):
-        return json.dumps(str(value))
-
-
-def _failure(error: BaseException):
-    """An exception as the caller meets it: class, module, message, arguments, traceback."""
-    frames = [
-        f"at {frame.name} ({frame.filename.rsplit('/', 1)[-1]}:{frame.lineno})"
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.endswith("/nova_entry.py") and not frame.filename.startswith(_HERE)
-    ]
-    args = "[" + ", ".join(_text(arg) for arg in error.args) + "]"
-    kwargs = getattr(error, "kwargs", None)
-    kwargs = kwargs if isinstance(kwargs, dict) else {}
-    kwargs = "{" + ", ".join(f"{json.dumps(str(name))}: {_text(value)}" for name, value in kwargs.items()) + "}"
-    class_, module = type(error).__name__, type(error).__module__
-    if isinstance(error, Failure):
-        class_, module = error.class_, error.module
-        frames = frames if error.traceback is None else error.traceback
-    message = error.message if isinstance(error, Failure) else str(error)
-    return {
-        "class_": class_, "module": module, "message": message, "args": args, "kwargs": kwargs, "traceback": frames
-    }
 
 
 def _offer(module):

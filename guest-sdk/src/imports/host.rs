@@ -126,3 +126,11 @@ fn trouble(error: keyvalue::Error) -> String {
         keyvalue::Error::Other(text) => text,
     }
 }
+
+/// Fills a buffer with the kernel's randomness.
+pub(crate) fn random(buffer: &mut [u8]) {
+    let drawn = crate::bindings::random::wasi::random::random::get_random_bytes(buffer.len() as u64);
+    for (place, byte) in buffer.iter_mut().zip(drawn) {
+        *place = byte;
+    }
+}

@@ -1,6 +1,11 @@
 //! Stand-ins for the host in native tests: each thread plays one request at a time.
 
-use std::{cell::RefCell, collections::BTreeMap, mem};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    mem,
+};
 
 use serde_json::Value;
 
@@ -9,6 +14,14 @@ use crate::{
     log::Level,
     rpc::{Error, Request},
 };
+
+/// Fills a buffer with what the standard library keys its maps with.
+pub(crate) fn random(buffer: &mut [u8]) {
+    for part in buffer.chunks_mut(8) {
+        let drawn = RandomState::new().build_hasher().finish().to_le_bytes();
+        part.iter_mut().zip(drawn).for_each(|(place, byte)| *place = byte);
+    }
+}
 
 /// What stands for the other services.
 pub(crate) type Services = Box<dyn FnMut(&Request) -> Result<Value, Error>>;

@@ -5,6 +5,7 @@
 
 #include "granted.h"
 #include "nova.h"
+#include "odd.h"
 
 static nova_result add(const nova_json *args, nova_json *result) {
     int64_t a, b, sum;
@@ -120,6 +121,8 @@ static const nova_method methods[] = {
     {"loop_forever", loop_forever, ""},
     {"allocate", allocate, "mib"},
     {"calls", calls, ""},
+    {"fail_oddly", fail_oddly, "how"},
+    {"fresh", fresh, ""},
     {"ask", ask, "target name arguments"},
     {"ask_kindly", ask_kindly, "target name arguments"},
     {"ask_all", ask_all, "name calls"},

@@ -23,6 +23,8 @@ func init() {
 		"loop_forever": nova.Method(loopForever),
 		"allocate":     nova.Method(allocate),
 		"calls":        nova.Method(calls),
+		"fail_oddly":   nova.Method(failOddly),
+		"fresh":        nova.Method(fresh),
 		"ask":          nova.Method(ask),
 		"ask_kindly":   nova.Method(askKindly),
 		"ask_all":      nova.Method(askAll),

@@ -5,6 +5,8 @@ import * as config from "nova/config";
 import * as http from "nova/http";
 import * as keyvalue from "nova/keyvalue";
 import { MessagingTimeout, RemoteError, Target } from "nova/rpc";
+import "./fresh.js";
+import "./odd.js";
 
 const MOST = 2n ** 63n;
 const serve = (functions) => {

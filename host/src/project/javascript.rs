@@ -10,14 +10,16 @@ const COMPONENTIZE: tool::Tool =
 const TYPESCRIPT: tool::Tool = tool::Tool { names: &["tsc"], install: "npm install --save-dev typescript@5" };
 
 /// What a project imports as `nova`; it has to be where JavaScript looks for packages.
-pub(super) const SDK: [(&str, &str); 11] = [
+pub(super) const SDK: [(&str, &str); 13] = [
     ("package.json", include_str!("../../../guest-sdk/js/package.json")),
     ("index.js", include_str!("../../../guest-sdk/js/index.js")),
     ("index.d.ts", include_str!("../../../guest-sdk/js/index.d.ts")),
     ("config.js", include_str!("../../../guest-sdk/js/config.js")),
     ("config.d.ts", include_str!("../../../guest-sdk/js/config.d.ts")),
+    ("failure.js", include_str!("../../../guest-sdk/js/failure.js")),
     ("http.js", include_str!("../../../guest-sdk/js/http.js")),
     ("http.d.ts", include_str!("../../../guest-sdk/js/http.d.ts")),
+    ("json.js", include_str!("../../../guest-sdk/js/json.js")),
     ("keyvalue.js", include_str!("../../../guest-sdk/js/keyvalue.js")),
     ("keyvalue.d.ts", include_str!("../../../guest-sdk/js/keyvalue.d.ts")),
     ("rpc.js", include_str!("../../../guest-sdk/js/rpc.js")),

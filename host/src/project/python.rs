@@ -6,8 +6,10 @@ const COMPONENTIZE: tool::Tool =
     tool::Tool { names: &["componentize-py"], install: "pip install componentize-py==0.25.1" };
 
 /// The package that a project imports, and what a component is made of, where it is dynamic.
-pub(super) const SDK: [(&str, &str); 6] = [
+pub(super) const SDK: [(&str, &str); 8] = [
     ("nova/__init__.py", include_str!("../../../guest-sdk/python/nova/__init__.py")),
+    ("nova/_errno.py", include_str!("../../../guest-sdk/python/nova/_errno.py")),
+    ("nova/_failures.py", include_str!("../../../guest-sdk/python/nova/_failures.py")),
     ("nova/config.py", include_str!("../../../guest-sdk/python/nova/config.py")),
     ("nova/http.py", include_str!("../../../guest-sdk/python/nova/http.py")),
     ("nova/keyvalue.py", include_str!("../../../guest-sdk/python/nova/keyvalue.py")),

@@ -171,3 +171,39 @@ async fn busy_guests_leave_a_worker_to_the_others() {
     }
     busy.iter().for_each(tokio::task::JoinHandle::abort);
 }
+
+/// Attacks the host's own stack: debug information of functions in one another, so many that whoever looks for the line of a
+/// trap would recurse until the process ends.
+#[tokio::test]
+async fn hostile_debug_information_does_not_end_the_host() {
+    const LEVELS: usize = 400_000;
+    // A unit and a function, both from 1 to 65536, and functions that are inlined into it, without anything else.
+    let abbreviations = b"\x01\x11\x01\x11\x01\x12\x06\0\0\x02\x2e\x01\x11\x01\x12\x06\0\0\x03\x1d\x01\0\0\0";
+    let range = b"\x01\0\0\0\0\0\x01\0";
+    let mut unit = b"\x04\0\0\0\0\0\x04\x01".to_vec();
+    unit.extend(range);
+    unit.push(2);
+    unit.extend(range);
+    unit.extend(std::iter::repeat_n(3, LEVELS));
+    unit.extend(std::iter::repeat_n(0, LEVELS + 2));
+    let mut information = u32::try_from(unit.len()).unwrap().to_le_bytes().to_vec();
+    information.extend(unit);
+    let literal = |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
+    let component = format!(
+        r#"(component
+            (core module $m
+                (func (export "f") unreachable)
+                (@custom ".debug_abbrev" "{}")
+                (@custom ".debug_info" "{}"))
+            (core instance $i (instantiate $m))
+            (func $f (canon lift (core func $i "f")))
+            (instance $api (export "f" (func $f)))
+            (export "acme:attack/api@1.0.0" (instance $api)))"#,
+        literal(abbreviations),
+        literal(&information),
+    );
+    let program = load(sandbox(), &wat::parse_str(component).unwrap(), tight()).unwrap();
+    let invocation = Invocation { method: "f".to_owned(), ..invocation("{}") };
+    let fault = program.handle(invocation).await.unwrap_err();
+    assert!(matches!(fault, Fault::Trapped { .. }), "{fault:?}");
+}

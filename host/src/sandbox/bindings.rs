@@ -24,10 +24,7 @@ mod generated {
     });
 }
 
+pub(super) use generated::DynamicIndices;
 pub(super) use generated::exports::nova::rpc::handler::{Endpoint, Failure, Request};
 pub(super) use generated::nova::rpc::{log, request_info, types};
-pub(super) use generated::{Dynamic, DynamicIndices};
-pub(super) use grantable::{
-    Grantable,
-    nova::rpc::{client, config, keyvalue},
-};
+pub(super) use grantable::nova::rpc::{client, config, keyvalue};

@@ -3,24 +3,24 @@
 //! Before it: the guest. After it: the [`Session`] of the request, which judges and sends. The guest is suspended while
 //! it waits: it holds neither a thread nor a turn.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{
     bindings::{
         client::{self, Host},
         types,
     },
-    state::State,
+    request_info::Asked,
 };
 use crate::{
-    capability::{Error, Outgoing, Recipient, Session},
+    capability::{Error, Outgoing, Recipient},
     envelope::{Failure, Text},
 };
 
 /// What is said where there is no session.
 const NOBODY: &str = "there is no request: describe and self-tests ask nobody";
 
-impl Host for State {
+impl Host for Asked {
     async fn call(&mut self, request: client::Request) -> Result<String, client::Error> {
         match self.session() {
             Some(session) => result(session.call(outgoing(request)).await),
@@ -50,13 +50,6 @@ impl Host for State {
             Some(session) => session.cast(outgoing(request), true).await.map_err(error),
             None => Err(nobody()),
         }
-    }
-}
-
-impl State {
-    /// The session of the request, where there is one.
-    pub(super) fn session(&self) -> Option<Arc<Session>> {
-        self.request.as_ref()?.session.clone()
     }
 }
 

@@ -1,16 +1,16 @@
 //! The import `config`: what the manifest gives the handler.
 
-use super::{
-    bindings::config::{Error, Host},
-    state::State,
-};
+use std::sync::Arc;
 
-impl Host for State {
+use super::bindings::config::{Error, Host};
+use crate::capability::Grants;
+
+impl Host for Arc<Grants> {
     async fn get(&mut self, key: String) -> Result<Option<String>, Error> {
-        Ok(self.grants.config.get(&key).map(str::to_owned))
+        Ok(self.config.get(&key).map(str::to_owned))
     }
 
     async fn get_all(&mut self) -> Result<Vec<(String, String)>, Error> {
-        Ok(self.grants.config.all().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        Ok(self.config.all().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 }

@@ -58,7 +58,8 @@ pub(super) fn config() -> Config {
         .concurrency_support(false)
         // In the component model's specification by now; for typed handlers.
         .wasm_component_model_map(true)
-        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
+        // Debug information is the guest's: what reads it recurses and allocates as it says, in this process.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(MAX_FRAMES));
     config
 }

@@ -160,28 +160,13 @@ fn root(error: &wasmtime::Error) -> String {
 /// The guest's frames, outermost first, as a person reads them.
 fn frames(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
-    let mut frames = Vec::new();
-    for frame in backtrace.frames().iter().rev() {
-        let mut named = false;
-        for symbol in frame.symbols().iter().rev() {
-            let Some(name) = symbol.name() else { continue };
-            let name = format!("{:#}", rustc_demangle::demangle(name));
-            named = true;
-            let place = symbol.file().map(|file| {
-                // The path is of the machine that built the component; its end says enough.
-                let file = file.rsplit('/').take(2).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("/");
-                format!(" ({file}:{})", symbol.line().unwrap_or_default())
-            });
-            frames.push(format!("at {name}{}", place.unwrap_or_default()));
-        }
-        if !named {
-            let name = frame.func_name().map_or_else(
-                || format!("function {}", frame.func_index()),
-                |name| format!("{:#}", rustc_demangle::demangle(name)),
-            );
-            frames.push(format!("at {name}"));
-        }
-    }
+    let frames = backtrace.frames().iter().rev();
+    let mut frames: Vec<String> = frames
+        .map(|frame| match frame.func_name() {
+            Some(name) => format!("at {:#}", rustc_demangle::demangle(name)),
+            None => format!("at function {}", frame.func_index()),
+        })
+        .collect();
     for frame in &mut frames {
         *frame = clean(frame);
         if frame.len() > MAX_FRAME {

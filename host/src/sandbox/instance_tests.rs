@@ -87,7 +87,7 @@ async fn each_request_has_its_own_deadline() {
     let first = Instant::now();
     for since in [first, first + minute] {
         program.handle(Invocation { since, ..invocation("{}") }).await.unwrap();
-        assert_eq!(program.instances().waiting(|state| state.deadline), [since + wide().timeout]);
+        assert_eq!(program.instances().waiting(|state| state.asked.deadline()), [since + wide().timeout]);
     }
 }
 
@@ -103,7 +103,7 @@ async fn each_request_has_its_own_context_and_log() {
     let info = RequestInfo { context, ..RequestInfo::bare() };
     program.handle(Invocation { info, ..invocation("{}") }).await.unwrap();
     // While it waits it holds nothing of the request.
-    assert_eq!(program.instances().waiting(|state| state.request.is_none()), [true]);
+    assert_eq!(program.instances().waiting(|state| !state.asked.is_request()), [true]);
     assert_eq!(counts(&program, 3).await, "234");
     let text = metrics.encode();
     assert!(!text.contains("limit=\"log\""), "{text}");

@@ -6,11 +6,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     bindings::keyvalue::{Error, Host, KeyResponse},
-    state::State,
+    request_info::Asked,
 };
 use crate::capability::{Session, keyvalue};
 
-impl Host for State {
+impl Host for Asked {
     async fn get(&mut self, key: String) -> Result<Option<Vec<u8>>, Error> {
         self.keeper()?.get(&key).await.map_err(other)
     }
@@ -42,10 +42,9 @@ impl Host for State {
     }
 }
 
-impl State {
+impl Asked {
     fn keeper(&self) -> Result<Arc<Session>, Error> {
-        let session = self.request.as_ref().and_then(|request| request.session.clone());
-        session.filter(|session| session.keeps()).ok_or(Error::NoSuchStore)
+        self.session().filter(|session| session.keeps()).ok_or(Error::NoSuchStore)
     }
 }
 

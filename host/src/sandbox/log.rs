@@ -2,11 +2,10 @@
 //!
 //! A line is written in the span of its request, which names handler, method and request.
 
-use super::{
-    bindings::log::{Host, Level},
-    state::State,
-};
-use crate::{printable::printable, settings::Bytes};
+use std::sync::Arc;
+
+use super::bindings::log::{Host, Level};
+use crate::{capability::Grants, printable::printable, settings::Bytes};
 
 /// The target of guests' lines, for log filters.
 const TARGET: &str = "handler";
@@ -17,6 +16,8 @@ pub(super) const MAX_LINE: usize = 4096;
 /// What one request has written.
 #[derive(Debug)]
 pub(super) struct Log {
+    /// Whose secrets are no line's.
+    grants: Arc<Grants>,
     left: usize,
     dropped: usize,
     panic: Option<String>,
@@ -30,12 +31,16 @@ pub(super) struct Log {
 /// How Python begins to say why it ends; the first line after it that is not indented says it.
 const TRACEBACK: &str = "Traceback (most recent call last):";
 
+/// How Rust's standard library ends what it says of a panic.
+const NOTE: &str = "note: run with `RUST_BACKTRACE=";
+
 /// How Go's runtime begins the line that says why it ends; what follows it is a stack.
 const LAST_WORDS: [&str; 2] = ["panic: ", "fatal error: "];
 
 impl Log {
-    pub(super) fn new(limit: Bytes) -> Self {
-        Self { left: limit.0, dropped: 0, panic: None, said: None, decided: false, traced: false }
+    pub(super) fn new(limit: Bytes, grants: &Arc<Grants>) -> Self {
+        let grants = Arc::clone(grants);
+        Self { grants, left: limit.0, dropped: 0, panic: None, said: None, decided: false, traced: false }
     }
 
     /// Whether lines were dropped.
@@ -48,9 +53,27 @@ impl Log {
         self.panic.take().or_else(|| self.said.take())
     }
 
+    /// Makes ready for another request. What was left out of the last one's is said in its span, which is the current one.
+    pub(super) fn begin(&mut self, limit: Bytes) {
+        *self = Self::new(limit, &self.grants);
+    }
+
+    /// Takes a line that was printed.
+    pub(super) fn printed(&mut self, level: Level, line: String, is_error: bool) {
+        let line = self.grants.config.scrub(line);
+        if is_error {
+            self.said(&line);
+        }
+        self.line(level, &line);
+    }
+
     /// Remembers a line of standard error: the one under a traceback of Python's, the first of Go's runtime, else the
     /// last that is not indented.
-    pub(super) fn said(&mut self, line: &str) {
+    fn said(&mut self, line: &str) {
+        // Of the runtimes that are written in Rust: it says nothing of this end.
+        if line.starts_with(NOTE) {
+            return;
+        }
         if line == TRACEBACK {
             (self.said, self.decided) = (None, false);
         } else if !line.starts_with(char::is_whitespace) && !self.decided {
@@ -89,18 +112,42 @@ impl Drop for Log {
     }
 }
 
-impl Host for State {
+impl Host for Log {
     fn write(&mut self, level: Level, message: String) {
         let message = self.grants.config.scrub(message);
-        self.log.line(level, &message);
+        self.line(level, &message);
     }
 
     fn panicking(&mut self, message: String) {
-        self.log.panic = Some(clean(&self.grants.config.scrub(message)));
+        self.panic = Some(clean(&self.grants.config.scrub(message)));
     }
 }
 
 /// The guest's text as one line.
 pub(super) fn clean(text: &str) -> String {
     printable(text, MAX_LINE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn last_words(lines: &[&str]) -> Option<String> {
+        let mut log = Log::new(Bytes(1000), &Arc::default());
+        lines.iter().for_each(|line| log.printed(Level::Warn, (*line).to_owned(), true));
+        log.take_panic()
+    }
+
+    #[test]
+    fn the_last_words_of_every_runtime_are_found() {
+        let note = "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace";
+        let python = [TRACEBACK, "  File \"app.py\", line 3, in f", "ValueError: no", "thread panicked:", note];
+        assert_eq!(last_words(&python).unwrap(), "ValueError: no");
+        assert_eq!(
+            last_words(&["thread '<unnamed>' panicked at a.rs:1:", "expected string", note]).unwrap(),
+            "expected string"
+        );
+        assert_eq!(last_words(&["panic: boom", "", "goroutine 1 [running]:"]).unwrap(), "panic: boom");
+        assert_eq!(last_words(&["  indented"]), None);
+    }
 }

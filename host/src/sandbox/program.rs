@@ -14,9 +14,11 @@ use super::{
     Digest, LoadError, RequestInfo, Shared,
     bindings::{self, DynamicIndices, HANDLER, OFFERED},
     chain,
+    failure::failure_of,
     fault::Fault,
     instance::Instances,
     limits::Limits,
+    offer::{EndpointOffer, check},
     places::{Full, Place, Places},
     state::State,
     typed::{Decoded, Interface},
@@ -24,21 +26,12 @@ use super::{
 };
 use crate::{
     capability::{GRANTABLE, Grants},
-    envelope::{Answer, Failure, Text, failure::BUILTINS},
+    envelope::{Answer, Text, failure::BUILTINS},
     metrics::Handler,
 };
 
 /// `describe` is given less than a request: it only says what is known when the component is built.
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Endpoints of one handler; nova's largest service has four.
-const MAX_ENDPOINTS: usize = 256;
-
-/// Methods of one endpoint; nova-compute, the largest, has 120.
-const MAX_METHODS: usize = 4096;
-
-/// Bytes of a method's or namespace's name.
-const MAX_NAME: usize = 255;
 
 /// Code that is ready to be instantiated, with its limits.
 #[derive(Clone)]
@@ -60,17 +53,6 @@ enum Entry {
     Dynamic(Arc<DynamicIndices>),
     /// Through the functions of the component's own interfaces.
     Typed(Arc<Interface>),
-}
-
-/// An endpoint as the guest describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EndpointOffer {
-    /// `None` is the null namespace.
-    pub namespace: Option<String>,
-    /// As the guest wrote it.
-    pub version: String,
-    /// Method names.
-    pub methods: Vec<String>,
 }
 
 /// What its manifest says that a program may use and do.
@@ -211,7 +193,7 @@ impl Program {
         });
         match answer.await? {
             Ok(result) => result_of(result, &self.limits).map(Answer::Result),
-            Err(failure) => failure_of(scrubbed(failure, self.grants())).map(Answer::Failure),
+            Err(failure) => Ok(Answer::Failure(failure_of(failure, self.grants()))),
         }
     }
 
@@ -233,7 +215,7 @@ impl Program {
             function.call_async(store, &values, &mut returned).await?;
             Ok(returned.pop())
         });
-        method.answer(returned.await?, &self.errors_module, &self.limits)
+        method.answer(returned.await?, &self.errors_module, &self.limits, self.grants())
     }
 
     /// The same program, with another module for the exceptions that a typed handler's errors name.
@@ -308,62 +290,9 @@ fn interface(name: &str) -> &str {
     name.split('@').next().unwrap_or_default()
 }
 
-fn check(offers: &[EndpointOffer]) -> Result<(), String> {
-    let named = |what: &str, name: &str| match name.len() {
-        len if len > MAX_NAME => Err(format!("a {what} of {len} bytes, more than {MAX_NAME}")),
-        _ if name.chars().any(char::is_control) => Err(format!("a {what} with control characters: {name:?}")),
-        _ => Ok(()),
-    };
-    if offers.is_empty() {
-        return Err("no endpoint".to_owned());
-    }
-    if offers.len() > MAX_ENDPOINTS {
-        return Err(format!("{} endpoints, more than {MAX_ENDPOINTS}", offers.len()));
-    }
-    for offer in offers {
-        named("namespace", offer.namespace.as_deref().unwrap_or_default())?;
-        if offer.methods.len() > MAX_METHODS {
-            return Err(format!("{} methods in one endpoint, more than {MAX_METHODS}", offer.methods.len()));
-        }
-        let mut seen = std::collections::HashSet::new();
-        for method in &offer.methods {
-            named("method", method)?;
-            if method.is_empty() || !seen.insert(method) {
-                return Err(format!("the method {method:?} twice or without a name"));
-            }
-        }
-    }
-    Ok(())
-}
-
 fn result_of(result: String, limits: &Limits) -> Result<Text, Fault> {
     if result.len() > limits.result.0 {
         return Err(Fault::ResultTooLarge { limit: limits.result });
     }
     Text::parse(result).map_err(|error| Fault::InvalidResult { reason: format!("not JSON: {error}") })
-}
-
-/// A failure without the handler's secrets.
-fn scrubbed(failure: bindings::Failure, grants: &Grants) -> bindings::Failure {
-    let bindings::Failure { class, module, message, args, kwargs, traceback } = failure;
-    let scrub = |text| grants.config.scrub(text);
-    let (message, args, kwargs) = (scrub(message), scrub(args), scrub(kwargs));
-    bindings::Failure { class, module, message, args, kwargs, traceback: traceback.into_iter().map(scrub).collect() }
-}
-
-pub(super) fn failure_of(failure: bindings::Failure) -> Result<Failure, Fault> {
-    let field = |name: &str, text: String, opens: char| match Text::parse(text) {
-        Ok(text) if text.get().starts_with(opens) => Ok(text),
-        Ok(_) => Err(Fault::InvalidResult { reason: format!("the failure's {name} has the wrong type") }),
-        Err(error) => Err(Fault::InvalidResult { reason: format!("the failure's {name} are not JSON: {error}") }),
-    };
-    let bindings::Failure { class, module, message, args, kwargs, traceback } = failure;
-    if class.is_empty() {
-        return Err(Fault::InvalidResult { reason: "the failure has no class".to_owned() });
-    }
-    let args = field("args", args, '[')?;
-    let kwargs = field("kwargs", kwargs, '{')?;
-    let mut failure = Failure::with(&module, &class, message, args, kwargs);
-    failure.add_frames(&traceback);
-    Ok(failure)
 }

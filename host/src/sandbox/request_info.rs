@@ -1,8 +1,8 @@
 //! The import `request-info`: what else is known about the request.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
-use super::{bindings::request_info::Host, state::State};
+use super::bindings::request_info::Host;
 use crate::{
     capability::Session,
     envelope::{Context, Text},
@@ -29,27 +29,59 @@ impl RequestInfo {
     }
 }
 
-impl Host for State {
+/// What is kept of the request that an instance runs.
+#[derive(Debug)]
+pub(super) struct Asked {
+    info: Option<RequestInfo>,
+    deadline: Instant,
+}
+
+impl Asked {
+    /// Without a request, the instance is asked by the host: `describe`.
+    pub(super) const fn new(info: Option<RequestInfo>, deadline: Instant) -> Self {
+        Self { info, deadline }
+    }
+
+    /// Forgets the request: its context holds a token.
+    pub(super) fn end(&mut self) {
+        self.info = None;
+    }
+
+    /// When the guest is stopped.
+    pub(super) const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether there is a request.
+    pub(super) const fn is_request(&self) -> bool {
+        self.info.is_some()
+    }
+
+    /// What may be done for the request, where anything may.
+    pub(super) fn session(&self) -> Option<Arc<Session>> {
+        self.info.as_ref()?.session.clone()
+    }
+}
+
+impl Host for Asked {
     fn context(&mut self) -> String {
-        self.request
-            .as_ref()
-            .map_or_else(|| "{}".to_owned(), |request| request.context.to_json(&request.client_timeout))
+        self.info.as_ref().map_or_else(|| "{}".to_owned(), |info| info.context.to_json(&info.client_timeout))
     }
 
     fn context_entry(&mut self, name: String) -> Option<String> {
-        let request = self.request.as_ref()?;
+        let info = self.info.as_ref()?;
         match name.as_str() {
-            "client_timeout" => Some(request.client_timeout.get().to_owned()),
-            name => request.context.get(name).map(|value| value.get().to_owned()),
+            "client_timeout" => Some(info.client_timeout.get().to_owned()),
+            name => info.context.get(name).map(|value| value.get().to_owned()),
         }
     }
 
     fn reply_wanted(&mut self) -> bool {
-        self.request.as_ref().is_some_and(|request| request.reply_wanted)
+        self.info.as_ref().is_some_and(|info| info.reply_wanted)
     }
 
     fn time_left_ms(&mut self) -> u64 {
-        let left = self.deadline.saturating_duration_since(std::time::Instant::now());
-        if self.request.is_some() { u64::try_from(left.as_millis()).unwrap_or(u64::MAX) } else { 0 }
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if self.is_request() { u64::try_from(left.as_millis()).unwrap_or(u64::MAX) } else { 0 }
     }
 }

@@ -2,44 +2,64 @@
 
 use std::{sync::Arc, time::Instant};
 
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{
+    Engine, Store, UpdateDeadline,
+    component::{HasSelf, Linker},
+};
 
 use super::{
-    bindings::types,
+    bindings::{client, config, keyvalue, log, request_info, types},
     engine::Ticker,
     fault::DeadlinePassed,
     limits::{Limiter, Limits},
     log::Log,
-    request_info::RequestInfo,
+    request_info::{Asked, RequestInfo},
     turns::Turns,
-    wasi::Wasi,
+    wasi::{self, View, Wasi},
 };
 use crate::{capability::Grants, settings::Bytes};
 
-/// The data of a store: one field for each import that has state.
+/// The data of a store: one field for each import that has state. Each import's functions see their own field alone.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) limiter: Limiter,
     pub(super) log: Log,
-    pub(super) request: Option<RequestInfo>,
-    pub(super) grants: Arc<Grants>,
-    pub(super) deadline: Instant,
-    pub(super) wasi: Wasi,
+    pub(super) asked: Asked,
+    grants: Arc<Grants>,
+    wasi: Wasi,
 }
 
 /// `types` has no functions.
 impl types::Host for State {}
 
+impl View for State {
+    fn wasi(&mut self) -> &mut Wasi {
+        &mut self.wasi
+    }
+
+    fn log(&mut self) -> &mut Log {
+        &mut self.log
+    }
+}
+
 impl State {
     /// Makes ready for a request in an instance that has answered another.
-    pub(super) fn begin(&mut self, limits: &Limits, request: Option<RequestInfo>, deadline: Instant) {
-        (self.log, self.request, self.deadline) = (Log::new(limits.log), request, deadline);
+    pub(super) fn begin(&mut self, limits: &Limits, info: Option<RequestInfo>, deadline: Instant) {
+        self.log.begin(limits.log);
+        self.asked = Asked::new(info, deadline);
+        self.wasi.begin(self.asked.session());
     }
 
     /// Lets go of a request: its context holds a token, its log says in its span what was left out.
     pub(super) fn end(&mut self) {
-        (self.log, self.request) = (Log::new(Bytes(0)), None);
+        self.log.begin(Bytes(0));
+        self.asked.end();
         self.wasi.end();
+    }
+
+    /// Logs what was printed without an end of line.
+    pub(super) fn flush(&mut self) {
+        wasi::flush(self);
     }
 
     /// Whether another request might run into a limit because of what earlier ones have left behind.
@@ -48,22 +68,39 @@ impl State {
     }
 }
 
+/// Links everything that a component may import, WASI's files and sockets aside. What of it one may import is its
+/// manifest's to say, and held against its imports when it is loaded.
+pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    let to = &mut linker;
+    types::add_to_linker::<_, HasSelf<_>>(to, |state: &mut State| state)?;
+    log::add_to_linker::<_, HasSelf<_>>(to, |state: &mut State| &mut state.log)?;
+    request_info::add_to_linker::<_, HasSelf<_>>(to, |state: &mut State| &mut state.asked)?;
+    config::add_to_linker::<_, HasSelf<_>>(to, |state: &mut State| &mut state.grants)?;
+    client::add_to_linker::<_, HasSelf<_>>(to, |state: &mut State| &mut state.asked)?;
+    keyvalue::add_to_linker::<_, HasSelf<_>>(to, |state: &mut State| &mut state.asked)?;
+    wasi::add_to_linker(to)?;
+    Ok(linker)
+}
+
 /// Makes a store whose guest stops within a tick of `deadline`.
 pub(super) fn store(
-    engine: &wasmtime::Engine,
+    engine: &Engine,
     limits: &Limits,
     grants: &Arc<Grants>,
-    request: Option<RequestInfo>,
+    info: Option<RequestInfo>,
     deadline: Instant,
 ) -> Store<State> {
-    let (limiter, log) = (Limiter::new(limits), Log::new(limits.log));
-    let state = State { limiter, log, request, grants: Arc::clone(grants), deadline, wasi: Wasi::new() };
+    let asked = Asked::new(info, deadline);
+    let wasi = Wasi::new(asked.session());
+    let (limiter, log) = (Limiter::new(limits), Log::new(limits.log, grants));
+    let state = State { limiter, log, asked, grants: Arc::clone(grants), wasi };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(limits.result.0);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|context| {
-        if Instant::now() >= context.data().deadline {
+        if Instant::now() >= context.data().asked.deadline() {
             Err(wasmtime::Error::new(DeadlinePassed))
         } else {
             Ok(UpdateDeadline::Yield(1))

@@ -101,9 +101,8 @@ async fn a_trap_tells_the_guests_last_words_and_where_it_was() {
     let fault = run("(unreachable)").await.unwrap_err();
     let Fault::Trapped { message, frames } = fault else { panic!("{fault:?}") };
     assert!(message.contains("unreachable"), "{message}");
-    // Of its author's machine no more than the end of the path.
-    let frame = frames.last().expect("a frame");
-    assert!(frame.starts_with("at handle (guests/guest.wat:") && frame.ends_with(')'), "{frames:?}");
+    // Of its debug information, which tells the paths of its author's machine, nothing.
+    assert_eq!(frames.last().map(String::as_str), Some("at handle"), "{frames:?}");
     // Its words are the text at 1000, which is followed by line breaks that must not reach a log.
     let words = r#"(call $panicking (i32.const 2000) (i32.const 11)) (unreachable)"#;
     let component = guest_with(DESCRIBE, words, r#"(data (i32.const 2000) "boom\0a\1b[31mx")"#);

@@ -34,8 +34,11 @@ use self::{
     names::{Names, camel, exported, snake},
     types::{Fields, Reader, Type},
 };
-use super::{EndpointOffer, Fault, Limits};
-use crate::envelope::{Answer, Failure, Text};
+use super::{fault::Fault, limits::Limits, offer::EndpointOffer};
+use crate::{
+    capability::Grants,
+    envelope::{Answer, Failure, Text},
+};
 
 /// The methods of a typed handler, by what it exports.
 #[derive(Debug)]
@@ -331,10 +334,16 @@ impl Method {
     }
 
     /// Makes an answer of what the function returned. `module` is that of the exceptions that cases name.
-    pub(super) fn answer(&self, returned: Option<Val>, module: &str, limits: &Limits) -> Result<Answer, Fault> {
+    pub(super) fn answer(
+        &self,
+        returned: Option<Val>,
+        module: &str,
+        limits: &Limits,
+        grants: &Grants,
+    ) -> Result<Answer, Fault> {
         let ok = match (returned, &self.raises) {
             (Some(Val::Result(Err(error))), Some(raises)) => {
-                let raised = Raised { raises, module, call: &self.call, limit: limits.result.0 };
+                let raised = Raised { raises, module, call: &self.call, limit: limits.result.0, grants };
                 return raised.failure(error.map(|error| *error)).map(Answer::Failure);
             }
             (Some(Val::Result(Ok(value))), Some(_)) => value.map(|value| *value),

@@ -9,18 +9,22 @@
 mod cli;
 mod clocks;
 mod closed;
+mod handles;
 mod http;
 mod io;
 mod random;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use wasmtime::{
     Engine,
     component::{Component, Linker},
 };
 
-use super::state::State;
+use super::log::Log;
+use crate::capability::Session;
+
+pub(super) use cli::flush;
 
 /// What is real. Linked as 0.2.0, which stands for every 0.2.
 const OPEN: [&str; 18] = [
@@ -68,19 +72,30 @@ pub(super) struct Wasi {
     started: Instant,
     /// Handles that the guest holds, of every kind.
     handles: usize,
-    pollables: Vec<Option<io::Wake>>,
+    pollables: Vec<Option<handles::Wake>>,
     http: http::Table,
     output: cli::Output,
+    /// That of the request, where there is one: what it may ask over HTTP.
+    session: Option<Arc<Session>>,
+}
+
+/// What the functions of WASI see of a store's data.
+pub(super) trait View: Send + 'static {
+    /// What is kept for the instance.
+    fn wasi(&mut self) -> &mut Wasi;
+    /// Where printed lines go.
+    fn log(&mut self) -> &mut Log;
 }
 
 impl Wasi {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(session: Option<Arc<Session>>) -> Self {
         Self {
             started: Instant::now(),
             handles: 0,
             pollables: Vec::new(),
             http: http::Table::default(),
             output: cli::Output::default(),
+            session,
         }
     }
 
@@ -89,8 +104,14 @@ impl Wasi {
         self.handles > MAX_HANDLES / 2 || self.http.is_worn()
     }
 
+    /// Makes ready for another request.
+    pub(super) fn begin(&mut self, session: Option<Arc<Session>>) {
+        self.session = session;
+    }
+
     /// Lets go of what belongs to a request that has ended, whatever handles the guest keeps on it.
     pub(super) fn end(&mut self) {
+        self.session = None;
         self.http.end();
     }
 
@@ -121,7 +142,7 @@ pub(super) fn is_0_2(import: &str) -> bool {
 }
 
 /// Links what is real.
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(super) fn add_to_linker<T: View>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     io::add_to_linker(linker)?;
     cli::add_to_linker(linker)?;
     clocks::add_to_linker(linker)?;
@@ -130,11 +151,11 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
 }
 
 /// Links what a component imports of the rest, all of it to refusals; `None` where it imports nothing of it.
-pub(super) fn refusing(
-    linker: &Linker<State>,
+pub(super) fn refusing<T: View>(
+    linker: &Linker<T>,
     component: &Component,
     engine: &Engine,
-) -> wasmtime::Result<Option<Linker<State>>> {
+) -> wasmtime::Result<Option<Linker<T>>> {
     closed::link(linker, component, engine)
 }
 

@@ -74,7 +74,9 @@ impl Meter {
     }
 
     fn count(&self, counter: &AtomicUsize, length: usize, error: Error) -> Result<(), Error> {
-        let before = counter.fetch_add(length, Ordering::Relaxed);
+        // A guest says how long a body of zeroes is: the count must not wrap around.
+        let add = |count: usize| Some(count.saturating_add(length));
+        let (Ok(before) | Err(before)) = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
         if before.saturating_add(length) <= self.limit {
             return Ok(());
         }
@@ -148,5 +150,21 @@ fn of_reading(error: &io::Error) -> Error {
         Some(_) => Error::Tls,
         None if error.kind() == io::ErrorKind::UnexpectedEof => Error::Incomplete,
         None => Error::Terminated,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    /// Attacks the host's memory: a count that wraps around would begin anew.
+    #[test]
+    fn no_length_is_large_enough_to_be_forgotten() {
+        let meter = Meter::new(100, Metrics::default().handler("guest"));
+        meter.send(60).unwrap();
+        assert!(meter.send(usize::MAX - 50).is_err());
+        assert!(meter.send(60).is_err());
+        assert!(meter.send(usize::MAX).is_err() && meter.send(1).is_err());
     }
 }

@@ -1,64 +1,37 @@
 //! Bytes as text: RFC 4648's base64, with its own alphabet and padding, as Python's `b64encode` writes it.
+//!
+//! The bytes of a `list<u8>` are values of some tens of bytes each, so they pass through a small buffer, piece by piece.
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+/// Bytes at once: whole groups of three.
+const PIECE: usize = 3 << 10;
 
 /// Appends the text of some bytes.
-pub(super) fn encode(bytes: impl ExactSizeIterator<Item = u8>, out: &mut String) {
-    let sextet = |bits: u32, shift: u32| {
-        let at = usize::try_from(bits >> shift & 63).unwrap_or_default();
-        char::from(ALPHABET.get(at).copied().unwrap_or(b'A'))
-    };
+pub(super) fn encode(mut bytes: impl ExactSizeIterator<Item = u8>, out: &mut String) {
     out.reserve(bytes.len().div_ceil(3).saturating_mul(4));
-    let mut bytes = bytes.map(u32::from);
-    while let Some(first) = bytes.next() {
-        let (second, third) = (bytes.next(), bytes.next());
-        let bits = first << 16 | second.unwrap_or_default() << 8 | third.unwrap_or_default();
-        out.push(sextet(bits, 18));
-        out.push(sextet(bits, 12));
-        out.push(if second.is_some() { sextet(bits, 6) } else { '=' });
-        out.push(if third.is_some() { sextet(bits, 0) } else { '=' });
+    let mut piece = Vec::with_capacity(PIECE.min(bytes.len()));
+    while bytes.len() > 0 {
+        piece.clear();
+        piece.extend(bytes.by_ref().take(PIECE));
+        STANDARD.encode_string(&piece, out);
     }
 }
 
 /// The bytes of a text, one after the other; `None` where it is no base64. Exactly one text stands for some bytes.
 pub(super) fn decode(text: &str, mut push: impl FnMut(u8)) -> Option<()> {
-    let text = text.as_bytes();
-    if !text.len().is_multiple_of(4) {
-        return None;
-    }
-    let groups = text.len() / 4;
-    for (at, group) in text.chunks_exact(4).enumerate() {
-        let padding = group.iter().rev().take_while(|byte| **byte == b'=').count();
-        if padding > 2 || (padding > 0 && at + 1 < groups) {
+    let mut piece = Vec::with_capacity(PIECE.min(text.len()));
+    let mut pieces = text.as_bytes().chunks(PIECE / 3 * 4).peekable();
+    while let Some(part) = pieces.next() {
+        piece.clear();
+        STANDARD.decode_vec(part, &mut piece).ok()?;
+        // Only the end of a text is padded.
+        if pieces.peek().is_some() && part.ends_with(b"=") {
             return None;
         }
-        let mut bits = 0_u32;
-        for byte in group.iter().take(4 - padding) {
-            bits = bits << 6 | value(*byte)?;
-        }
-        bits <<= 6 * u32::try_from(padding).ok()?;
-        let [_, first, second, third] = bits.to_be_bytes();
-        match padding {
-            0 => [first, second, third].into_iter().for_each(&mut push),
-            1 if third == 0 => [first, second].into_iter().for_each(&mut push),
-            2 if second == 0 && third == 0 => push(first),
-            // Bits that stand for nothing.
-            _ => return None,
-        }
+        piece.iter().copied().for_each(&mut push);
     }
     Some(())
-}
-
-fn value(byte: u8) -> Option<u32> {
-    let value = match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return None,
-    };
-    Some(u32::from(value))
 }
 
 #[cfg(test)]
@@ -89,6 +62,16 @@ mod tests {
         for wrong in ["Zg", "Zg=", "Zh==", "Zm9=", "Z===", "====", "Zg==Zg==", "Zm 9", "Zm-_", "é"] {
             assert_eq!(decoded(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn pieces_are_joined_and_only_the_last_is_padded() {
+        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(2 * PIECE + 1).collect();
+        let text = encoded(&bytes);
+        assert_eq!((text.len(), text.ends_with("==")), ((2 * PIECE + 3) / 3 * 4, true));
+        assert_eq!(decoded(&text), Some(bytes));
+        let padded = encoded(&[0; PIECE - 1]);
+        assert_eq!(decoded(&format!("{padded}{padded}")), None);
     }
 
     proptest! {

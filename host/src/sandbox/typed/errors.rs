@@ -5,14 +5,15 @@ use wasmtime::component::Val;
 use super::{
     Raises,
     encode::Encoder,
-    invalid, json,
+    invalid,
     mistake::Mistake,
     names::{Names, camel},
     types::{FAILURE_FIELDS, Fields, Type},
 };
 use crate::{
-    envelope::{Failure, Text},
-    sandbox::{Fault, bindings, program::failure_of},
+    capability::Grants,
+    envelope::{Failure, Text, failure::BUILTINS},
+    sandbox::{bindings, failure::failure_of, fault::Fault},
 };
 
 /// The class of an error that names none: Python's for "none of the other categories".
@@ -20,6 +21,9 @@ pub(super) const CLASS: &str = "RuntimeError";
 
 /// The member of a case's record that is the exception's message.
 const MESSAGE: &str = "message";
+
+/// No keyword arguments.
+const NONE: &str = "{}";
 
 /// What is needed to make an exception of an error.
 pub(super) struct Raised<'a> {
@@ -30,15 +34,17 @@ pub(super) struct Raised<'a> {
     pub(super) call: &'a str,
     /// Bytes of the exception's arguments.
     pub(super) limit: usize,
+    /// Whose secrets the exception must not tell.
+    pub(super) grants: &'a Grants,
 }
 
 impl Raised<'_> {
     /// Makes an exception of the error's value.
     pub(super) fn failure(&self, error: Option<Val>) -> Result<Failure, Fault> {
         match (self.raises, error) {
-            (Raises::Nothing, _) => Ok(Failure::builtin(CLASS, format!("{} failed", self.call))),
-            (Raises::Text, Some(Val::String(message))) => Ok(Failure::builtin(CLASS, message)),
-            (Raises::Failure, Some(Val::Record(fields))) => failure_of(shared(fields)?),
+            (Raises::Nothing, _) => Ok(self.plain(format!("{} failed", self.call))),
+            (Raises::Text, Some(Val::String(message))) => Ok(self.plain(message)),
+            (Raises::Failure, Some(Val::Record(fields))) => Ok(failure_of(shared(fields)?, self.grants)),
             (Raises::Enum(names), Some(Val::Enum(name))) => self.case(names, &name, None),
             (Raises::Variant(cases), Some(Val::Variant(name, value))) => {
                 let ty = cases.names.find_wit(&name).and_then(|at| cases.types.get(at)?.as_ref());
@@ -49,14 +55,23 @@ impl Raised<'_> {
         }
     }
 
+    /// An error that names no class.
+    fn plain(&self, message: String) -> Failure {
+        let args = only(&message);
+        self.make(BUILTINS, CLASS, message, args, NONE.to_owned())
+    }
+
+    fn make(&self, module: &str, class: &str, message: String, args: String, kwargs: String) -> Failure {
+        let (class, module) = (class.to_owned(), module.to_owned());
+        failure_of(bindings::Failure { class, module, message, args, kwargs, traceback: Vec::new() }, self.grants)
+    }
+
     /// The case names the class; a record is its keyword arguments, anything else its only argument.
     fn case(&self, names: &Names, name: &str, value: Option<(&Type, &Val)>) -> Result<Failure, Fault> {
         let class = camel(name);
         let words = names.find_wit(name).map(|at| names.json(at).replace('_', " ")).unwrap_or_default();
-        let make = |message: String, args: String, kwargs: String| {
-            Ok(Failure::with(self.module, &class, message, json(args)?, json(kwargs)?))
-        };
-        let (nothing, none) = ("[]".to_owned(), "{}".to_owned());
+        let make = |message, args, kwargs| Ok(self.make(self.module, &class, message, args, kwargs));
+        let (nothing, none) = ("[]".to_owned(), NONE.to_owned());
         match value {
             None => make(words, nothing, none),
             Some((Type::Record(fields), Val::Record(values))) => {
@@ -64,13 +79,11 @@ impl Raised<'_> {
                 let kwargs = self.encoder().object(fields, values, |name| message.is_none() || name != MESSAGE);
                 let kwargs = kwargs.map_err(|mistake| self.wrong(&mistake))?;
                 match message {
-                    Some(message) => make(message.to_owned(), Text::of(&[message]).get().to_owned(), kwargs),
+                    Some(message) => make(message.to_owned(), only(message), kwargs),
                     None => make(words, nothing, kwargs),
                 }
             }
-            Some((Type::String, Val::String(message))) => {
-                make(message.clone(), Text::of(&[message]).get().to_owned(), none)
-            }
+            Some((Type::String, Val::String(message))) => make(message.clone(), only(message), none),
             Some((ty, value)) => {
                 let text = self.encoder().value(ty, value).map_err(|mistake| self.wrong(&mistake))?;
                 make(format!("{words}: {text}"), format!("[{text}]"), none)
@@ -85,6 +98,11 @@ impl Raised<'_> {
     fn wrong(&self, mistake: &Mistake) -> Fault {
         invalid(format!("the error {}", mistake.in_result()))
     }
+}
+
+/// The arguments of an exception that has its message alone.
+fn only(message: &str) -> String {
+    Text::of(&[message]).get().to_owned()
 }
 
 /// The text of the field `message`, if there is one.

@@ -7,8 +7,7 @@ use wasmtime::{
     component::{ComponentType, Linker, Lower},
 };
 
-use super::{io::Wake, versioned};
-use crate::sandbox::state::State;
+use super::{View, handles::Wake, versioned};
 
 /// What both clocks tell of the time, in nanoseconds: enough for every timeout, and coarser than what a side channel
 /// wants.
@@ -21,7 +20,7 @@ struct Datetime {
     nanoseconds: u32,
 }
 
-type Store<'a> = StoreContextMut<'a, State>;
+type Store<'a, T> = StoreContextMut<'a, T>;
 
 /// Nanoseconds, rounded down.
 fn coarse(time: Duration) -> u64 {
@@ -34,25 +33,26 @@ fn wake(from: Instant, nanoseconds: u64) -> Wake {
     from.checked_add(Duration::from_nanos(nanoseconds)).map_or(Wake::Never, Wake::At)
 }
 
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(super) fn add_to_linker<T: View>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     let mut monotonic = linker.instance(&versioned("clocks/monotonic-clock"))?;
-    monotonic.func_wrap("now", |store: Store<'_>, ()| Ok((coarse(store.data().wasi.started.elapsed()),)))?;
-    monotonic.func_wrap("resolution", |_: Store<'_>, ()| Ok((RESOLUTION,)))?;
-    monotonic.func_wrap("subscribe-instant", |mut store: Store<'_>, (when,): (u64,)| {
-        let wasi = &mut store.data_mut().wasi;
+    monotonic
+        .func_wrap("now", |mut store: Store<'_, T>, ()| Ok((coarse(store.data_mut().wasi().started.elapsed()),)))?;
+    monotonic.func_wrap("resolution", |_: Store<'_, T>, ()| Ok((RESOLUTION,)))?;
+    monotonic.func_wrap("subscribe-instant", |mut store: Store<'_, T>, (when,): (u64,)| {
+        let wasi = store.data_mut().wasi();
         wasi.pollable(wake(wasi.started, when))
     })?;
-    monotonic.func_wrap("subscribe-duration", |mut store: Store<'_>, (time,): (u64,)| {
-        store.data_mut().wasi.pollable(wake(Instant::now(), time))
+    monotonic.func_wrap("subscribe-duration", |mut store: Store<'_, T>, (time,): (u64,)| {
+        store.data_mut().wasi().pollable(wake(Instant::now(), time))
     })?;
 
     let mut wall = linker.instance(&versioned("clocks/wall-clock"))?;
-    wall.func_wrap("now", |_: Store<'_>, ()| {
+    wall.func_wrap("now", |_: Store<'_, T>, ()| {
         let now = coarse(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
         let now = Duration::from_nanos(now);
         Ok((Datetime { seconds: now.as_secs(), nanoseconds: now.subsec_nanos() },))
     })?;
-    wall.func_wrap("resolution", |_: Store<'_>, ()| {
+    wall.func_wrap("resolution", |_: Store<'_, T>, ()| {
         Ok((Datetime { seconds: 0, nanoseconds: u32::try_from(RESOLUTION)? },))
     })
 }

@@ -9,8 +9,7 @@ use wasmtime::{
     component::{Component, Linker, LinkerInstance, Resource, ResourceAny, ResourceType, Type, Val, types},
 };
 
-use super::misuse;
-use crate::sandbox::state::State;
+use super::{View, misuse};
 
 /// The interfaces.
 const INTERFACES: [&str; 9] = [
@@ -55,13 +54,13 @@ pub(super) fn is(name: &str) -> bool {
     INTERFACES.contains(&name)
 }
 
-pub(super) fn link(
-    linker: &Linker<State>,
+pub(super) fn link<T: View>(
+    linker: &Linker<T>,
     component: &Component,
     engine: &Engine,
-) -> wasmtime::Result<Option<Linker<State>>> {
+) -> wasmtime::Result<Option<Linker<T>>> {
     let world = component.component_type();
-    let mut linked: Option<Linker<State>> = None;
+    let mut linked: Option<Linker<T>> = None;
     for (name, import) in world.imports(engine) {
         let types::ComponentItem::ComponentInstance(interface) = import.ty else { continue };
         if !is(name.split('@').next().unwrap_or_default()) {
@@ -73,8 +72,8 @@ pub(super) fn link(
     Ok(linked)
 }
 
-fn refuse(
-    linker: &mut LinkerInstance<'_, State>,
+fn refuse<T: View>(
+    linker: &mut LinkerInstance<'_, T>,
     interface: &str,
     imported: &types::ComponentInstance,
     engine: &Engine,
@@ -83,7 +82,7 @@ fn refuse(
         match item.ty {
             types::ComponentItem::Resource(_) if RESOURCES.contains(&name) => {
                 linker.resource(name, ResourceType::host::<Nothing>(), |mut store, _| {
-                    store.data_mut().wasi.release();
+                    store.data_mut().wasi().release();
                     Ok(())
                 })?;
             }
@@ -116,8 +115,8 @@ fn answer(function: &types::ComponentFunc) -> Answer {
     }
 }
 
-fn give(
-    mut store: StoreContextMut<'_, State>,
+fn give<T: View>(
+    mut store: StoreContextMut<'_, T>,
     answer: &Answer,
     call: &str,
     results: &mut [Val],
@@ -125,7 +124,7 @@ fn give(
     let value = match answer {
         Answer::Value(value) => value.clone(),
         Answer::Network => {
-            store.data_mut().wasi.hold()?;
+            store.data_mut().wasi().hold()?;
             Val::Resource(ResourceAny::try_from_resource(Resource::<Nothing>::new_own(0), &mut store)?)
         }
         Answer::End => return Err(misuse(format!("no handler is given {call}"))),

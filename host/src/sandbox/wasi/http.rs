@@ -16,8 +16,7 @@ use wasmtime::{
     component::{Linker, LinkerInstance, Resource, ResourceType},
 };
 
-use super::{io::IoError, misuse, versioned};
-use crate::sandbox::state::State;
+use super::{View, handles::IoError, misuse, versioned};
 use codes::ErrorCode;
 
 pub(super) use streams::{WRITE, is};
@@ -55,20 +54,20 @@ const OTHER_FUNCTIONS: [&str; 13] = [
     "[method]outgoing-response.body",
 ];
 
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(super) fn add_to_linker<T: View>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     let mut types = linker.instance(&versioned("http/types"))?;
     fields::add_to_linker(&mut types)?;
     requests::add_to_linker(&mut types)?;
     responses::add_to_linker(&mut types)?;
     the_other_half(&mut types)?;
-    types.func_wrap("http-error-code", |mut store: StoreContextMut<'_, State>, (error,): (Resource<IoError>,)| {
-        Ok((Some(ErrorCode::from(store.data_mut().error_behind(error.rep())?)),))
+    types.func_wrap("http-error-code", |mut store: StoreContextMut<'_, T>, (error,): (Resource<IoError>,)| {
+        Ok((Some(ErrorCode::from(store.data_mut().wasi().error_behind(error.rep())?)),))
     })?;
     let mut handler = linker.instance(&versioned("http/outgoing-handler"))?;
     requests::add_handler_to_linker(&mut handler)
 }
 
-fn the_other_half(types: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+fn the_other_half<T: View>(types: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
     for name in OTHER_RESOURCES {
         types.resource(name, ResourceType::host::<Nothing>(), |_, _| Ok(()))?;
     }

@@ -2,13 +2,12 @@
 
 use wasmtime::{StoreContextMut, component::Linker};
 
-use super::{misuse, versioned};
-use crate::sandbox::state::State;
+use super::{View, misuse, versioned};
 
 /// Bytes at once. Runtimes ask for a seed.
 const MAX_BYTES: u64 = 64 << 10;
 
-type Store<'a> = StoreContextMut<'a, State>;
+type Store<'a, T> = StoreContextMut<'a, T>;
 
 fn bytes(length: u64) -> wasmtime::Result<Vec<u8>> {
     if length > MAX_BYTES {
@@ -25,13 +24,13 @@ fn number() -> wasmtime::Result<u64> {
     Ok(u64::from_le_bytes(number))
 }
 
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+pub(super) fn add_to_linker<T: View>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     let mut random = linker.instance(&versioned("random/random"))?;
-    random.func_wrap("get-random-bytes", |_: Store<'_>, (length,): (u64,)| Ok((bytes(length)?,)))?;
-    random.func_wrap("get-random-u64", |_: Store<'_>, ()| Ok((number()?,)))?;
+    random.func_wrap("get-random-bytes", |_: Store<'_, T>, (length,): (u64,)| Ok((bytes(length)?,)))?;
+    random.func_wrap("get-random-u64", |_: Store<'_, T>, ()| Ok((number()?,)))?;
     let mut insecure = linker.instance(&versioned("random/insecure"))?;
-    insecure.func_wrap("get-insecure-random-bytes", |_: Store<'_>, (length,): (u64,)| Ok((bytes(length)?,)))?;
-    insecure.func_wrap("get-insecure-random-u64", |_: Store<'_>, ()| Ok((number()?,)))?;
+    insecure.func_wrap("get-insecure-random-bytes", |_: Store<'_, T>, (length,): (u64,)| Ok((bytes(length)?,)))?;
+    insecure.func_wrap("get-insecure-random-u64", |_: Store<'_, T>, ()| Ok((number()?,)))?;
     let mut seed = linker.instance(&versioned("random/insecure-seed"))?;
-    seed.func_wrap("insecure-seed", |_: Store<'_>, ()| Ok(((number()?, number()?),)))
+    seed.func_wrap("insecure-seed", |_: Store<'_, T>, ()| Ok(((number()?, number()?),)))
 }

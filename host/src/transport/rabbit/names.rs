@@ -68,7 +68,7 @@ impl Config {
         let processname = settings.take_optional("rabbit.processname");
         let directory = settings.take_optional("rabbit.queue_manager_directory");
         let config = Self {
-            hostname: hostname.unwrap_or_else(crate::config::host_name),
+            hostname: hostname.unwrap_or_else(crate::machine::host_name),
             processname: processname.unwrap_or_else(process_name),
             directory: directory.unwrap_or_else(run_directory),
         };

@@ -2,12 +2,14 @@
 //! `handlers/languages/` have beside their own, in Rust.
 //!
 //! [`requests`] asks and tells others, [`state`] keeps what outlives a request, and knows the configuration, [`web`] asks
-//! over HTTP.
+//! over HTTP, [`chance`] draws.
 
+pub mod chance;
 pub mod requests;
 pub mod state;
 pub mod web;
 
+use chance::fresh;
 use nova_guest::{Endpoint, Handler, methods};
 use requests::{ask, ask_all, ask_kindly, divide, not_found, tell};
 use state::{count, exchange, fill, forget, recall, remember, setting};
@@ -38,6 +40,7 @@ impl Handler for Courier {
             fetch,
             fetch_json,
             fetch_kindly,
+            fresh,
         ],
     }];
 }

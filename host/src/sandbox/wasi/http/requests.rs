@@ -9,36 +9,33 @@ use wasmtime::{
 };
 
 use super::{
-    super::{io::OutputStream, misuse},
+    super::{View, Wasi, handles::OutputStream, misuse},
     Draft, FieldsHandle, FutureIncomingResponse, Outgoing, OutgoingBody, OutgoingRequest, RequestOptions, Slot,
     codes::{ErrorCode, Method, Scheme},
     table::lock,
 };
-use crate::{
-    capability::http::{Error, Origin, Request, Timeouts, is_name, is_path},
-    sandbox::state::State,
-};
+use crate::capability::http::{Error, Origin, Request, Timeouts, is_name, is_path};
 
 /// Bytes of a method: WebDAV's longest have 16.
 const MAX_METHOD: usize = 64;
 
-type Store<'a> = StoreContextMut<'a, State>;
+type Store<'a, T> = StoreContextMut<'a, T>;
 type This = Resource<OutgoingRequest>;
 type Set = Result<(), ()>;
 
 /// One of the timeouts, to look at or to change.
 type Timeout = fn(&mut Timeouts) -> &mut Option<Duration>;
 
-impl State {
+impl Wasi {
     fn request<T>(&mut self, this: &This, look: impl FnOnce(&mut Outgoing) -> T) -> wasmtime::Result<T> {
-        self.wasi.with(this.rep(), |slot| match slot {
+        self.with(this.rep(), |slot| match slot {
             Slot::Request(request) => Ok(look(request)),
             _ => Err(misuse("it used a request that is none")),
         })
     }
 
     fn options<T>(&mut self, handle: u32, look: impl FnOnce(&mut Timeouts) -> T) -> wasmtime::Result<T> {
-        self.wasi.with(handle, |slot| match slot {
+        self.with(handle, |slot| match slot {
             Slot::Options(timeouts) => Ok(look(timeouts)),
             _ => Err(misuse("it used request options that are none")),
         })
@@ -57,7 +54,7 @@ impl State {
         })?;
         let Some(announced) = given else { return Ok(Err(())) };
         let draft = Draft { written: Arc::default(), is_streamed: false, done, announced };
-        Ok(Ok(Resource::new_own(self.wasi.insert(Slot::Body(draft))?)))
+        Ok(Ok(Resource::new_own(self.insert(Slot::Body(draft))?)))
     }
 
     /// Ends a body: what was written is sent.
@@ -66,7 +63,7 @@ impl State {
         handle: u32,
         trailers: Option<&Resource<FieldsHandle>>,
     ) -> wasmtime::Result<Result<(), ErrorCode>> {
-        let Slot::Body(Draft { written, done, announced, .. }) = self.wasi.remove(handle)? else {
+        let Slot::Body(Draft { written, done, announced, .. }) = self.remove(handle)? else {
             return Err(misuse("it finished a body that is none"));
         };
         let trailers = trailers.map(|trailers| self.take_fields(trailers)).transpose()?;
@@ -91,11 +88,10 @@ impl State {
         handle: u32,
         timeouts: Timeouts,
     ) -> wasmtime::Result<Result<Resource<FutureIncomingResponse>, ErrorCode>> {
-        let Slot::Request(Outgoing { method, is_secure, authority, path, headers, body }) = self.wasi.remove(handle)?
-        else {
+        let Slot::Request(Outgoing { method, is_secure, authority, path, headers, body }) = self.remove(handle)? else {
             return Err(misuse("it sent a request that is none"));
         };
-        let Some(session) = self.session() else { return Ok(Err(Error::Denied.into())) };
+        let Some(session) = self.session.clone() else { return Ok(Err(Error::Denied.into())) };
         let origin = authority.and_then(|authority| Origin::parse(is_secure.unwrap_or(true), &authority));
         let Some(origin) = origin else { return Ok(Err(Error::Uri.into())) };
         let path = path.filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned());
@@ -106,8 +102,8 @@ impl State {
             body
         });
         let request = Request { method, origin, path, headers };
-        match session.fetch(request, body, timeouts, Arc::clone(&self.wasi.http.woken)) {
-            Ok(fetch) => Ok(Ok(Resource::new_own(self.wasi.insert(Slot::Future(Arc::new(fetch)))?))),
+        match session.fetch(request, body, timeouts, Arc::clone(&self.http.woken)) {
+            Ok(fetch) => Ok(Ok(Resource::new_own(self.insert(Slot::Future(Arc::new(fetch)))?))),
             Err(error) => Ok(Err(error.into())),
         }
     }
@@ -149,88 +145,88 @@ fn name(method: Method) -> String {
     name.to_owned()
 }
 
-pub(super) fn add_to_linker(types: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+pub(super) fn add_to_linker<T: View>(types: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
     types.resource("outgoing-request", ResourceType::host::<OutgoingRequest>(), |mut store, handle| {
-        store.data_mut().drop_slot(handle)
+        store.data_mut().wasi().drop_slot(handle)
     })?;
     types.func_wrap(
         "[constructor]outgoing-request",
-        |mut store: Store<'_>, (headers,): (Resource<FieldsHandle>,)| {
-            let state = store.data_mut();
-            let headers = state.take_fields(&headers)?;
+        |mut store: Store<'_, T>, (headers,): (Resource<FieldsHandle>,)| {
+            let wasi = store.data_mut().wasi();
+            let headers = wasi.take_fields(&headers)?;
             let method = "GET".to_owned();
             let request = Outgoing { method, is_secure: None, authority: None, path: None, headers, body: None };
-            Ok((Resource::<OutgoingRequest>::new_own(state.wasi.insert(Slot::Request(request))?),))
+            Ok((Resource::<OutgoingRequest>::new_own(wasi.insert(Slot::Request(request))?),))
         },
     )?;
-    types.func_wrap("[method]outgoing-request.body", |mut store: Store<'_>, (this,): (This,)| {
-        Ok((store.data_mut().request_body(&this)?,))
+    types.func_wrap("[method]outgoing-request.body", |mut store: Store<'_, T>, (this,): (This,)| {
+        Ok((store.data_mut().wasi().request_body(&this)?,))
     })?;
-    types.func_wrap("[method]outgoing-request.headers", |mut store: Store<'_>, (this,): (This,)| {
-        let headers = store.data_mut().request(&this, |request| request.headers.clone())?;
-        Ok((store.data_mut().new_fields(headers, true)?,))
+    types.func_wrap("[method]outgoing-request.headers", |mut store: Store<'_, T>, (this,): (This,)| {
+        let headers = store.data_mut().wasi().request(&this, |request| request.headers.clone())?;
+        Ok((store.data_mut().wasi().new_fields(headers, true)?,))
     })?;
-    types.func_wrap("[method]outgoing-request.method", |mut store: Store<'_>, (this,): (This,)| {
-        Ok((store.data_mut().request(&this, |request| named(&request.method))?,))
+    types.func_wrap("[method]outgoing-request.method", |mut store: Store<'_, T>, (this,): (This,)| {
+        Ok((store.data_mut().wasi().request(&this, |request| named(&request.method))?,))
     })?;
-    types.func_wrap("[method]outgoing-request.set-method", |mut store: Store<'_>, (this, to): (This, Method)| {
+    types.func_wrap("[method]outgoing-request.set-method", |mut store: Store<'_, T>, (this, to): (This, Method)| {
         let method = name(to);
         if method.len() > MAX_METHOD || !is_name(&method) {
             return Ok((Set::Err(()),));
         }
-        Ok((store.data_mut().request(&this, |request| set(&mut request.method, method))?,))
+        Ok((store.data_mut().wasi().request(&this, |request| set(&mut request.method, method))?,))
     })?;
-    types.func_wrap("[method]outgoing-request.path-with-query", |mut store: Store<'_>, (this,): (This,)| {
-        Ok((store.data_mut().request(&this, |request| request.path.clone())?,))
+    types.func_wrap("[method]outgoing-request.path-with-query", |mut store: Store<'_, T>, (this,): (This,)| {
+        Ok((store.data_mut().wasi().request(&this, |request| request.path.clone())?,))
     })?;
     types.func_wrap(
         "[method]outgoing-request.set-path-with-query",
-        |mut store: Store<'_>, (this, to): (This, Option<String>)| {
+        |mut store: Store<'_, T>, (this, to): (This, Option<String>)| {
             if to.as_ref().is_some_and(|path| !path.is_empty() && !is_path(path)) {
                 return Ok((Set::Err(()),));
             }
-            Ok((store.data_mut().request(&this, |request| set(&mut request.path, to))?,))
+            Ok((store.data_mut().wasi().request(&this, |request| set(&mut request.path, to))?,))
         },
     )?;
-    types.func_wrap("[method]outgoing-request.scheme", |mut store: Store<'_>, (this,): (This,)| {
+    types.func_wrap("[method]outgoing-request.scheme", |mut store: Store<'_, T>, (this,): (This,)| {
         let scheme = |is_secure| if is_secure { Scheme::Https } else { Scheme::Http };
-        Ok((store.data_mut().request(&this, |request| request.is_secure.map(scheme))?,))
+        Ok((store.data_mut().wasi().request(&this, |request| request.is_secure.map(scheme))?,))
     })?;
     types.func_wrap(
         "[method]outgoing-request.set-scheme",
-        |mut store: Store<'_>, (this, to): (This, Option<Scheme>)| {
+        |mut store: Store<'_, T>, (this, to): (This, Option<Scheme>)| {
             let is_secure = match to {
                 None => None,
                 Some(Scheme::Http) => Some(false),
                 Some(Scheme::Https) => Some(true),
                 Some(Scheme::Other(_)) => return Ok((Set::Err(()),)),
             };
-            Ok((store.data_mut().request(&this, |request| set(&mut request.is_secure, is_secure))?,))
+            Ok((store.data_mut().wasi().request(&this, |request| set(&mut request.is_secure, is_secure))?,))
         },
     )?;
-    types.func_wrap("[method]outgoing-request.authority", |mut store: Store<'_>, (this,): (This,)| {
-        Ok((store.data_mut().request(&this, |request| request.authority.clone())?,))
+    types.func_wrap("[method]outgoing-request.authority", |mut store: Store<'_, T>, (this,): (This,)| {
+        Ok((store.data_mut().wasi().request(&this, |request| request.authority.clone())?,))
     })?;
     types.func_wrap(
         "[method]outgoing-request.set-authority",
-        |mut store: Store<'_>, (this, to): (This, Option<String>)| {
+        |mut store: Store<'_, T>, (this, to): (This, Option<String>)| {
             if to.as_ref().is_some_and(|authority| Origin::parse(true, authority).is_none()) {
                 return Ok((Set::Err(()),));
             }
-            Ok((store.data_mut().request(&this, |request| set(&mut request.authority, to))?,))
+            Ok((store.data_mut().wasi().request(&this, |request| set(&mut request.authority, to))?,))
         },
     )?;
     bodies(types)?;
     options(types)
 }
 
-fn bodies(types: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+fn bodies<T: View>(types: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
     types.resource("outgoing-body", ResourceType::host::<OutgoingBody>(), |mut store, handle| {
-        store.data_mut().drop_slot(handle)
+        store.data_mut().wasi().drop_slot(handle)
     })?;
-    types.func_wrap("[method]outgoing-body.write", |mut store: Store<'_>, (this,): (Resource<OutgoingBody>,)| {
-        let state = store.data_mut();
-        let written = state.wasi.with(this.rep(), |slot| match slot {
+    types.func_wrap("[method]outgoing-body.write", |mut store: Store<'_, T>, (this,): (Resource<OutgoingBody>,)| {
+        let wasi = store.data_mut().wasi();
+        let written = wasi.with(this.rep(), |slot| match slot {
             Slot::Body(Draft { is_streamed: true, .. }) => Ok(None),
             Slot::Body(Draft { written, is_streamed, .. }) => {
                 *is_streamed = true;
@@ -239,25 +235,25 @@ fn bodies(types: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
             _ => Err(misuse("it wrote a body that is none")),
         })?;
         let stream = match written {
-            Some(written) => Ok(Resource::<OutputStream>::new_own(state.wasi.insert(Slot::Output(written))?)),
+            Some(written) => Ok(Resource::<OutputStream>::new_own(wasi.insert(Slot::Output(written))?)),
             None => Err(()),
         };
         Ok((stream,))
     })?;
     types.func_wrap(
         "[static]outgoing-body.finish",
-        |mut store: Store<'_>, (this, trailers): (Resource<OutgoingBody>, Option<Resource<FieldsHandle>>)| {
-            Ok((store.data_mut().finish_body(this.rep(), trailers.as_ref())?,))
+        |mut store: Store<'_, T>, (this, trailers): (Resource<OutgoingBody>, Option<Resource<FieldsHandle>>)| {
+            Ok((store.data_mut().wasi().finish_body(this.rep(), trailers.as_ref())?,))
         },
     )
 }
 
-fn options(types: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+fn options<T: View>(types: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
     types.resource("request-options", ResourceType::host::<RequestOptions>(), |mut store, handle| {
-        store.data_mut().drop_slot(handle)
+        store.data_mut().wasi().drop_slot(handle)
     })?;
-    types.func_wrap("[constructor]request-options", |mut store: Store<'_>, ()| {
-        let handle = store.data_mut().wasi.insert(Slot::Options(Timeouts::default()))?;
+    types.func_wrap("[constructor]request-options", |mut store: Store<'_, T>, ()| {
+        let handle = store.data_mut().wasi().insert(Slot::Options(Timeouts::default()))?;
         Ok((Resource::<RequestOptions>::new_own(handle),))
     })?;
     let each: [(&str, Timeout); 3] = [
@@ -268,29 +264,32 @@ fn options(types: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     for (name, timeout) in each {
         types.func_wrap(
             &format!("[method]request-options.{name}"),
-            move |mut store: Store<'_>, (this,): (Resource<RequestOptions>,)| {
-                let duration = store.data_mut().options(this.rep(), |timeouts| *timeout(timeouts))?;
+            move |mut store: Store<'_, T>, (this,): (Resource<RequestOptions>,)| {
+                let duration = store.data_mut().wasi().options(this.rep(), |timeouts| *timeout(timeouts))?;
                 Ok((duration.map(|duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)),))
             },
         )?;
         types.func_wrap(
             &format!("[method]request-options.set-{name}"),
-            move |mut store: Store<'_>, (this, to): (Resource<RequestOptions>, Option<u64>)| {
+            move |mut store: Store<'_, T>, (this, to): (Resource<RequestOptions>, Option<u64>)| {
                 let to = to.map(Duration::from_nanos);
-                Ok((store.data_mut().options(this.rep(), |timeouts| set(timeout(timeouts), to))?,))
+                Ok((store.data_mut().wasi().options(this.rep(), |timeouts| set(timeout(timeouts), to))?,))
             },
         )?;
     }
     Ok(())
 }
 
-pub(super) fn add_handler_to_linker(handler: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    handler.func_wrap("handle", |mut store: Store<'_>, (request, options): (This, Option<Resource<RequestOptions>>)| {
-        let state = store.data_mut();
-        let timeouts = match options.map(|options| state.wasi.remove(options.rep())).transpose()? {
-            Some(Slot::Options(timeouts)) => timeouts,
-            _ => Timeouts::default(),
-        };
-        Ok((state.send(request.rep(), timeouts)?,))
-    })
+pub(super) fn add_handler_to_linker<T: View>(handler: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
+    handler.func_wrap(
+        "handle",
+        |mut store: Store<'_, T>, (request, options): (This, Option<Resource<RequestOptions>>)| {
+            let wasi = store.data_mut().wasi();
+            let timeouts = match options.map(|options| wasi.remove(options.rep())).transpose()? {
+                Some(Slot::Options(timeouts)) => timeouts,
+                _ => Timeouts::default(),
+            };
+            Ok((wasi.send(request.rep(), timeouts)?,))
+        },
+    )
 }

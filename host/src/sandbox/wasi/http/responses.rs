@@ -9,23 +9,21 @@ use wasmtime::{
 
 use super::{
     super::{
-        io::{InputStream, Wake},
+        View, Wasi,
+        handles::{InputStream, Wake},
         misuse,
     },
     Awaited, FieldsHandle, FutureIncomingResponse, FutureTrailers, IncomingBody, IncomingResponse, Slot,
     codes::ErrorCode,
 };
-use crate::{
-    capability::http::{Fetch, Head, is_forbidden},
-    sandbox::state::State,
-};
+use crate::capability::http::{Fetch, Head, is_forbidden};
 
-type Store<'a> = StoreContextMut<'a, State>;
+type Store<'a, T> = StoreContextMut<'a, T>;
 
 /// What a future has: nothing yet, or once a result.
 type Got<T> = Option<Result<Result<T, ErrorCode>, ()>>;
 
-impl State {
+impl Wasi {
     /// What came of a request, once.
     fn response(&mut self, handle: u32) -> wasmtime::Result<Got<Resource<IncomingResponse>>> {
         let fetch = self.fetch(handle)?;
@@ -40,12 +38,12 @@ impl State {
         // They were the connection's, which is none of the guest's.
         headers.retain(|(name, _)| !is_forbidden(name));
         let response = Slot::Response { status, headers, fetch: Some(fetch) };
-        Ok(Some(Ok(Ok(Resource::new_own(self.wasi.insert(response)?)))))
+        Ok(Some(Ok(Ok(Resource::new_own(self.insert(response)?)))))
     }
 
     /// What comes behind a body, once.
     fn trailers(&mut self, handle: u32) -> wasmtime::Result<Got<Option<Resource<FieldsHandle>>>> {
-        let trailers = self.wasi.with(handle, |slot| match slot {
+        let trailers = self.with(handle, |slot| match slot {
             Slot::Trailers { is_taken: true, .. } => Ok(Some(Err(()))),
             Slot::Trailers { fetch, is_taken } => {
                 let trailers = fetch.trailers();
@@ -64,7 +62,7 @@ impl State {
     }
 
     fn fetch(&mut self, handle: u32) -> wasmtime::Result<Arc<Fetch>> {
-        self.wasi.with(handle, |slot| match slot {
+        self.with(handle, |slot| match slot {
             Slot::Future(fetch) | Slot::Incoming { fetch, .. } | Slot::Trailers { fetch, .. } => Ok(Arc::clone(fetch)),
             _ => Err(misuse(NONE)),
         })
@@ -73,34 +71,34 @@ impl State {
 
 const NONE: &str = "it used a part of a response that is none";
 
-pub(super) fn add_to_linker(types: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+pub(super) fn add_to_linker<T: View>(types: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
     types.resource(
         "future-incoming-response",
         ResourceType::host::<FutureIncomingResponse>(),
-        |mut store, handle| store.data_mut().drop_slot(handle),
+        |mut store, handle| store.data_mut().wasi().drop_slot(handle),
     )?;
     types.func_wrap(
         "[method]future-incoming-response.subscribe",
-        |mut store: Store<'_>, (this,): (Resource<FutureIncomingResponse>,)| {
-            let state = store.data_mut();
-            let exchange = Arc::clone(state.fetch(this.rep())?.exchange());
-            state.wasi.pollable(Wake::Http(Awaited::Head(exchange)))
+        |mut store: Store<'_, T>, (this,): (Resource<FutureIncomingResponse>,)| {
+            let wasi = store.data_mut().wasi();
+            let exchange = Arc::clone(wasi.fetch(this.rep())?.exchange());
+            wasi.pollable(Wake::Http(Awaited::Head(exchange)))
         },
     )?;
     types.func_wrap(
         "[method]future-incoming-response.get",
-        |mut store: Store<'_>, (this,): (Resource<FutureIncomingResponse>,)| {
-            Ok((store.data_mut().response(this.rep())?,))
+        |mut store: Store<'_, T>, (this,): (Resource<FutureIncomingResponse>,)| {
+            Ok((store.data_mut().wasi().response(this.rep())?,))
         },
     )?;
 
     types.resource("incoming-response", ResourceType::host::<IncomingResponse>(), |mut store, handle| {
-        store.data_mut().drop_slot(handle)
+        store.data_mut().wasi().drop_slot(handle)
     })?;
     types.func_wrap(
         "[method]incoming-response.status",
-        |mut store: Store<'_>, (this,): (Resource<IncomingResponse>,)| {
-            store.data_mut().wasi.with(this.rep(), |slot| match slot {
+        |mut store: Store<'_, T>, (this,): (Resource<IncomingResponse>,)| {
+            store.data_mut().wasi().with(this.rep(), |slot| match slot {
                 Slot::Response { status, .. } => Ok((*status,)),
                 _ => Err(misuse(NONE)),
             })
@@ -108,18 +106,18 @@ pub(super) fn add_to_linker(types: &mut LinkerInstance<'_, State>) -> wasmtime::
     )?;
     types.func_wrap(
         "[method]incoming-response.headers",
-        |mut store: Store<'_>, (this,): (Resource<IncomingResponse>,)| {
-            let headers = store.data_mut().wasi.with(this.rep(), |slot| match slot {
+        |mut store: Store<'_, T>, (this,): (Resource<IncomingResponse>,)| {
+            let headers = store.data_mut().wasi().with(this.rep(), |slot| match slot {
                 Slot::Response { headers, .. } => Ok(headers.clone()),
                 _ => Err(misuse(NONE)),
             })?;
-            Ok((store.data_mut().new_fields(headers, true)?,))
+            Ok((store.data_mut().wasi().new_fields(headers, true)?,))
         },
     )?;
     types.func_wrap(
         "[method]incoming-response.consume",
-        |mut store: Store<'_>, (this,): (Resource<IncomingResponse>,)| {
-            let wasi = &mut store.data_mut().wasi;
+        |mut store: Store<'_, T>, (this,): (Resource<IncomingResponse>,)| {
+            let wasi = store.data_mut().wasi();
             let fetch = wasi.with(this.rep(), |slot| match slot {
                 Slot::Response { fetch, .. } => Ok(fetch.take()),
                 _ => Err(misuse(NONE)),
@@ -132,44 +130,50 @@ pub(super) fn add_to_linker(types: &mut LinkerInstance<'_, State>) -> wasmtime::
     bodies(types)
 }
 
-fn bodies(types: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+fn bodies<T: View>(types: &mut LinkerInstance<'_, T>) -> wasmtime::Result<()> {
     types.resource("incoming-body", ResourceType::host::<IncomingBody>(), |mut store, handle| {
-        store.data_mut().drop_slot(handle)
+        store.data_mut().wasi().drop_slot(handle)
     })?;
-    types.func_wrap("[method]incoming-body.stream", |mut store: Store<'_>, (this,): (Resource<IncomingBody>,)| {
-        let wasi = &mut store.data_mut().wasi;
-        let fetch = wasi.with(this.rep(), |slot| match slot {
-            Slot::Incoming { is_streamed: true, .. } => Ok(None),
-            Slot::Incoming { fetch, is_streamed } => {
-                *is_streamed = true;
-                Ok(Some(Arc::clone(fetch)))
-            }
-            _ => Err(misuse(NONE)),
-        })?;
-        let Some(fetch) = fetch else { return Ok((Err(()),)) };
-        let handle = wasi.insert(Slot::Input { fetch, has_failed: false })?;
-        Ok((Ok(Resource::<InputStream>::new_own(handle)),))
-    })?;
-    types.func_wrap("[static]incoming-body.finish", |mut store: Store<'_>, (this,): (Resource<IncomingBody>,)| {
-        let wasi = &mut store.data_mut().wasi;
-        let Slot::Incoming { fetch, .. } = wasi.remove(this.rep())? else { return Err(misuse(NONE)) };
-        fetch.discard();
-        let handle = wasi.insert(Slot::Trailers { fetch, is_taken: false })?;
-        Ok((Resource::<FutureTrailers>::new_own(handle),))
-    })?;
+    types.func_wrap(
+        "[method]incoming-body.stream",
+        |mut store: Store<'_, T>, (this,): (Resource<IncomingBody>,)| {
+            let wasi = store.data_mut().wasi();
+            let fetch = wasi.with(this.rep(), |slot| match slot {
+                Slot::Incoming { is_streamed: true, .. } => Ok(None),
+                Slot::Incoming { fetch, is_streamed } => {
+                    *is_streamed = true;
+                    Ok(Some(Arc::clone(fetch)))
+                }
+                _ => Err(misuse(NONE)),
+            })?;
+            let Some(fetch) = fetch else { return Ok((Err(()),)) };
+            let handle = wasi.insert(Slot::Input { fetch, has_failed: false })?;
+            Ok((Ok(Resource::<InputStream>::new_own(handle)),))
+        },
+    )?;
+    types.func_wrap(
+        "[static]incoming-body.finish",
+        |mut store: Store<'_, T>, (this,): (Resource<IncomingBody>,)| {
+            let wasi = store.data_mut().wasi();
+            let Slot::Incoming { fetch, .. } = wasi.remove(this.rep())? else { return Err(misuse(NONE)) };
+            fetch.discard();
+            let handle = wasi.insert(Slot::Trailers { fetch, is_taken: false })?;
+            Ok((Resource::<FutureTrailers>::new_own(handle),))
+        },
+    )?;
 
     types.resource("future-trailers", ResourceType::host::<FutureTrailers>(), |mut store, handle| {
-        store.data_mut().drop_slot(handle)
+        store.data_mut().wasi().drop_slot(handle)
     })?;
     types.func_wrap(
         "[method]future-trailers.subscribe",
-        |mut store: Store<'_>, (this,): (Resource<FutureTrailers>,)| {
-            let state = store.data_mut();
-            let exchange = Arc::clone(state.fetch(this.rep())?.exchange());
-            state.wasi.pollable(Wake::Http(Awaited::End(exchange)))
+        |mut store: Store<'_, T>, (this,): (Resource<FutureTrailers>,)| {
+            let wasi = store.data_mut().wasi();
+            let exchange = Arc::clone(wasi.fetch(this.rep())?.exchange());
+            wasi.pollable(Wake::Http(Awaited::End(exchange)))
         },
     )?;
-    types.func_wrap("[method]future-trailers.get", |mut store: Store<'_>, (this,): (Resource<FutureTrailers>,)| {
-        Ok((store.data_mut().trailers(this.rep())?,))
+    types.func_wrap("[method]future-trailers.get", |mut store: Store<'_, T>, (this,): (Resource<FutureTrailers>,)| {
+        Ok((store.data_mut().wasi().trailers(this.rep())?,))
     })
 }

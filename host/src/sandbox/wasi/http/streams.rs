@@ -6,13 +6,14 @@ use wasmtime::component::Resource;
 
 use super::{
     super::{
-        io::{Count, Done, IoError, Read, StreamError, Wake},
+        Wasi,
+        handles::{Count, Done, IoError, Read, StreamError, Wake},
         misuse,
     },
     Awaited, Slot,
     table::{FIRST, lock},
 };
-use crate::{capability::http::Error, sandbox::state::State};
+use crate::capability::http::Error;
 
 /// Bytes that `check-write` invites to write at once.
 pub(in crate::sandbox::wasi) const WRITE: u64 = 64 << 10;
@@ -25,11 +26,11 @@ pub(in crate::sandbox::wasi) fn is(handle: u32) -> bool {
     handle >= FIRST
 }
 
-impl State {
+impl Wasi {
     /// Reads what has come of a body, which may be nothing yet.
     pub(in crate::sandbox::wasi) fn read_body(&mut self, handle: u32, most: u64) -> wasmtime::Result<Read> {
         let most = usize::try_from(most.min(READ))?;
-        let read = self.wasi.with(handle, |slot| match slot {
+        let read = self.with(handle, |slot| match slot {
             Slot::Input { has_failed: true, .. } => Ok(Err(None)),
             Slot::Input { fetch, has_failed } => {
                 let read = fetch.read(most);
@@ -47,7 +48,7 @@ impl State {
 
     /// What a reader waits for.
     pub(in crate::sandbox::wasi) fn body_wake(&mut self, handle: u32) -> wasmtime::Result<Wake> {
-        self.wasi.with(handle, |slot| match slot {
+        self.with(handle, |slot| match slot {
             Slot::Input { fetch, .. } => Ok(Wake::Http(Awaited::Data(Arc::clone(fetch.exchange())))),
             Slot::Output(_) => Ok(Wake::Now),
             _ => Err(misuse("it waited for a stream that is none")),
@@ -66,7 +67,7 @@ impl State {
     }
 
     fn write_with(&mut self, handle: u32, length: usize, write: impl FnOnce(&mut Vec<u8>)) -> wasmtime::Result<Done> {
-        let written = self.wasi.with(handle, |slot| match slot {
+        let written = self.with(handle, |slot| match slot {
             Slot::Output(written) => Ok(Arc::clone(written)),
             _ => Err(misuse("it wrote to a stream that is none")),
         })?;
@@ -75,7 +76,7 @@ impl State {
             return Ok(Err(StreamError::Closed));
         }
         // Counted before anything is kept.
-        let counted = self.session().map_or(Err(Error::Denied), |session| session.meter().send(length));
+        let counted = self.session.as_ref().map_or(Err(Error::Denied), |session| session.meter().send(length));
         match counted {
             Ok(()) => {
                 write(&mut written.bytes);
@@ -100,12 +101,12 @@ impl State {
     }
 
     fn io_error(&mut self, error: Error) -> wasmtime::Result<Resource<IoError>> {
-        Ok(Resource::new_own(self.wasi.insert(Slot::Error(error))?))
+        Ok(Resource::new_own(self.insert(Slot::Error(error))?))
     }
 
     /// What a handle on an error says.
     pub(in crate::sandbox::wasi) fn error_behind(&mut self, handle: u32) -> wasmtime::Result<Error> {
-        self.wasi.with(handle, |slot| match slot {
+        self.with(handle, |slot| match slot {
             Slot::Error(error) => Ok(error.clone()),
             _ => Err(misuse("it used an error that is none")),
         })
@@ -113,6 +114,6 @@ impl State {
 
     /// Drops a stream or an error.
     pub(in crate::sandbox::wasi) fn drop_slot(&mut self, handle: u32) -> wasmtime::Result<()> {
-        self.wasi.remove(handle).map(drop)
+        self.remove(handle).map(drop)
     }
 }

@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn what_is_written_ends_with_its_request_and_headers_wear_an_instance_out() {
-        let mut wasi = Wasi::new();
+        let mut wasi = Wasi::new(None);
         let written = Arc::new(Mutex::new(Written { bytes: vec![7; 1000], is_over: false }));
         let stream = wasi.insert(Slot::Output(Arc::clone(&written))).unwrap();
         wasi.end();
