@@ -226,7 +226,7 @@ fn refused(url: &str) -> (Option<i32>, String) {
     let directory = handlers().display().to_string();
     let mut host = Serve::unready(["--transport-url", url, "--handlers", &directory]);
     let code = host.wait(Duration::from_secs(30)).and_then(|status| status.code());
-    (code, host.log())
+    (code, host.log().into())
 }
 
 #[test]
