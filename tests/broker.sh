@@ -104,6 +104,8 @@ write_node_configuration() {
 	auth_mechanisms.2 = AMQPLAIN
 	auth_mechanisms.3 = EXTERNAL
 	END
+        # Newer ones want a certificate where they verify one.
+        if ! grep -qs fail_if_no_peer_cert "$configuration"; then echo 'ssl_options.fail_if_no_peer_cert = false'; fi
     else
         echo "listeners.tcp.1 = 127.0.0.1:${amqp_ports[$1]}"
         if grep -qs '^0\{31\}1 ' /proc/net/if_inet6; then echo "listeners.tcp.2 = ::1:${amqp_ports[$1]}"; fi

@@ -32,6 +32,7 @@ mod nova;
 mod oslo;
 mod performance;
 mod rabbit;
+mod releases;
 mod state;
 mod swap;
 mod tls;
