@@ -253,7 +253,8 @@ sync_nodes() {
     ctl 1 eval 'Step = fun Step(0) -> exit(members_are_behind); Step(Left) ->
         Near = fun(Queue) -> {resource, VHost, queue, Name} = amqqueue:get_name(Queue),
             Members = case rabbit_quorum_queue:status(VHost, Name) of Known when is_list(Known) -> Known; _ -> [[]] end,
-            At = [proplists:get_value(<<"Log Index">>, Member) || Member <- Members],
+            At = [proplists:get_value(<<"Last Log Index">>, Member, proplists:get_value(<<"Log Index">>, Member))
+                || Member <- Members],
             lists:all(fun erlang:is_integer/1, At) andalso lists:max(At) - lists:min(At) < 1000 end,
         case lists:all(Near, rabbit_amqqueue:list_by_type(rabbit_quorum_queue)) of
             true -> ok; false -> timer:sleep(100), Step(Left - 1) end end, Step(600).'
