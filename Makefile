@@ -28,12 +28,12 @@ demo: build ## Build, then show a service at work.
 	tests/demo.sh
 
 test: ## Install what the tests need (RabbitMQ, Redis, oslo.messaging, the languages' compilers), build, and run every test.
-	tests/setup.sh --brokers $(newer)
+	tests/setup.sh $(if $(newer),--brokers $(newer))
 	handlers/build.sh
 	cargo test --workspace --release --no-run
 	handlers/languages.sh target/release/nova-host --all
 	cargo test --workspace --release
-	tests/brokers.sh $(newer) -- topology:: delivery:: faults:: refusals::
+	tests/brokers.sh $(newer) -- topology:: delivery:: faults:: refusals:: releases::
 	@seconds=$$(($$(date +%s) - $(started))); echo "make test: all passed in $$((seconds / 60)) min $$((seconds % 60)) s"
 
 brokers: ## Run every story that speaks to a broker on RabbitMQ 3.10, 4.0 and 4.3.
@@ -65,4 +65,5 @@ lint: ## Check the format and the lints of all Rust code, as CI does.
 	cargo clippy --workspace --all-targets --release -- -D warnings
 
 clean: ## Remove everything that was built or installed in target/.
+	tests/rabbitmq.sh remove
 	cargo clean
