@@ -71,9 +71,13 @@ fn what_was_delivered_and_not_begun_when_a_service_stops_counts_as_an_attempt_be
     }
     for _ in 0..2 {
         let mut host = serve(&vhost, "host-1", config);
-        queues.iter().for_each(|queue| drop(vhost.eventually(queue, |queue| queue.unacknowledged == 1)));
+        for queue in queues {
+            vhost.eventually(queue, |queue| queue.unacknowledged == 1);
+        }
         host.stop();
-        queues.iter().for_each(|queue| drop(vhost.eventually(queue, |queue| queue.ready == 1)));
+        for queue in queues {
+            vhost.eventually(queue, |queue| queue.ready == 1);
+        }
     }
     let _host = serve(&vhost, "host-1", &config.replace("600s", "200ms"));
     let letter = || eventually("a dead letter", || vhost.take("letters", 1).pop());
