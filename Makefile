@@ -7,7 +7,13 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 started := $(shell date +%s)
-.PHONY: help build demo test soak bench lint clean
+# What `test` runs on: everything on RabbitMQ 3.10, and what depends on the broker most on the newest too.
+rabbitmq := 3.10 4.3
+newer := $(filter-out 3.10,$(rabbitmq))
+# Stories that never see one.
+without_broker := tidy:: cli:: compile:: languages::new:: languages::script:: languages::stories:: languages::typed:: \
+    languages::web:: languages::granted::
+.PHONY: help build demo test brokers answers soak bench lint clean
 
 help: ## List the targets.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -22,12 +28,24 @@ demo: build ## Build, then show a service at work.
 	tests/demo.sh
 
 test: ## Install what the tests need (RabbitMQ, Redis, oslo.messaging, the languages' compilers), build, and run every test.
-	tests/setup.sh
+	tests/setup.sh $(if $(newer),--brokers $(newer))
 	handlers/build.sh
 	cargo test --workspace --release --no-run
 	handlers/languages.sh target/release/nova-host --all
 	cargo test --workspace --release
+	tests/brokers.sh $(newer) -- topology:: delivery:: faults:: refusals:: releases::
 	@seconds=$$(($$(date +%s) - $(started))); echo "make test: all passed in $$((seconds / 60)) min $$((seconds % 60)) s"
+
+brokers: ## Run every story that speaks to a broker on RabbitMQ 3.10, 4.0 and 4.3.
+	tests/setup.sh --brokers
+	handlers/build.sh
+	cargo test --workspace --release --no-run
+	handlers/languages.sh target/release/nova-host --all
+	tests/brokers.sh 3.10 4.0 4.3 -- $(addprefix --skip ,$(without_broker))
+
+answers: ## Have RabbitMQ 3.10, 4.0 and 4.3 say what they may say; write target/rabbitmq-answers.md.
+	tests/setup.sh --brokers
+	target/venv/bin/python tests/brokers/answers.py 3.10 4.0 4.3 >target/rabbitmq-answers.md
 
 soak: ## Run the stories about faults, attacks and exchanging handlers many times as long, under load.
 	tests/setup.sh
@@ -47,4 +65,5 @@ lint: ## Check the format and the lints of all Rust code, as CI does.
 	cargo clippy --workspace --all-targets --release -- -D warnings
 
 clean: ## Remove everything that was built or installed in target/.
+	tests/rabbitmq.sh remove
 	cargo clean

@@ -5,7 +5,7 @@
 #
 # Prints one line when it takes connections, with one value for each node of the cluster (one node is the default):
 #
-#     ready amqp_port=…,… management_port=…,… pid=…,… url=rabbit://guest:guest@127.0.0.1:…,…/
+#     ready amqp_port=…,… management_port=…,… pid=…,… release=… url=rabbit://guest:guest@127.0.0.1:…,…/
 #
 # and then obeys lines on standard input, each answered with one line:
 #
@@ -20,6 +20,9 @@
 # and certificates of clients may log in; --configuration adds lines to every node's configuration. Where there is an
 # IPv6 loopback, the same port is there without TLS too.
 #
+# TEST_RABBITMQ chooses the RabbitMQ: 3.10 (the default, Debian 12's), 4.0 or 4.3, which `make brokers` and
+# tests/rabbitmq.sh install. All of the above is the same with each.
+#
 # At the end of standard input, or on SIGINT or SIGTERM, nodes, port mapper and data go. So a test process that dies,
 # however it dies, takes its broker with it: the pipe closes. Ports are free ones below the ephemeral range; --port
 # fixes the first node's AMQP port, for people. Several brokers may run at once; nothing of an installed service is
@@ -29,6 +32,9 @@ set -euo pipefail
 # The wrappers in /usr/sbin switch user, drop the environment and write to /var/lib/rabbitmq.
 server=/usr/lib/rabbitmq/bin/rabbitmq-server
 control=/usr/lib/rabbitmq/bin/rabbitmqctl
+# Which RabbitMQ, and what shows the programs its Debian.
+version=${TEST_RABBITMQ:-3.10}
+rabbitmq=$(dirname "${BASH_SOURCE[0]}")/rabbitmq.sh
 # A start takes 5 s on a quiet machine with two cores, that of three nodes 20 s.
 start_seconds=240
 stop_seconds=20
@@ -98,6 +104,8 @@ write_node_configuration() {
 	auth_mechanisms.2 = AMQPLAIN
 	auth_mechanisms.3 = EXTERNAL
 	END
+        # Newer ones want a certificate where they verify one.
+        if ! grep -qs fail_if_no_peer_cert "$configuration"; then echo 'ssl_options.fail_if_no_peer_cert = false'; fi
     else
         echo "listeners.tcp.1 = 127.0.0.1:${amqp_ports[$1]}"
         if grep -qs '^0\{31\}1 ' /proc/net/if_inet6; then echo "listeners.tcp.2 = ::1:${amqp_ports[$1]}"; fi
@@ -166,7 +174,7 @@ spawn_node() {
         RABBITMQ_PID_FILE="$home/$1.pid" \
         RABBITMQ_DIST_PORT="${dist_ports[$1]}" \
         RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="$erlang_options" \
-        "$server"
+        "$rabbitmq" run "$version" "$server"
     node_pids[$1]=$!
 }
 
@@ -190,7 +198,7 @@ start_nodes() {
 say_ready() {
     local addresses=("${amqp_ports[@]/#/guest:guest@127.0.0.1:}")
     echo "ready amqp_port=$(join , "${amqp_ports[@]}") management_port=$(join , "${management_ports[@]}")" \
-        "pid=$(join , "${node_pids[@]}") url=rabbit://$(join , "${addresses[@]}")/"
+        "pid=$(join , "${node_pids[@]}") release=$release url=rabbit://$(join , "${addresses[@]}")/"
 }
 
 # Ends one process that we started and waits for it, so that its ports and files are free.
@@ -229,7 +237,8 @@ start_again() {
 # Runs rabbitmqctl for a node.
 ctl() {
     env -i PATH="$PATH" HOME="$home" LANG=C.UTF-8 ERL_EPMD_PORT="$epmd_port" RABBITMQ_CONF_ENV_FILE=/dev/null \
-        RABBITMQ_NODENAME="$(name "$1")" RABBITMQ_USE_LONGNAME=true "$control" "${@:2}" </dev/null >>"$home/ctl.log" 2>&1 ||
+        RABBITMQ_NODENAME="$(name "$1")" RABBITMQ_USE_LONGNAME=true \
+        "$rabbitmq" run "$version" "$control" "${@:2}" </dev/null >>"$home/ctl.log" 2>&1 ||
         fail "rabbitmqctl ${*:2}: $(tail -n 5 "$home/ctl.log")"
 }
 
@@ -244,7 +253,8 @@ sync_nodes() {
     ctl 1 eval 'Step = fun Step(0) -> exit(members_are_behind); Step(Left) ->
         Near = fun(Queue) -> {resource, VHost, queue, Name} = amqqueue:get_name(Queue),
             Members = case rabbit_quorum_queue:status(VHost, Name) of Known when is_list(Known) -> Known; _ -> [[]] end,
-            At = [proplists:get_value(<<"Log Index">>, Member) || Member <- Members],
+            At = [proplists:get_value(<<"Last Log Index">>, Member, proplists:get_value(<<"Log Index">>, Member))
+                || Member <- Members],
             lists:all(fun erlang:is_integer/1, At) andalso lists:max(At) - lists:min(At) < 1000 end,
         case lists:all(Near, rabbit_amqqueue:list_by_type(rabbit_quorum_queue)) of
             true -> ok; false -> timer:sleep(100), Step(Left - 1) end end, Step(600).'
@@ -288,7 +298,8 @@ while [ $# -gt 0 ]; do
 done
 [[ $nodes$wanted_port =~ ^[0-9]+$ ]] || usage
 [ "$nodes" -ge 1 ] && [ "$nodes" -le $max_nodes ] || usage
-[ -x "$server" ] || fail "RabbitMQ is not installed; run tests/setup.sh"
+release=$("$rabbitmq" release "$version")
+[ -n "$release" ] || fail "RabbitMQ $version is not installed; run tests/setup.sh or, for the newer ones, tests/setup.sh --brokers"
 if [ -n "$wanted_port" ] && ! is_free "$wanted_port"; then fail "port $wanted_port is in use"; fi
 
 trap clean_up EXIT

@@ -104,7 +104,7 @@ impl Scene {
     }
 
     fn logs(&self) -> Vec<String> {
-        self.hosts.iter().map(Serve::log).collect()
+        self.hosts.iter().map(|host| host.log().into()).collect()
     }
 
     /// Puts the hosts' logs where they outlive the story.
@@ -112,7 +112,8 @@ impl Scene {
         let directory = repository().join("target/faults").join(name.replace(|c: char| !c.is_alphanumeric(), "-"));
         fs::create_dir_all(&directory).expect("target/ is writable");
         for (number, host) in self.hosts.iter().enumerate() {
-            fs::write(directory.join(format!("host-{number}.log")), host.log()).expect("target/ is writable");
+            fs::write(directory.join(format!("host-{number}.log")), String::from(host.log()))
+                .expect("target/ is writable");
         }
         eprintln!("the hosts' logs are in {}", directory.display());
     }

@@ -15,6 +15,7 @@ pub(crate) mod guest;
 mod http;
 mod ledger;
 mod load;
+mod log;
 mod nova;
 mod oslo;
 pub(crate) mod process;

@@ -33,6 +33,7 @@ mod oslo;
 mod performance;
 mod rabbit;
 mod refusals;
+mod releases;
 mod state;
 mod stopping;
 mod swap;

@@ -209,7 +209,8 @@ fn a_killed_service_loses_nothing() {
 #[test]
 fn a_second_signal_ends_the_wait() {
     let vhost = Broker::shared().vhost();
-    let mut host = serve(&vhost, "host-1", "limits.timeout = \"600s\"\ngrace_period = \"600s\"\nmetrics.listen = \"127.0.0.1:0\"");
+    let mut host =
+        serve(&vhost, "host-1", "limits.timeout = \"600s\"\ngrace_period = \"600s\"\nmetrics.listen = \"127.0.0.1:0\"");
     let client = OsloClient::start(&vhost.url());
     client.cast(json!({"topic": "conductor", "method": "loop_forever"})).expect("the broker has it");
     // Delivered is not yet begun, and what has not begun is given back at once.
@@ -228,7 +229,7 @@ fn refused(url: &str) -> (Option<i32>, String) {
     let directory = handlers().display().to_string();
     let mut host = Serve::unready(["--transport-url", url, "--handlers", &directory]);
     let code = host.wait(Duration::from_secs(30)).and_then(|status| status.code());
-    (code, host.log())
+    (code, host.log().into())
 }
 
 #[test]

@@ -2,7 +2,9 @@
 # Installs what `make test` needs beyond Rust: a C compiler, RabbitMQ, Redis, Python, the newest oslo.messaging in
 # target/venv, the oldest in target/venv-old, nova in target/venv-nova, and the compilers of other languages in target/tools.
 #
-#     tests/setup.sh [--compiler-only]      the compiler is all that `make build` needs
+#     tests/setup.sh                         all of it
+#     tests/setup.sh --compiler-only         the compiler is all that `make build` needs
+#     tests/setup.sh --brokers [VERSION…]    all of it, and newer RabbitMQs, those of tests/rabbitmq.sh or some of them
 #
 # For Debian 12 and its relatives. Does nothing, in well under a second, where all is there. Debian packages are
 # installed with apt-get, through sudo unless root; everything else stays in target/.
@@ -21,6 +23,12 @@ missing_packages() {
     command -v make >/dev/null || echo make
     if [ "$wanted" = compiler ]; then return; fi
     [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
+    for version in "${brokers[@]}"; do
+        if [ -z "$("$root/tests/rabbitmq.sh" release "$version")" ] && [ ! -x /usr/sbin/debootstrap ]; then
+            echo debootstrap
+            break
+        fi
+    done
     command -v redis-server >/dev/null || echo redis-server
     # Debian splits what `python3 -m venv` needs into a package of its own.
     /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
@@ -83,15 +91,21 @@ install_javascript() {
 # A virtual environment holds absolute paths: one that was moved or copied does not work.
 venv_stamp() { echo "$1" && cat "$2"; }
 
+wanted=all brokers=()
 case "${1:-}" in
-    '') wanted=all ;;
+    '') ;;
     --compiler-only) wanted=compiler ;;
-    *) fail "unknown argument $1; there is only --compiler-only" ;;
+    --brokers)
+        brokers=("${@:2}")
+        if [ $# = 1 ]; then brokers=(4.0 4.3); fi
+        ;;
+    *) fail "unknown argument $1; there are --compiler-only and --brokers" ;;
 esac
 command -v cargo >/dev/null || fail "cargo not found; install Rust from https://rustup.rs"
 read -r -d '' -a packages < <(missing_packages) || true
 if [ "${#packages[@]}" -gt 0 ]; then install_packages "${packages[@]}"; fi
 if [ "$wanted" = compiler ]; then exit 0; fi
+"$root/tests/rabbitmq.sh" install "${brokers[@]}"
 make_venv venv oslo/requirements.txt
 make_venv venv-old oslo/requirements-old.txt
 # A hundred packages, of which the tests import some: those are compiled when they are.

@@ -1,7 +1,9 @@
 //! A cluster of three nodes of which one dies; in the long form, one freezes as well.
 
-use super::{QUORUM, Scene, is_soak, rounds, url, url_by};
-use crate::harness::{Broker, Proxy};
+use std::time::Instant;
+
+use super::{MOMENT, QUORUM, Scene, is_soak, report, rounds, url, url_by};
+use crate::harness::{Broker, Proxy, Vhost, eventually};
 
 #[test]
 fn a_node_of_a_cluster_that_dies_under_load_loses_nothing() {
@@ -54,4 +56,37 @@ fn a_node_of_a_cluster_that_dies_under_load_loses_nothing() {
     let tally = scene.end("three nodes, killed in turn, quorum queues");
     tally.assert_nothing_lost();
     assert_eq!(tally.again, 0, "{tally}");
+}
+
+/// What callers see of a leader's end. Nothing here fails for being slow: the numbers go to `target/faults.txt`.
+#[test]
+#[ignore = "measures; tests/brokers.sh 3.10 4.0 4.3 -- --ignored --nocapture outage"]
+fn the_outage_of_callers_at_a_leader_that_is_killed_and_one_that_freezes_is_measured() {
+    let cluster = Broker::cluster(3);
+    let vhost = cluster.vhost();
+    let mut scene = Scene::new();
+    scene.host(&url(&vhost, QUORUM));
+    scene.load(&url(&vhost, QUORUM));
+    let leader = |vhost: &Vhost| eventually("a leader", || vhost.leader_of("conductor"));
+    scene.wait_until_answered();
+    cluster.sync();
+    let node = leader(&vhost);
+    std::thread::sleep(MOMENT);
+    let killed = Instant::now();
+    cluster.kill_node(node);
+    scene.wait_until_answered();
+    report(&format!("leader killed: no answer for {:.1} s", scene.ledger.longest_silence(killed).as_secs_f64()));
+    cluster.start_node(node);
+    scene.wait_until_answered();
+    cluster.sync();
+    let node = leader(&vhost);
+    std::thread::sleep(MOMENT);
+    let frozen = Instant::now();
+    cluster.pause_node(node);
+    scene.wait_until_answered();
+    report(&format!("leader frozen: no answer for {:.1} s", scene.ledger.longest_silence(frozen).as_secs_f64()));
+    cluster.resume_node(node);
+    cluster.restart_node(node);
+    scene.wait_until_answered();
+    scene.end("three nodes, the leader killed and then frozen").assert_nothing_lost();
 }

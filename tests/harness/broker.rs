@@ -1,7 +1,8 @@
 //! A private RabbitMQ for the tests, run by `tests/broker.sh`.
 //!
 //! Before it: `tests/setup.sh` has installed RabbitMQ. After it: [`super::vhost`], one for each test. Most tests share
-//! one broker; those that stop or pause it start their own, and some start a cluster.
+//! one broker; those that stop or pause it start their own, and some start a cluster. Which RabbitMQ that is, `TEST_RABBITMQ`
+//! says in the environment: 3.10, 4.0 or 4.3. A story that depends on it asks [`Broker::is_at_least`].
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,8 +18,12 @@ use super::{PATIENCE, Scratch, Vhost, process, repository};
 #[derive(Debug)]
 pub(crate) struct Broker {
     ports: Ports,
+    release: Release,
     script: Mutex<Script>,
 }
+
+/// A release of RabbitMQ: major and minor.
+type Release = (u32, u32);
 
 /// Where the nodes listen, in their order.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +49,7 @@ struct Script {
 struct Ready {
     ports: Ports,
     pids: Vec<u32>,
+    release: Release,
 }
 
 impl Broker {
@@ -66,6 +72,13 @@ impl Broker {
         Self::with_arguments(&["--nodes".as_ref(), nodes.to_string().as_ref()])
     }
 
+    /// A broker of one's own with more lines of configuration.
+    pub(crate) fn configured(configuration: &str) -> Self {
+        let scratch = Scratch::new();
+        let more = scratch.write("rabbitmq.conf", format!("{configuration}\n"));
+        Self::with_arguments(&["--configuration".as_ref(), more.as_ref()])
+    }
+
     /// A broker of one's own that speaks TLS, with the certificates of a directory (see [`super::Certificates`]) and
     /// more lines of configuration.
     pub(crate) fn tls(directory: &Path, configuration: &str) -> Self {
@@ -83,6 +96,11 @@ impl Broker {
 
     fn with_arguments(arguments: &[&OsStr]) -> Self {
         Self::start_script(arguments).unwrap_or_else(|reason| panic!("{reason}"))
+    }
+
+    /// Whether it is RabbitMQ `major.minor` or later.
+    pub(crate) fn is_at_least(&self, major: u32, minor: u32) -> bool {
+        self.release >= (major, minor)
     }
 
     /// A fresh virtual host, which goes with the value.
@@ -180,9 +198,9 @@ impl Broker {
         let mut errors = child.stderr.take().expect("standard error is piped");
 
         match read_line(&mut answers).as_deref().and_then(parse_ready) {
-            Some(Ready { ports, pids }) => {
+            Some(Ready { ports, pids, release }) => {
                 let script = Mutex::new(Script { child, commands, answers, errors, pids });
-                Ok(Self { ports, script })
+                Ok(Self { ports, release, script })
             }
             None => {
                 let mut reason = String::new();
@@ -239,22 +257,30 @@ fn read_line(answers: &mut impl BufRead) -> Option<String> {
 
 fn parse_ready(line: &str) -> Option<Ready> {
     let fields = line.strip_prefix("ready ")?;
+    let mut release = value(fields, "release")?.split('.').map(str::parse);
     Some(Ready {
         ports: Ports { amqp: numbers(fields, "amqp_port")?, management: numbers(fields, "management_port")? },
         pids: numbers(fields, "pid")?,
+        release: (release.next()?.ok()?, release.next()?.ok()?),
     })
+}
+
+/// What follows `name=`.
+fn value<'a>(fields: &'a str, name: &str) -> Option<&'a str> {
+    fields.split(' ').find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
 }
 
 /// The numbers of `name=1,2,3`.
 fn numbers<N: FromStr>(fields: &str, name: &str) -> Option<Vec<N>> {
-    let list = fields.split(' ').find_map(|field| field.strip_prefix(name)?.strip_prefix('='))?;
-    list.split(',').map(|number| number.parse().ok()).collect()
+    value(fields, name)?.split(',').map(|number| number.parse().ok()).collect()
 }
 
 #[test]
 fn the_ready_line_is_understood() {
-    let ready = parse_ready("ready amqp_port=1,4 management_port=2,5 pid=3,6 url=rabbit://guest:guest@127.0.0.1:1/");
+    let ready = parse_ready(
+        "ready amqp_port=1,4 management_port=2,5 pid=3,6 release=3.10.8 url=rabbit://guest:guest@127.0.0.1:1/",
+    );
     let ports = Ports { amqp: vec![1, 4], management: vec![2, 5] };
-    assert_eq!(ready, Some(Ready { ports, pids: vec![3, 6] }));
+    assert_eq!(ready, Some(Ready { ports, pids: vec![3, 6], release: (3, 10) }));
     assert_eq!(parse_ready("stopped"), None);
 }

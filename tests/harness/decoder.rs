@@ -9,7 +9,7 @@ use nova_host::envelope::Request;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Release, base64, oslo::Python};
+use super::{Release, base64, log::Log, oslo::Python};
 
 /// A process that decodes messages as a server of oslo.messaging does. Ends with the value.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl OsloDecoder {
         self.process.write_line(&line.to_string());
         let mut answer = String::new();
         self.answers.read_line(&mut answer).expect("text");
-        let log = || std::fs::read_to_string(self.process.log()).unwrap_or_default();
+        let log = || Log::read(&self.process.log());
         let line: Line = serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}\n{}", log()));
         let theirs = if line.accepted { Ok(()) } else { Err(line.reason) };
         Judged { ours, theirs, same: line.same.unwrap_or(false) }

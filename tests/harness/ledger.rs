@@ -96,6 +96,17 @@ impl Ledger {
         }
     }
 
+    /// The longest time since then in which no call was answered, up to now.
+    pub(crate) fn longest_silence(&self, since: Instant) -> Duration {
+        let entries = self.lock();
+        let answered =
+            entries.iter().filter(|entry| entry.fate == Fate::Answered).map(|entry| entry.begun + entry.took);
+        let mut moments: Vec<Instant> = answered.filter(|moment| *moment > since).collect();
+        moments.extend([since, Instant::now()]);
+        moments.sort_unstable();
+        moments.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
+    }
+
     /// Compares with what has run, waiting for casts that are still in a queue. `logs` reads the logs of all hosts.
     pub(crate) fn tally(&self, logs: impl Fn() -> Vec<String>) -> Tally {
         let give_up = Instant::now() + super::PATIENCE;
@@ -180,6 +191,18 @@ impl fmt::Display for Tally {
             self.longest.as_secs_f64()
         )
     }
+}
+
+#[test]
+fn a_silence_is_between_answers() {
+    let (ledger, now) = (Ledger::default(), Instant::now());
+    let second = Duration::from_secs(1);
+    let begun = now.checked_sub(10 * second).expect("the machine runs for longer");
+    for (took, fate) in [(1, Fate::Answered), (2, Fate::Answered), (6, Fate::Confirmed), (8, Fate::Answered)] {
+        ledger.lock().push(Entry { kind: Kind::Call, begun, took: took * second, fate });
+    }
+    assert_eq!(ledger.longest_silence(begun), 6 * second);
+    assert!(ledger.longest_silence(now) < 6 * second);
 }
 
 #[test]

@@ -3,7 +3,6 @@
 //! Before it: `tests/setup.sh` has installed nova in `target/venv-nova`. The other ends are `tests/nova/client.py` and
 //! `tests/oslo/services.py`, which say what they understand.
 
-use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::ChildStdout;
 use std::sync::mpsc::{Receiver, channel};
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     PATIENCE,
+    log::Log,
     oslo::{Python, Release},
 };
 
@@ -77,7 +77,7 @@ impl Services {
         let (process, mut output) = Python::start(Release::Newest, "services.py", &[url]);
         let mut line = String::new();
         output.read_line(&mut line).ok();
-        assert_eq!(line.trim(), "ready", "services.py: {}", fs::read_to_string(process.log()).unwrap_or_default());
+        assert_eq!(line.trim(), "ready", "services.py: {}", Log::read(&process.log()));
         Self(Lines::of((process, output)))
     }
 
@@ -110,7 +110,7 @@ impl Lines {
 
     fn next(&self) -> Value {
         self.lines.recv_timeout(5 * PATIENCE).unwrap_or_else(|error| {
-            let log = fs::read_to_string(self.process.log()).unwrap_or_default();
+            let log = Log::read(&self.process.log());
             panic!("nothing from the script: {error}\n{log}")
         })
     }

@@ -4,7 +4,7 @@
 //! which say what a request may hold and which methods there are.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{PATIENCE, Scratch, process, repository};
+use super::{PATIENCE, Scratch, log::Log, process, repository};
 
 /// Which oslo.messaging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,9 +181,9 @@ impl Outstanding {
     ///
     /// With the client's log, where it ended or took longer than any timeout.
     pub(crate) fn wait(&self) -> Answer {
-        self.answer.recv_timeout(5 * PATIENCE).unwrap_or_else(|error| {
-            panic!("no answer from client.py: {error}\n{}", fs::read_to_string(&self.log).unwrap_or_default())
-        })
+        self.answer
+            .recv_timeout(5 * PATIENCE)
+            .unwrap_or_else(|error| panic!("no answer from client.py: {error}\n{}", Log::read(&self.log)))
     }
 
     /// The answer if it has come.
@@ -203,7 +203,7 @@ impl OsloServer {
         let (process, mut answers) = Python::start(release, "server.py", &[url, topic, server]);
         let mut line = String::new();
         answers.read_line(&mut line).ok();
-        assert_eq!(line.trim(), "ready", "server.py: {}", fs::read_to_string(process.log()).unwrap_or_default());
+        assert_eq!(line.trim(), "ready", "server.py: {}", Log::read(&process.log()));
         Self { process }
     }
 
@@ -274,7 +274,7 @@ impl Drop for Python {
         self.input.get_mut().map(Option::take).ok();
         process::end(&mut self.child, Duration::from_secs(5));
         if std::thread::panicking() {
-            eprintln!("the log of Python:\n{}", fs::read_to_string(self.log()).unwrap_or_default());
+            Log::read(&self.log()).tell(&format!("Python {}", self.child.id()));
         }
     }
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{PATIENCE, Scratch, eventually, ledger::RECORDED, nova_host, process};
+use super::{PATIENCE, Scratch, eventually, log::Log, nova_host, process};
 
 /// What the log says when the host consumes.
 const READY: &str = "serving";
@@ -58,8 +58,8 @@ impl Serve {
     }
 
     /// The log so far.
-    pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.file("log")).unwrap_or_default()
+    pub(crate) fn log(&self) -> Log {
+        Log::read(&self.file("log"))
     }
 
     /// Its standard output so far.
@@ -71,15 +71,15 @@ impl Serve {
     ///
     /// # Panics
     ///
-    /// With the log, where the host ends before or takes too long.
+    /// Where the host ends before or takes too long.
     pub(crate) fn wait_for_log(&mut self, text: &str) {
         let started = Instant::now();
         while !self.log().contains(text) {
             if let Some(status) = self.child.try_wait().expect("the child is ours") {
                 // It may have written the text last.
-                assert!(self.log().contains(text), "the host ended ({status}) without {text:?}:\n{}", self.log());
+                assert!(self.log().contains(text), "the host ended ({status}) without {text:?}");
             }
-            assert!(started.elapsed() < PATIENCE, "no {text:?} in the log:\n{}", self.log());
+            assert!(started.elapsed() < PATIENCE, "no {text:?} in the log");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -144,9 +144,7 @@ impl Drop for Serve {
     fn drop(&mut self) {
         self.end();
         if std::thread::panicking() {
-            // With the output of the test that failed; without what only a machine reads.
-            let log: String = self.log().lines().filter(|line| !line.contains(RECORDED)).collect::<Vec<_>>().join("\n");
-            eprintln!("the log of nova-host serve:\n{log}");
+            self.log().tell(&format!("nova-host serve {}", self.pid()));
         }
     }
 }

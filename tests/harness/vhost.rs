@@ -98,6 +98,14 @@ impl Vhost {
         names.filter(|name| !name.is_empty() && !name.starts_with("amq.")).collect()
     }
 
+    /// The number of the node, from 0, that leads a replicated queue; `None` while nobody does.
+    pub(crate) fn leader_of(&self, queue: &str) -> Option<usize> {
+        let answer = self.get_json(&format!("queues/{}/{}", self.path(), http::segment(queue)));
+        // `tests/broker.sh` calls nodes `…-NUMBER@127.0.0.1`.
+        let number = text(&answer, "leader").split('@').next()?.rsplit('-').next()?.parse::<usize>().ok()?;
+        number.checked_sub(1)
+    }
+
     /// Waits until a queue is as the condition wants it, and returns it.
     pub(crate) fn eventually(&self, name: &str, condition: impl Fn(&Queue) -> bool) -> Queue {
         eventually(&format!("queue {name} in {:?}", self.queues()), || self.queue(name).filter(&condition))

@@ -71,7 +71,7 @@ impl Caller {
             Self::Oslo(oslo) => {
                 let answer = oslo.ask(asked);
                 texts.iter().for_each(|text| oslo.host.wait_for_log(text));
-                (answer, oslo.host.log())
+                (answer, oslo.host.log().into())
             }
             Self::Command(command) => {
                 let (answer, log) = command.ask(asked);

@@ -252,7 +252,8 @@ mod tests {
 
     #[test]
     fn a_request_that_took_too_long_for_the_broker_is_said() {
-        let text = "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value used: 10000 ms";
+        let text =
+            "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value used: 10000 ms";
         assert!(loss(&broker_says(406, text)).contains("consumer_timeout"));
         assert_eq!(loss(&broker_says(320, "CONNECTION_FORCED")), "CONNECTION_FORCED");
     }
