@@ -72,13 +72,6 @@ impl Broker {
         Self::with_arguments(&["--nodes".as_ref(), nodes.to_string().as_ref()])
     }
 
-    /// A broker of one's own with more lines of configuration.
-    pub(crate) fn configured(configuration: &str) -> Self {
-        let scratch = Scratch::new();
-        let more = scratch.write("rabbitmq.conf", format!("{configuration}\n"));
-        Self::with_arguments(&["--configuration".as_ref(), more.as_ref()])
-    }
-
     /// A broker of one's own that speaks TLS, with the certificates of a directory (see [`super::Certificates`]) and
     /// more lines of configuration.
     pub(crate) fn tls(directory: &Path, configuration: &str) -> Self {
