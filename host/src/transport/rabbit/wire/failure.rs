@@ -107,6 +107,8 @@ pub(crate) fn refusal(error: &lapin::Error) -> Option<String> {
         code::ACCESS_REFUSED if text.contains("reserved prefix") => "choose another name",
         code::ACCESS_REFUSED => "give the user permission to configure, write and read it",
         code::RESOURCE_LOCKED => "another connection holds it for itself; choose another name or end its owner",
+        // A limit on connections or channels: others may go.
+        code::NOT_ALLOWED if text.contains("limit") || text.contains("maximum") => return None,
         code::NOT_ALLOWED => "the broker does not allow it",
         // Every other internal error may pass.
         code::INTERNAL_ERROR if text.contains("transient_nonexcl_queues") => TRANSIENT_QUEUES,
