@@ -168,7 +168,7 @@ impl Config {
                 all.problem(key, &format!("must not have more than {MAX_NAME} bytes"));
             }
         }
-        config.warnings = advice::advice(&config);
+        config.warnings = advice::advice(&config.rabbit, &config.serve, &config.handlers.cache);
         config.warnings.extend(all.strangers().iter().map(|name| {
             format!("{name} in the environment is no setting and has no effect: the README has a table of all settings")
         }));

@@ -9,6 +9,7 @@ mod config;
 mod dead_letter;
 mod delivery;
 mod duplicates;
+mod end;
 mod guard;
 mod heartbeat;
 mod late;

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use super::Target;
 use crate::{
     envelope::{self, Failure},
     transport,
@@ -88,7 +87,7 @@ pub enum Error {
         /// Why.
         reason: &'static str,
         /// The target.
-        target: Box<Target>,
+        target: String,
     },
     /// The target's version is none (`MessagingException`).
     #[error("Version must contain a major and minor integer. Got {0}")]

@@ -70,7 +70,7 @@ impl Target {
 
     /// That this target will not do, in the reference's words.
     pub(super) fn invalid(&self, reason: &'static str) -> Error {
-        Error::InvalidTarget { reason, target: Box::new(self.clone()) }
+        Error::InvalidTarget { reason, target: self.to_string() }
     }
 
     /// For people who wonder why nobody is there.

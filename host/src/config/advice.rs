@@ -2,25 +2,28 @@
 //!
 //! Before it: [`super::Config`] is read. After it: `serve` logs it, `check` prints it.
 
-use super::Config;
-use crate::catalog::{CONSUMER_TIMEOUT, load::Cache};
+use crate::{
+    catalog::{CONSUMER_TIMEOUT, load::Cache},
+    serve,
+    transport::rabbit,
+};
 
 /// After so many deliveries RabbitMQ 4 drops a message of a quorum queue that has no limit of its own.
 const DEFAULT_DELIVERY_LIMIT: u32 = 20;
 
 /// All of it, a line each.
-pub(super) fn advice(config: &Config) -> Vec<String> {
-    [impatient_queues(config), long_grace(config), no_cache(config)].into_iter().flatten().collect()
+pub(super) fn advice(rabbit: &rabbit::Config, serve: &serve::Config, cache: &Cache) -> Vec<String> {
+    [impatient_queues(rabbit, serve), long_grace(serve), no_cache(cache)].into_iter().flatten().collect()
 }
 
 /// The broker drops a message before we would answer its caller: after more deliveries than its limit.
-fn impatient_queues(config: &Config) -> Option<String> {
-    let (limit, attempts) = (config.rabbit.declare.rabbit_quorum_delivery_limit, config.serve.max_attempts);
+fn impatient_queues(rabbit: &rabbit::Config, serve: &serve::Config) -> Option<String> {
+    let (limit, attempts) = (rabbit.declare.rabbit_quorum_delivery_limit, serve.max_attempts);
     let (in_force, whose) = match limit {
         0 => (DEFAULT_DELIVERY_LIMIT, "the delivery limit that RabbitMQ 4 gives quorum queues"),
         limit => (limit, "rabbit.rabbit_quorum_delivery_limit"),
     };
-    let is_less = config.rabbit.declare.rabbit_quorum_queue && (attempts == 0 || attempts > in_force);
+    let is_less = rabbit.declare.rabbit_quorum_queue && (attempts == 0 || attempts > in_force);
     is_less.then(|| {
         let attempts = if attempts == 0 { "0, without bound".to_owned() } else { attempts.to_string() };
         format!(
@@ -31,8 +34,8 @@ fn impatient_queues(config: &Config) -> Option<String> {
 }
 
 /// The broker takes back what is in flight before we have waited for it.
-fn long_grace(config: &Config) -> Option<String> {
-    let grace = config.serve.grace_period;
+fn long_grace(serve: &serve::Config) -> Option<String> {
+    let grace = serve.grace_period;
     (grace > CONSUMER_TIMEOUT).then(|| {
         format!(
             "grace_period is {grace:?}, and RabbitMQ takes a request back that is not acknowledged within \
@@ -42,8 +45,8 @@ fn long_grace(config: &Config) -> Option<String> {
 }
 
 /// Nothing that is compiled is there after a restart.
-fn no_cache(config: &Config) -> Option<String> {
-    (config.handlers.cache == Cache::Nowhere).then(|| {
+fn no_cache(cache: &Cache) -> Option<String> {
+    (*cache == Cache::Nowhere).then(|| {
         "handlers are compiled at every start: there is no place to keep compiled code, for neither XDG_CACHE_HOME nor HOME is \
          set; set handlers.cache to a directory that outlasts the process"
             .to_owned()
@@ -53,7 +56,7 @@ fn no_cache(config: &Config) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Settings;
+    use crate::{config::Config, settings::Settings};
 
     fn warnings(file: &str) -> Vec<String> {
         let mut settings = Settings::default();
@@ -93,8 +96,8 @@ mod tests {
     fn a_service_without_a_place_for_compiled_code_is_warned_of() {
         let mut config = Config::read(Settings::default()).unwrap().0;
         config.handlers.cache = Cache::Nowhere;
-        assert!(no_cache(&config).unwrap().contains("set handlers.cache"));
+        assert!(no_cache(&config.handlers.cache).unwrap().contains("set handlers.cache"));
         config.handlers.cache = Cache::Default("cache".into());
-        assert_eq!(no_cache(&config), None);
+        assert_eq!(no_cache(&config.handlers.cache), None);
     }
 }

@@ -14,11 +14,12 @@ use tracing::{Instrument, Level};
 use super::{
     Corridor, HOLD_FOR,
     answer::{Answered, answer},
-    dead_letter::{self, Death, Particulars},
+    dead_letter::{self, Particulars},
     delivery::{Claimed, Ended, Pulled},
+    end::Notes,
     guard::guard,
     heartbeat,
-    late::{Delivered, Letter, Trouble},
+    late::{Delivered, Trouble},
 };
 use crate::{
     catalog::Policy,
@@ -27,8 +28,8 @@ use crate::{
     envelope::{self, ReplyTo, Request},
     metrics::ReplyFate,
     printable::{printable, printed},
-    reply::{self, Buried, Fate, Kind, Verdict, verdict},
-    transport::{Company, Disposition, Header, Message, Published, copy},
+    reply::{self, Fate, Kind, Verdict, verdict},
+    transport::{Disposition, Header, Message, Published, copy},
 };
 
 /// Bytes of a name in the log.
@@ -36,14 +37,6 @@ const MAX_FIELD: usize = 64;
 
 /// Bytes of a failure in the log.
 const MAX_FAILURE: usize = 1024;
-
-/// What is found out about a request while it runs, for the log and for its dead letter.
-#[derive(Debug)]
-struct Notes {
-    particulars: Particulars,
-    /// Attempts so far, with this one if it is one.
-    attempts: u32,
-}
 
 /// What a claimed request comes to.
 #[derive(Debug)]
@@ -269,81 +262,6 @@ impl Corridor {
         match self.quiet.say(&format!("queue {queue}: {reason}")) {
             Some(replies) => tracing::error!(queue, reason, replies, "callers cannot be answered, replies are dropped"),
             None => tracing::debug!(queue, reason, "the caller cannot be answered, the reply is dropped"),
-        }
-    }
-
-    async fn wait(&self, letter: Letter, trouble: Trouble) -> Delivered {
-        let patience = self.transport.missing_queue_patience();
-        self.late.wait(letter, trouble, patience, &self.transport, &self.tasks, &self.abandon).await
-    }
-
-    /// Ends a request with its verdict.
-    async fn conclude(&self, ended: Ended, fate: Fate, notes: &Notes, verdict: &Verdict) -> Message {
-        let error = match (&self.dead_letters, fate.is_dead()) {
-            (Some(_), true) => verdict.answer.failure().map(ToString::to_string).unwrap_or_default(),
-            _ => String::new(),
-        };
-        self.end(ended, fate, notes, verdict.name.as_str(), error).await
-    }
-
-    /// Sends the dead letter, if it is one, and settles the delivery.
-    async fn end(&self, ended: Ended, fate: Fate, notes: &Notes, outcome: &str, error: String) -> Message {
-        let buried = match &self.dead_letters {
-            Some(_) if fate.is_dead() => {
-                Some(self.bury(&ended.message, ended.is_unsettled(), notes, outcome, error).await)
-            }
-            Some(_) | None => None,
-        };
-        ended.settle(fate.disposition(buried)).await
-    }
-
-    /// Sends a dead letter. One that its exchange does not take now waits, where it `may_wait` and not too many do.
-    async fn bury(&self, message: &Message, may_wait: bool, notes: &Notes, outcome: &str, error: String) -> Buried {
-        let Some(to) = &self.dead_letters else { return Buried::Refused };
-        let death = Death { outcome, error, attempts: notes.attempts };
-        let reason = match dead_letter::letter(to, message, &notes.particulars, death) {
-            Ok(letter) => match self.post(letter, may_wait).await {
-                Delivered::Taken => {
-                    tracing::info!(exchange = to.exchange, "sent to the dead-letter exchange");
-                    self.metrics.dead_letter();
-                    return Buried::Taken;
-                }
-                Delivered::GivenUp(reason) => reason,
-            },
-            Err(reason) => reason,
-        };
-        match self.quiet.say(&format!("exchange {}: {reason}", to.exchange)) {
-            Some(letters) => {
-                tracing::error!(
-                    exchange = to.exchange,
-                    reason,
-                    letters,
-                    "the dead-letter exchange does not take letters"
-                );
-            }
-            None => tracing::debug!(exchange = to.exchange, reason, "the dead-letter exchange does not take a letter"),
-        }
-        self.metrics.dead_letter_refused();
-        Buried::Refused
-    }
-
-    async fn post(&self, mut letter: Letter, may_wait: bool) -> Delivered {
-        let trouble = if self.late.has(letter.destination()) {
-            Trouble::Silent
-        } else {
-            match timeout(HOLD_FOR, letter.send(&self.transport, Company::Shared)).await {
-                Ok(Ok(None)) => return Delivered::Taken,
-                Ok(Ok(Some(Trouble::Missing))) => {
-                    return Delivered::GivenUp("no queue is bound to it for this routing key".to_owned());
-                }
-                Ok(Ok(Some(trouble))) => trouble,
-                Ok(Err(error)) => return Delivered::GivenUp(error.to_string()),
-                Err(_) => Trouble::Silent,
-            }
-        };
-        match self.unsettled.try_acquire() {
-            Ok(_share) if may_wait => self.wait(letter, trouble).await,
-            _ => Delivered::GivenUp(format!("{}, and too many messages wait", trouble.as_str())),
         }
     }
 }

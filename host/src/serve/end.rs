@@ -1,0 +1,109 @@
+//! The end of a delivery: its dead letter, where one is due, and its settlement.
+//!
+//! Before it: [`super::work`] knows what became of it, and has told the caller. After it: the next delivery.
+
+use tokio::time::timeout;
+
+use super::{
+    Corridor, HOLD_FOR,
+    dead_letter::{self, Death, Particulars},
+    delivery::Ended,
+    late::{Delivered, Letter, Trouble},
+};
+use crate::{
+    reply::{Buried, Fate, Verdict},
+    transport::{Company, Message},
+};
+
+/// What is found out about a request while it runs, for the log and for its dead letter.
+#[derive(Debug)]
+pub(super) struct Notes {
+    pub(super) particulars: Particulars,
+    /// Attempts so far, with this one if it is one.
+    pub(super) attempts: u32,
+}
+
+impl Corridor {
+    /// Lets a letter wait that its destination does not take now.
+    pub(super) async fn wait(&self, letter: Letter, trouble: Trouble) -> Delivered {
+        let patience = self.transport.missing_queue_patience();
+        self.late.wait(letter, trouble, patience, &self.transport, &self.tasks, &self.abandon).await
+    }
+
+    /// Ends a request with its verdict.
+    pub(super) async fn conclude(&self, ended: Ended, fate: Fate, notes: &Notes, verdict: &Verdict) -> Message {
+        let error = match (&self.dead_letters, fate.is_dead()) {
+            (Some(_), true) => verdict.answer.failure().map(ToString::to_string).unwrap_or_default(),
+            _ => String::new(),
+        };
+        self.end(ended, fate, notes, verdict.name.as_str(), error).await
+    }
+
+    /// Sends the dead letter, if it is one, and settles the delivery.
+    pub(super) async fn end(&self, ended: Ended, fate: Fate, notes: &Notes, outcome: &str, error: String) -> Message {
+        let buried = match &self.dead_letters {
+            Some(_) if fate.is_dead() => {
+                Some(self.bury(&ended.message, ended.is_unsettled(), notes, outcome, error).await)
+            }
+            Some(_) | None => None,
+        };
+        ended.settle(fate.disposition(buried)).await
+    }
+
+    /// Sends a dead letter. One that its exchange does not take now waits, where it `may_wait` and not too many do.
+    pub(super) async fn bury(
+        &self,
+        message: &Message,
+        may_wait: bool,
+        notes: &Notes,
+        outcome: &str,
+        error: String,
+    ) -> Buried {
+        let Some(to) = &self.dead_letters else { return Buried::Refused };
+        let death = Death { outcome, error, attempts: notes.attempts };
+        let reason = match dead_letter::letter(to, message, &notes.particulars, death) {
+            Ok(letter) => match self.post(letter, may_wait).await {
+                Delivered::Taken => {
+                    tracing::info!(exchange = to.exchange, "sent to the dead-letter exchange");
+                    self.metrics.dead_letter();
+                    return Buried::Taken;
+                }
+                Delivered::GivenUp(reason) => reason,
+            },
+            Err(reason) => reason,
+        };
+        match self.quiet.say(&format!("exchange {}: {reason}", to.exchange)) {
+            Some(letters) => {
+                tracing::error!(
+                    exchange = to.exchange,
+                    reason,
+                    letters,
+                    "the dead-letter exchange does not take letters"
+                );
+            }
+            None => tracing::debug!(exchange = to.exchange, reason, "the dead-letter exchange does not take a letter"),
+        }
+        self.metrics.dead_letter_refused();
+        Buried::Refused
+    }
+
+    async fn post(&self, mut letter: Letter, may_wait: bool) -> Delivered {
+        let trouble = if self.late.has(letter.destination()) {
+            Trouble::Silent
+        } else {
+            match timeout(HOLD_FOR, letter.send(&self.transport, Company::Shared)).await {
+                Ok(Ok(None)) => return Delivered::Taken,
+                Ok(Ok(Some(Trouble::Missing))) => {
+                    return Delivered::GivenUp("no queue is bound to it for this routing key".to_owned());
+                }
+                Ok(Ok(Some(trouble))) => trouble,
+                Ok(Err(error)) => return Delivered::GivenUp(error.to_string()),
+                Err(_) => Trouble::Silent,
+            }
+        };
+        match self.unsettled.try_acquire() {
+            Ok(_share) if may_wait => self.wait(letter, trouble).await,
+            _ => Delivered::GivenUp(format!("{}, and too many messages wait", trouble.as_str())),
+        }
+    }
+}
