@@ -3,6 +3,8 @@
 //! In each story something is ill: a queue that is full, one that does not confirm, an exchange that is forbidden, a
 //! message that is too large. What it is for is told so; all others are answered as ever.
 
+mod others;
+
 use std::{
     process::Command,
     time::{Duration, Instant},
@@ -274,9 +276,7 @@ fn who_calls_their_own_service_does_not_wait_for_themselves() {
 /// then for as long as the node is away.
 #[test]
 fn a_reply_queue_that_does_not_confirm_holds_nobody_up() {
-    let started = Instant::now();
     let cluster = Broker::cluster(3);
-    eprintln!("CLUSTER {:?}", started.elapsed());
     let vhost = cluster.vhost();
     let (here, there) = (&vhost.addresses()[0], 1);
     // Declared by way of the node that is to freeze, with no member elsewhere.
@@ -290,16 +290,46 @@ fn a_reply_queue_that_does_not_confirm_holds_nobody_up() {
         let body = call("add", &json!({"a": n, "b": 1}), "frozen");
         vhost.publish("nova", "conductor", &json_type(), &body);
     }
-    let slowest = answered(&client, 100);
-    eprintln!("SLOWEST {slowest:?}");
+    answered(&client, 100);
     wait_until_counted(&host, "nova_host_replies_total{fate=\"dropped\"}", 1);
-    eprintln!("DROPPED {:?}", started.elapsed());
     answered(&client, 20);
-    eprintln!("AGAIN {:?}", started.elapsed());
     cluster.resume_node(there);
     is_idle(&vhost, "conductor");
     let log = host.log();
     let changes =
         log.lines().filter(|line| line.contains("destination=frozen") || line.contains("key=\"frozen\"")).count();
     assert!(changes < 20, "a line for each change, and none for each message:\n{log}");
+}
+
+#[test]
+fn of_two_brokers_one_refuses_and_the_other_serves() {
+    let vhost = Broker::shared().vhost();
+    let [address, ..] = &vhost.addresses()[..] else { panic!("there is a node") };
+    let path = vhost.url().rsplit_once('/').map(|(_, path)| path.to_owned()).expect("a virtual host");
+    // Whichever comes first: the hosts are tried in an order of their own.
+    for _ in 0..4 {
+        let mut host = host(&format!("rabbit://guest:wrong@{address},guest:guest@{address}/{path}"), "");
+        answered(&OsloClient::start(&vhost.url()), 1);
+        assert!(host.stop().success());
+    }
+}
+
+/// RabbitMQ takes back what is not acknowledged in time: it closes the channel, or since 4.3 cancels the consumer of a quorum
+/// queue.
+#[test]
+fn a_request_that_takes_too_long_for_the_broker_is_answered_once_and_others_are_served() {
+    let broker = Broker::configured("consumer_timeout = 5000\nchannel_tick_interval = 1000");
+    let vhost = broker.vhost();
+    let options = "?rabbit_quorum_queue=true&rabbit_transient_quorum_queue=true";
+    let url = format!("{}{options}", vhost.url());
+    let host = host(&url, "limits.timeout = \"20s\"");
+    let client = OsloClient::start(&url);
+    let slow = client.start_call(json!({"topic": "conductor", "method": "loop_forever", "args": {}}));
+    eventually("the broker's word", || host.log().contains("consumer_timeout").then_some(()));
+    answered(&client, 5);
+    let error = slow.wait().outcome.expect_err("it never ends");
+    assert!(error.text.contains("HandlerTimedOut"), "{error:?}");
+    answered(&client, 5);
+    is_idle(&vhost, "conductor");
+    assert_eq!(host.log().matches("outcome=\"timed_out\"").count(), 1, "{}", host.log());
 }
