@@ -83,6 +83,11 @@ impl Slot {
         Self { free, held: Mutex::new(Some(permit)) }
     }
 
+    /// Gives it up for good, whoever else knows of it.
+    pub fn release(&self) {
+        self.lend();
+    }
+
     fn lend(&self) {
         drop(lock(&self.held).take());
     }

@@ -98,6 +98,9 @@ impl Places {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if let Some(slot) = &self.slot {
+            slot.release();
+        }
         self.places.touch();
     }
 }

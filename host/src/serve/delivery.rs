@@ -154,9 +154,15 @@ impl Ended {
 }
 
 async fn settle(held: Claims, disposition: Disposition) {
-    let Claims::Unsettled(Held { settlement, permit, in_flight }) = held else { return };
-    if let Err(error) = settlement.settle(disposition).await {
-        tracing::warn!(%error, "not settled");
+    match held {
+        Claims::Unsettled(Held { settlement, permit, in_flight }) => {
+            if let Err(error) = settlement.settle(disposition).await {
+                tracing::warn!(%error, "not settled");
+            }
+            permit.release();
+            drop(in_flight);
+        }
+        Claims::Settled { permit, .. } => permit.release(),
+        Claims::Lost => {}
     }
-    drop((permit, in_flight));
 }

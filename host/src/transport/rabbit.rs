@@ -55,6 +55,9 @@ const REPLY_PREFETCH: u16 = 1000;
 /// The log target of the library. It logs whole messages at `WARN` and the login at `TRACE`: it must stay silent.
 pub const LIBRARY: &str = "lapin";
 
+/// A message whose channel has gone so often goes alone: it may be to blame, or one that shares its channel.
+const LOST_IN_COMPANY: u32 = 3;
+
 /// The longest name that AMQP has room for, in bytes.
 const MAX_NAME_LENGTH: usize = 255;
 
@@ -171,9 +174,10 @@ impl Client {
             });
         }
         let frame_max = self.connector.frame_max();
-        let parcel = Arc::new(Parcel::pack(publication, route, config.kombu_compression, frame_max).await);
+        let mut parcel = Arc::new(Parcel::pack(publication, route, config.kombu_compression, frame_max).await);
         let mut backoff = Backoff::new(config);
         let mut attempts = Attempts::new(retry, &self.connector);
+        let mut lost = 0u32;
         loop {
             let publisher = self.publisher()?;
             let attempted = tokio::select! {
@@ -195,6 +199,10 @@ impl Client {
                 }
                 Attempted::Again => {
                     attempts.count_lost();
+                    lost += 1;
+                    if lost == LOST_IN_COMPANY {
+                        parcel = Arc::new(parcel.alone());
+                    }
                     tokio::time::sleep(backoff.next_retry()).await;
                 }
             }

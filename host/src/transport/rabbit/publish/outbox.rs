@@ -137,7 +137,8 @@ impl Outbox {
     fn fill(&mut self, number: usize) {
         let Some(lane) = self.lanes.get(number) else { return };
         if lane.channel.as_ref().is_some_and(|channel| !channel.status().connected()) {
-            self.lose(number);
+            // What was on its way is yet to say why.
+            lane.close();
         }
         let Some(lane) = self.lanes.get(number) else { return };
         let life = lane.life;
@@ -192,7 +193,7 @@ impl Outbox {
                 }
                 self.answer();
             }
-            now = self.look.tick() => self.look(now),
+            now = self.look.tick(), if self.flights.len() + self.exchanges.waiting() > 0 => self.look(now),
         }
         self.lanes.numbers().for_each(|lane| self.fill(lane));
         self.send_lonely();
@@ -307,13 +308,16 @@ impl Outbox {
     }
 
     fn note_said(&mut self, number: usize, life: u64, flight: u64, said: lapin::Result<Confirmation>) {
+        let said = match said {
+            Ok(said) => said,
+            Err(error) => return self.fail(flight, &error),
+        };
         let Some(lane) = self.lanes.get(number).filter(|lane| lane.life == life) else { return };
         let (returned, is_taken) = match said {
-            Ok(Confirmation::Ack(returned)) => (returned, true),
-            Ok(Confirmation::Nack(returned)) => (returned, false),
+            Confirmation::Ack(returned) => (returned, true),
+            Confirmation::Nack(returned) => (returned, false),
             // Never on a channel that confirms.
-            Ok(Confirmation::NotRequested) => (None, false),
-            Err(error) => return self.fail(flight, &error),
+            Confirmation::NotRequested => (None, false),
         };
         if let Some(returned) = returned {
             lane.ledger.add_returned(owned(returned));
@@ -346,8 +350,15 @@ impl Outbox {
 
     /// Notes that the channel of a message has ended.
     fn fail(&mut self, number: u64, error: &lapin::Error) {
-        let Some(Flight { job, .. }) = self.flights.fail(number) else { return };
-        let Some(refusal) = blame(&job.parcel, error) else { return job.answer(Attempted::Again) };
+        let Some(Flight { job, lane, .. }) = self.flights.fail(number) else { return };
+        // Most likely an exchange has gone.
+        self.exchanges.forget(lane);
+        let refusal = match blame(&job.parcel, error) {
+            Some(refusal) => refusal,
+            // There is nobody else who may be to blame.
+            None if lane == ALONE && failure::is_of_channel(error) => Refusal::Other(failure::text(error)),
+            None => return job.answer(Attempted::Again),
+        };
         match &refusal {
             Refusal::TooLarge { limit } => self.max_size = Some(*limit),
             Refusal::Exchange(_) => {

@@ -11,7 +11,7 @@ use super::{super::wire::properties, returned::Returned};
 use crate::{
     compression::Compression,
     transport::{
-        publication::{Publication, Published},
+        publication::{Company, Publication, Published},
         topology::Route,
     },
 };
@@ -88,6 +88,13 @@ impl Parcel {
         }
         let properties = properties::of_own(publication.expiration, compressed);
         Self { publication, properties, route }
+    }
+
+    /// The same, to go alone.
+    pub(crate) fn alone(&self) -> Self {
+        let Self { publication, properties, route } = self;
+        let publication = Publication { company: Company::Alone, ..publication.clone() };
+        Self { publication, properties: properties.clone(), route: route.clone() }
     }
 
     /// Whether this is the message that the broker has returned.
