@@ -14,7 +14,7 @@ use std::{
 };
 
 use nova_host::{
-    client::{Client, Error, Invocation, Options, Origin, Target},
+    client::{Client, Error, Invocation, Options, Provenance, Target},
     envelope::{Context, Text},
     transport::{Retry, Transport, Url, rabbit},
 };
@@ -44,7 +44,7 @@ fn invocation(n: usize) -> Invocation {
         method: "m".into(),
         arguments: Text::of(&json!({"n": n})),
         context: Context::default(),
-        origin: Origin::default(),
+        origin: Provenance::default(),
     }
 }
 

@@ -182,7 +182,7 @@ fn invocation() -> client::Invocation {
         method: "add".to_owned(),
         arguments: Text::of(&json!({"a": 1, "b": 2})),
         context: Context::default(),
-        origin: client::Origin::default(),
+        origin: client::Provenance::default(),
     }
 }
 

@@ -59,12 +59,12 @@ pub struct Invocation {
     /// The request context.
     pub context: Context,
     /// What it is a consequence of.
-    pub origin: Origin,
+    pub origin: Provenance,
 }
 
 /// What a request is a consequence of, for those that handlers send.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Origin {
+pub struct Provenance {
     /// How many requests of handlers led to it, itself among them.
     pub hops: u32,
     /// The mark by which its receivers know it again when it is sent again; `None` makes a fresh one.

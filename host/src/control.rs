@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{catalog::keeper::Keeper, metrics::Metrics};
-use protocol::{Answer, Kind, Request};
+use protocol::{ControlAnswer, ControlRequest, Kind};
 use socket::Listener;
 
 /// Bytes of a request: a path has at most 4096.
@@ -75,7 +75,7 @@ async fn converse(stream: UnixStream, keeper: Arc<Keeper>, metrics: &Metrics) ->
     timeout(PATIENCE, reader.read_until(b'\n', &mut line)).await??;
     let answer = match serde_json::from_slice(&line) {
         Ok(request) => answer(request, keeper, metrics).await,
-        Err(error) => Answer::failed(Kind::Request, format!("the request makes no sense: {error}")),
+        Err(error) => ControlAnswer::failed(Kind::Request, format!("the request makes no sense: {error}")),
     };
     let mut text = serde_json::to_vec(&answer)?;
     text.push(b'\n');
@@ -84,20 +84,22 @@ async fn converse(stream: UnixStream, keeper: Arc<Keeper>, metrics: &Metrics) ->
 }
 
 /// Does what is asked.
-async fn answer(request: Request, keeper: Arc<Keeper>, metrics: &Metrics) -> Answer {
+async fn answer(request: ControlRequest, keeper: Arc<Keeper>, metrics: &Metrics) -> ControlAnswer {
     match request {
-        Request::Metrics {} => Answer::Metrics { text: metrics.encode() },
-        Request::List {} => at_once(keeper, Answer::list).await,
-        Request::Remove { name } => at_once(keeper, move |keeper| Answer::remove(keeper, &name)).await,
-        Request::Rollback { name } => at_once(keeper, move |keeper| Answer::rollback(keeper, &name)).await,
-        Request::Add { file, name, force } => Answer::added(keeper.add(&file, name, force).await),
+        ControlRequest::Metrics {} => ControlAnswer::Metrics { text: metrics.encode() },
+        ControlRequest::List {} => at_once(keeper, ControlAnswer::list).await,
+        ControlRequest::Remove { name } => at_once(keeper, move |keeper| ControlAnswer::remove(keeper, &name)).await,
+        ControlRequest::Rollback { name } => {
+            at_once(keeper, move |keeper| ControlAnswer::rollback(keeper, &name)).await
+        }
+        ControlRequest::Add { file, name, force } => ControlAnswer::added(keeper.add(&file, name, force).await),
     }
 }
 
 /// Files are moved, on a disk that may be slow: other tasks go on meanwhile.
-async fn at_once(keeper: Arc<Keeper>, act: impl FnOnce(&Keeper) -> Answer + Send + 'static) -> Answer {
+async fn at_once(keeper: Arc<Keeper>, act: impl FnOnce(&Keeper) -> ControlAnswer + Send + 'static) -> ControlAnswer {
     let acted = tokio::task::spawn_blocking(move || act(&keeper)).await;
-    acted.unwrap_or_else(|error| Answer::failed(Kind::Internal, error.to_string()))
+    acted.unwrap_or_else(|error| ControlAnswer::failed(Kind::Internal, error.to_string()))
 }
 
 #[cfg(test)]

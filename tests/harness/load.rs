@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nova_host::{
-    client::{Client, Error, Invocation, Options, Origin, Target},
+    client::{Client, Error, Invocation, Options, Provenance, Target},
     config::Config,
     envelope::{Context, Text},
     settings::Settings,
@@ -108,7 +108,7 @@ fn record(number: u64) -> Invocation {
         method: "record".to_owned(),
         arguments: Text::of(&json!({"n": number})),
         context: Context::default(),
-        origin: Origin::default(),
+        origin: Provenance::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nova_host::{
-    client::{Client, Invocation, Origin, Target},
+    client::{Client, Invocation, Provenance, Target},
     envelope::{Context, Text},
 };
 use serde_json::{Value, json};
@@ -129,7 +129,7 @@ fn echo(value: &Value) -> Invocation {
         method: "echo".to_owned(),
         arguments: Text::of(&json!({"value": value})),
         context: Context::default(),
-        origin: Origin::default(),
+        origin: Provenance::default(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nova_host::{
-    client::{Client, Invocation, Options, Origin, Target},
+    client::{Client, Invocation, Options, Provenance, Target},
     envelope::{Context, Text},
 };
 use serde_json::{Value, json};
@@ -79,7 +79,7 @@ impl Service {
 
 fn request(namespace: Option<&str>, method: &str, arguments: Value) -> Invocation {
     let target = Target { namespace: namespace.map(str::to_owned), ..Target::new("nova", "conductor") };
-    let (arguments, context, origin) = (Text::of(&arguments), Context::default(), Origin::default());
+    let (arguments, context, origin) = (Text::of(&arguments), Context::default(), Provenance::default());
     Invocation { target, method: method.to_owned(), arguments, context, origin }
 }
 

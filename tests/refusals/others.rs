@@ -9,7 +9,7 @@ use std::{
 };
 
 use nova_host::{
-    client::{Invocation, Options, Origin, Target},
+    client::{Invocation, Options, Provenance, Target},
     envelope::{Context, Text},
 };
 use serde_json::json;
@@ -48,7 +48,7 @@ fn add(n: u64) -> Invocation {
         method: "add".to_owned(),
         arguments: Text::of(&json!({"a": n, "b": 1})),
         context: Context::default(),
-        origin: Origin::default(),
+        origin: Provenance::default(),
     }
 }
 

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nova_host::{
-    client::{Client, Invocation, Origin, Target},
+    client::{Client, Invocation, Provenance, Target},
     control::{
         client::ask,
-        protocol::{Answer, Request},
+        protocol::{ControlAnswer, ControlRequest},
     },
     envelope::{Context, Text},
 };
@@ -158,7 +158,7 @@ impl Load {
     }
 
     /// Asks the host over its control socket.
-    fn ask(&self, socket: &Path, request: &Request) -> Answer {
+    fn ask(&self, socket: &Path, request: &ControlRequest) -> ControlAnswer {
         self.runtime.block_on(ask(socket, request, PATIENCE)).expect("the host answers")
     }
 
@@ -177,7 +177,7 @@ async fn ours(client: Arc<Client>, ledger: Arc<Ledger>) {
                 method: "m".to_owned(),
                 arguments: Text::of(&json!({"n": number})),
                 context: Context::default(),
-                origin: Origin::default(),
+                origin: Provenance::default(),
             };
             let answer = client.call(invocation, PATIENCE).await.map_err(|error| error.to_string())?;
             serde_json::from_str(answer.get()).map_err(|error| error.to_string())
@@ -210,8 +210,8 @@ impl Exchange<'_> {
     fn add(&mut self) {
         let file = self.story.scratch.write("new/a.wasm", versioned(self.version + 1));
         let position = self.begin();
-        let answer = self.load.ask(&self.socket(), &Request::Add { file, name: None, force: false });
-        assert!(matches!(answer, Answer::Replaced { .. }), "{answer:?}");
+        let answer = self.load.ask(&self.socket(), &ControlRequest::Add { file, name: None, force: false });
+        assert!(matches!(answer, ControlAnswer::Replaced { .. }), "{answer:?}");
         self.ledger.confirm(position);
     }
 
@@ -227,8 +227,8 @@ impl Exchange<'_> {
     fn roll_back(&mut self) {
         self.kept.pop();
         let position = self.ledger.begin(*self.kept.last().expect("a version before"));
-        let answer = self.load.ask(&self.socket(), &Request::Rollback { name: "a".to_owned() });
-        assert!(matches!(answer, Answer::RolledBack { directory: None, .. }), "{answer:?}");
+        let answer = self.load.ask(&self.socket(), &ControlRequest::Rollback { name: "a".to_owned() });
+        assert!(matches!(answer, ControlAnswer::RolledBack { directory: None, .. }), "{answer:?}");
         self.ledger.confirm(position);
     }
 
@@ -242,8 +242,8 @@ impl Exchange<'_> {
             _ => (answering_with("1", "(func $die unreachable) (start $die)"), "describe failed"),
         };
         let file = self.story.scratch.write("new/a.wasm", component);
-        match self.load.ask(&self.socket(), &Request::Add { file, name: None, force: false }) {
-            Answer::Failed { message, .. } => assert!(message.contains(expected), "{message}"),
+        match self.load.ask(&self.socket(), &ControlRequest::Add { file, name: None, force: false }) {
+            ControlAnswer::Failed { message, .. } => assert!(message.contains(expected), "{message}"),
             other => panic!("{expected}: {other:?}"),
         }
         self.refused += 1;
@@ -256,7 +256,7 @@ impl Exchange<'_> {
     }
 
     fn serving(&self) -> u64 {
-        let Answer::Handlers { handlers, .. } = self.load.ask(&self.socket(), &Request::List {}) else {
+        let ControlAnswer::Handlers { handlers, .. } = self.load.ask(&self.socket(), &ControlRequest::List {}) else {
             panic!("no list")
         };
         handlers[0].serving.as_ref().expect("a generation").generation

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Error;
 use crate::{
-    client::{Invocation, Origin, Target},
+    client::{Invocation, Provenance, Target},
     envelope::{Context, Text},
 };
 
@@ -94,7 +94,7 @@ impl Outgoing {
 
 impl Checked {
     /// The request as the client sends it.
-    pub(super) fn invocation(self, exchange: &str, context: Context, origin: Origin) -> Invocation {
+    pub(super) fn invocation(self, exchange: &str, context: Context, origin: Provenance) -> Invocation {
         let Self { recipient, method, arguments, fanout } = self;
         let Recipient { topic, server, namespace, version, .. } = recipient;
         let target = Target { exchange: exchange.to_owned(), topic, server, fanout, namespace, version };

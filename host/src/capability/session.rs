@@ -22,7 +22,7 @@ use super::{
     outgoing::Checked,
 };
 use crate::{
-    client::{self, DEFAULT_TIMEOUT, Options, Origin},
+    client::{self, DEFAULT_TIMEOUT, Options, Provenance},
     envelope::{Context, Text},
     lending::Standing,
     metrics::{Effect, Handler, Limit, Sending, Sent},
@@ -243,7 +243,7 @@ impl Session {
         let request = self.admit(request, fanout)?;
         // What is known now is better said now than when it is too late.
         let broker = self.broker(&request)?;
-        let check = request.clone().invocation(&broker.exchange, Context::default(), Origin::default());
+        let check = request.clone().invocation(&broker.exchange, Context::default(), Provenance::default());
         check.check_cast(&Options::default())?;
         let number = {
             let mut used = self.used();
@@ -322,8 +322,8 @@ impl Session {
         self.capabilities.broker(name).ok_or_else(|| Error::Unavailable(missing()))
     }
 
-    fn origin(&self, unique_id: Option<String>) -> Origin {
-        Origin { hops: self.cause.hops.saturating_add(1), unique_id }
+    fn origin(&self, unique_id: Option<String>) -> Provenance {
+        Provenance { hops: self.cause.hops.saturating_add(1), unique_id }
     }
 
     fn time_left(&self) -> Duration {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Exit, Failed, Options, complain, say, telemetry};
 use crate::{
-    client::{self, Client, Invocation, Origin, Target},
+    client::{self, Client, Invocation, Provenance, Target},
     config::Config,
     envelope::{Context, Text},
     host::{self, Host},
@@ -149,7 +149,7 @@ impl What {
             namespace: self.namespace,
             version: self.wanted,
         };
-        Ok(Invocation { target, method: self.method, arguments, context, origin: Origin::default() })
+        Ok(Invocation { target, method: self.method, arguments, context, origin: Provenance::default() })
     }
 }
 

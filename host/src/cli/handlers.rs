@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     control::{
         client,
-        protocol::{Answer, Request},
+        protocol::{ControlAnswer, ControlRequest},
     },
     printable::printable,
     settings::patience,
@@ -72,7 +72,7 @@ impl Handlers {
             lines(&answer, &name).iter().for_each(say);
         }
         match answer {
-            Answer::Failed { message, .. } => {
+            ControlAnswer::Failed { message, .. } => {
                 let message = if options.json { String::new() } else { printable(&message, MAX_LINE) };
                 Err(Failed::new(Exit::Handlers, message).into())
             }
@@ -82,7 +82,7 @@ impl Handlers {
 }
 
 /// Asks the host that the configuration means.
-pub(super) async fn ask(config: &Config, request: &Request, timeout: Duration) -> Result<Answer, Failed> {
+pub(super) async fn ask(config: &Config, request: &ControlRequest, timeout: Duration) -> Result<ControlAnswer, Failed> {
     let Some(socket) = &config.control.socket else {
         return Err(Failed::new(Exit::Usage, "control.socket is none: there is no host to ask"));
     };
@@ -91,11 +91,11 @@ pub(super) async fn ask(config: &Config, request: &Request, timeout: Duration) -
 
 impl What {
     /// What to ask, and which handler it is about.
-    fn request(self) -> Result<(Request, String), Failed> {
+    fn request(self) -> Result<(ControlRequest, String), Failed> {
         Ok(match self {
-            Self::List => (Request::List {}, String::new()),
-            Self::Remove { name } => (Request::Remove { name: name.clone() }, name),
-            Self::Rollback { name } => (Request::Rollback { name: name.clone() }, name),
+            Self::List => (ControlRequest::List {}, String::new()),
+            Self::Remove { name } => (ControlRequest::Remove { name: name.clone() }, name),
+            Self::Rollback { name } => (ControlRequest::Rollback { name: name.clone() }, name),
             Self::Add { file, name, force } => {
                 // The host has another working directory.
                 let absolute = std::path::absolute(&file);
@@ -103,32 +103,32 @@ impl What {
                     absolute.map_err(|error| Failed::new(Exit::Usage, format!("{}: {error}", file.display())))?;
                 let own = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
                 let shown = name.clone().unwrap_or(own);
-                (Request::Add { file, name, force }, shown)
+                (ControlRequest::Add { file, name, force }, shown)
             }
         })
     }
 }
 
 /// The answer for a person.
-fn lines(answer: &Answer, name: &str) -> Vec<String> {
+fn lines(answer: &ControlAnswer, name: &str) -> Vec<String> {
     let lines = match answer {
-        Answer::Handlers { directory, handlers } if handlers.is_empty() => {
+        ControlAnswer::Handlers { directory, handlers } if handlers.is_empty() => {
             vec![format!("no handler in {}", directory.display())]
         }
-        Answer::Handlers { handlers, .. } => handlers.iter().flat_map(handler).collect(),
-        Answer::Metrics { text } => text.lines().map(str::to_owned).collect(),
-        Answer::Added { generation } => vec![format!("{name} is served: generation {generation}")],
-        Answer::Replaced { generation, instead_of } => {
+        ControlAnswer::Handlers { handlers, .. } => handlers.iter().flat_map(handler).collect(),
+        ControlAnswer::Metrics { text } => text.lines().map(str::to_owned).collect(),
+        ControlAnswer::Added { generation } => vec![format!("{name} is served: generation {generation}")],
+        ControlAnswer::Replaced { generation, instead_of } => {
             vec![format!("{name} is replaced: generation {generation} instead of {instead_of}")]
         }
-        Answer::Unchanged { generation } => vec![format!("{name} is served already: generation {generation}")],
-        Answer::Removed => vec![format!("{name} is removed")],
-        Answer::RolledBack { generation, instead_of, directory } => {
+        ControlAnswer::Unchanged { generation } => vec![format!("{name} is served already: generation {generation}")],
+        ControlAnswer::Removed => vec![format!("{name} is removed")],
+        ControlAnswer::RolledBack { generation, instead_of, directory } => {
             let mut lines = vec![format!("{name} is rolled back: generation {generation} instead of {instead_of}")];
             lines.extend(directory.iter().map(|reason| format!("but a restart would serve another version: {reason}")));
             lines
         }
-        Answer::Failed { .. } => Vec::new(),
+        ControlAnswer::Failed { .. } => Vec::new(),
     };
     lines.iter().map(|line| printable(line, MAX_LINE)).collect()
 }

@@ -21,7 +21,7 @@ pub(super) struct Asked {
 pub(super) fn invocation(method: &str) -> Invocation {
     let target = Target::new("nova", "t");
     let (arguments, context) = (Text::of(&json!({"a": 1})), Context::default());
-    Invocation { target, method: method.into(), arguments, context, origin: Origin::default() }
+    Invocation { target, method: method.into(), arguments, context, origin: Provenance::default() }
 }
 
 impl Line {

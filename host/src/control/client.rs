@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    protocol::{Answer, Request},
+    protocol::{ControlAnswer, ControlRequest},
     socket::is_trusted,
 };
 
@@ -71,7 +71,7 @@ pub enum Error {
 /// # Cancel safety
 ///
 /// Dropped half-way, the host may do what was asked or not.
-pub async fn ask(path: &Path, request: &Request, patience: Duration) -> Result<Answer, Error> {
+pub async fn ask(path: &Path, request: &ControlRequest, patience: Duration) -> Result<ControlAnswer, Error> {
     let own = || path.to_owned();
     let broken = |reason: &dyn std::fmt::Display| Error::Broken { path: own(), reason: reason.to_string() };
     let mut stream = UnixStream::connect(path).await.map_err(|source| Error::Nobody { path: own(), source })?;

@@ -12,7 +12,7 @@ use crate::catalog::{
 /// What an operator asks for: `{"command": "rollback", "name": "calculator"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Request {
+pub enum ControlRequest {
     /// What is served, what was, and what was refused.
     List {},
     /// What is counted.
@@ -43,15 +43,15 @@ pub enum Request {
 /// What the host answers: `{"answer": "removed"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
-pub enum Answer {
-    /// To [`Request::List`].
+pub enum ControlAnswer {
+    /// To [`ControlRequest::List`].
     Handlers {
         /// Where they are.
         directory: PathBuf,
         /// By name.
         handlers: Vec<HandlerState>,
     },
-    /// To [`Request::Metrics`].
+    /// To [`ControlRequest::Metrics`].
     Metrics {
         /// As Prometheus reads it.
         text: String,
@@ -109,7 +109,7 @@ pub enum Kind {
     Internal,
 }
 
-impl Answer {
+impl ControlAnswer {
     pub(super) fn failed(kind: Kind, message: String) -> Self {
         Self::Failed { kind, message }
     }
@@ -141,7 +141,7 @@ impl Answer {
     }
 }
 
-impl From<Error> for Answer {
+impl From<Error> for ControlAnswer {
     fn from(error: Error) -> Self {
         let kind = match &error {
             Error::Refused(_) | Error::Drops { .. } | Error::Overtaken | Error::Unwanted => Kind::Refused,

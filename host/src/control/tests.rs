@@ -39,7 +39,7 @@ impl Story {
         self.config.socket.clone().unwrap()
     }
 
-    async fn ask(&self, request: &Request) -> Answer {
+    async fn ask(&self, request: &ControlRequest) -> ControlAnswer {
         client::ask(&self.socket(), request, 6 * PATIENCE).await.unwrap()
     }
 
@@ -58,17 +58,17 @@ async fn an_operator_lists_adds_rolls_back_and_removes() {
     let story = Story::begin().await;
     let file = story.directory.path().join("a.wasm");
     fs::write(&file, answering("2")).unwrap();
-    let add = Request::Add { file, name: None, force: false };
-    let Answer::Replaced { generation, instead_of } = story.ask(&add).await else { panic!("not replaced") };
-    assert_eq!(story.ask(&add).await, Answer::Unchanged { generation });
-    let Answer::Handlers { handlers, .. } = story.ask(&Request::List {}).await else { panic!("no list") };
+    let add = ControlRequest::Add { file, name: None, force: false };
+    let ControlAnswer::Replaced { generation, instead_of } = story.ask(&add).await else { panic!("not replaced") };
+    assert_eq!(story.ask(&add).await, ControlAnswer::Unchanged { generation });
+    let ControlAnswer::Handlers { handlers, .. } = story.ask(&ControlRequest::List {}).await else { panic!("no list") };
     assert_eq!(handlers[0].serving.as_ref().unwrap().generation, generation);
-    let rollback = Request::Rollback { name: "a".into() };
-    let expected = Answer::RolledBack { generation: instead_of, instead_of: generation, directory: None };
+    let rollback = ControlRequest::Rollback { name: "a".into() };
+    let expected = ControlAnswer::RolledBack { generation: instead_of, instead_of: generation, directory: None };
     assert_eq!(story.ask(&rollback).await, expected);
-    assert!(matches!(story.ask(&rollback).await, Answer::Failed { kind: Kind::Unknown, .. }));
-    assert_eq!(story.ask(&Request::Remove { name: "a".into() }).await, Answer::Removed);
-    assert!(matches!(story.ask(&rollback).await, Answer::Failed { kind: Kind::Unknown, .. }));
+    assert!(matches!(story.ask(&rollback).await, ControlAnswer::Failed { kind: Kind::Unknown, .. }));
+    assert_eq!(story.ask(&ControlRequest::Remove { name: "a".into() }).await, ControlAnswer::Removed);
+    assert!(matches!(story.ask(&rollback).await, ControlAnswer::Failed { kind: Kind::Unknown, .. }));
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn nonsense_is_answered_and_disturbs_nobody() {
         assert!(answer.starts_with(r#"{"answer":"failed","kind":"request""#), "{answer}");
     }
     story.say(&vec![b' '; 1 << 20]).await;
-    assert!(matches!(story.ask(&Request::List {}).await, Answer::Handlers { .. }));
+    assert!(matches!(story.ask(&ControlRequest::List {}).await, ControlAnswer::Handlers { .. }));
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,7 +92,7 @@ async fn who_says_nothing_is_not_waited_for() {
     for _ in 0..MAX_CONNECTIONS {
         silent.push(UnixStream::connect(story.socket()).await.unwrap());
     }
-    assert!(matches!(story.ask(&Request::List {}).await, Answer::Handlers { .. }));
+    assert!(matches!(story.ask(&ControlRequest::List {}).await, ControlAnswer::Handlers { .. }));
 }
 
 #[tokio::test]

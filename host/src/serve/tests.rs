@@ -14,7 +14,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     catalog::Catalog,
-    client::{Client, Error, Invocation, Origin, Target},
+    client::{Client, Error, Invocation, Provenance, Target},
     envelope::{Context, Text},
     testing::{ECHO, LOOP, catalog, tight, wide},
     transport::{Destination, Disposition, Message, Subscription, memory::Broker},
@@ -38,7 +38,7 @@ fn invocation(method: &str) -> Invocation {
         method: method.into(),
         arguments: Text::of(&json!({"a": 1})),
         context: Context::default(),
-        origin: Origin::default(),
+        origin: Provenance::default(),
     }
 }
 

@@ -38,7 +38,7 @@ use super::{
     url::Address,
 };
 use publish::{
-    attempts::Attempts,
+    attempts::RetryBudget,
     parcel::{Attempted, Parcel, Refusal},
     publisher::{self, Publisher},
 };
@@ -176,7 +176,7 @@ impl Client {
         let frame_max = self.connector.frame_max();
         let mut parcel = Arc::new(Parcel::pack(publication, route, config.kombu_compression, frame_max).await);
         let mut backoff = Backoff::new(config);
-        let mut attempts = Attempts::new(retry, &self.connector);
+        let mut attempts = RetryBudget::new(retry, &self.connector);
         let mut lost = 0u32;
         loop {
             let publisher = self.publisher()?;

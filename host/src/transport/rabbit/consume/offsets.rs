@@ -42,7 +42,7 @@ pub(crate) enum Begin {
 
 /// A place in a stream, whose message is to be settled.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct StreamPlace {
     offsets: Offsets,
     offset: u64,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) enum Offset {
     /// To be handed over; whether it was before, on another connection.
-    Wanted(Place, bool),
+    Wanted(StreamPlace, bool),
     /// Done with before.
     Done,
 }
@@ -126,7 +126,7 @@ impl Offsets {
         state.open.insert(offset);
         // What is missing between has been removed from the stream.
         state.advance();
-        Offset::Wanted(Place { offsets: self.clone(), offset }, again)
+        Offset::Wanted(StreamPlace { offsets: self.clone(), offset }, again)
     }
 }
 
@@ -137,7 +137,7 @@ impl State {
     }
 }
 
-impl Place {
+impl StreamPlace {
     /// Notes that the message is done with, and that the broker knows.
     pub(crate) fn settled(self) {
         // Of another connection, or another stream, where it is not there.
@@ -154,7 +154,7 @@ impl Place {
 mod tests {
     use super::*;
 
-    fn wanted(offsets: &Offsets, offset: u64) -> (Place, bool) {
+    fn wanted(offsets: &Offsets, offset: u64) -> (StreamPlace, bool) {
         match offsets.note(offset) {
             Offset::Wanted(place, again) => (place, again),
             Offset::Done => panic!("{offset} was done with"),
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn what_was_delivered_and_not_settled_comes_again_and_nothing_else() {
         let offsets = Offsets::default();
-        let mut places: Vec<Place> = (0..6).map(|offset| wanted(&offsets, offset).0).collect();
+        let mut places: Vec<StreamPlace> = (0..6).map(|offset| wanted(&offsets, offset).0).collect();
         // 0, 3 and 5 are settled; 1, 2 and 4 are lost with the connection.
         for index in [5, 3, 0] {
             places.remove(index).settled();
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn a_connection_that_is_lost_again_at_once_loses_nothing() {
         let offsets = Offsets::default();
-        let _open: Vec<Place> = (0..4).map(|offset| wanted(&offsets, offset).0).collect();
+        let _open: Vec<StreamPlace> = (0..4).map(|offset| wanted(&offsets, offset).0).collect();
         offsets.begin();
         wanted(&offsets, 0).0.settled();
         assert_eq!(offsets.begin(), Begin::At(0));

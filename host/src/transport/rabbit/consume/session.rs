@@ -22,7 +22,7 @@ use super::{
     super::wire::{declare, failure, link::Link, task::Task},
     acks::{Acks, Frame},
     consuming::{Arrival, Consuming, arrival, delete, give_back, wide_tag},
-    offsets::{Begin, Offset, Offsets, Place},
+    offsets::{Begin, Offset, Offsets, StreamPlace},
     settle::{self, RoundTrip, Settlement, Way},
 };
 use crate::transport::{message::Arrived, topology::Topology};
@@ -60,7 +60,7 @@ pub(crate) struct Session {
 /// What a session has for its owner.
 pub(crate) enum Event {
     /// A message from the queue with this index; where it is from a stream, its place there.
-    Delivery(usize, Box<Delivery>, Option<Place>),
+    Delivery(usize, Box<Delivery>, Option<StreamPlace>),
     /// The session is over; why.
     Lost(String),
 }
@@ -126,7 +126,12 @@ impl Session {
     }
 
     /// A delivery, to be taken and settled.
-    pub(crate) fn hand_over(&self, index: usize, delivery: Delivery, place: Option<Place>) -> Arrived<Settlement> {
+    pub(crate) fn hand_over(
+        &self,
+        index: usize,
+        delivery: Delivery,
+        place: Option<StreamPlace>,
+    ) -> Arrived<Settlement> {
         let queue = self.topology.queues.get(index).map_or("", String::as_str);
         let from = settle::From { queue, counts: self.topology.counts_deliveries(index), place };
         let over = self.consumers.get(index).map_or(self.over.token(), Consuming::over).clone();

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::wire::properties::{self, COMPRESSION, Properties},
     acks::Acks,
-    offsets::Place,
+    offsets::StreamPlace,
 };
 use crate::transport::{
     error::Error,
@@ -32,7 +32,7 @@ pub(crate) struct From<'a> {
     /// Whether it counts deliveries: only then is a count believed.
     pub(crate) counts: bool,
     /// The place of the message, where the queue is a stream.
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<StreamPlace>,
 }
 
 /// What a connection lends to the deliveries that it brought.
@@ -71,7 +71,7 @@ struct Duty {
     acker: Acker,
     way: Way,
     /// Its place in a stream. The broker has no other way to deliver it again than to be asked for it.
-    place: Option<Place>,
+    place: Option<StreamPlace>,
 }
 
 impl Settlement {

@@ -14,7 +14,7 @@ const LOST: &str = "the message was sent, and the connection lost before it was 
 
 /// The attempts of one message.
 #[derive(Debug)]
-pub(crate) struct Attempts {
+pub(crate) struct RetryBudget {
     retry: Retry,
     rounds: watch::Receiver<FailedRounds>,
     /// How many rounds had failed before.
@@ -23,7 +23,7 @@ pub(crate) struct Attempts {
     lost: u64,
 }
 
-impl Attempts {
+impl RetryBudget {
     /// Begins to count.
     pub(crate) fn new(retry: Retry, connector: &Connector) -> Self {
         let rounds = connector.failed_rounds.subscribe();
@@ -60,10 +60,10 @@ mod tests {
 
     use super::*;
 
-    fn attempts(retry: Retry) -> (watch::Sender<FailedRounds>, Attempts) {
+    fn attempts(retry: Retry) -> (watch::Sender<FailedRounds>, RetryBudget) {
         let failed = watch::Sender::new(FailedRounds { count: 7, reason: "before".into() });
         let rounds = failed.subscribe();
-        (failed, Attempts { retry, rounds, before: 7, lost: 0 })
+        (failed, RetryBudget { retry, rounds, before: 7, lost: 0 })
     }
 
     fn fail(failed: &watch::Sender<FailedRounds>) {

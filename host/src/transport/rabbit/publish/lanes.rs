@@ -14,7 +14,7 @@ use lapin::Channel;
 
 use super::{
     parcel::{Attempted, Job},
-    returned::Ledger,
+    returned::Returns,
 };
 use crate::transport::topology::Route;
 
@@ -48,7 +48,7 @@ pub(crate) struct Lane {
     /// Jobs without a place among the unconfirmed. As many as there are callers who wait.
     pub(crate) waiting: VecDeque<Job>,
     /// Which of its confirmed messages were returned.
-    pub(crate) ledger: Ledger<Job>,
+    pub(crate) ledger: Returns<Job>,
 }
 
 impl Lanes {

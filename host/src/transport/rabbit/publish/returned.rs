@@ -17,18 +17,18 @@ pub(crate) struct Returned {
 
 /// Confirmed messages whose fate is open, and returned ones whose owner is.
 #[derive(Debug)]
-pub(crate) struct Ledger<T> {
+pub(crate) struct Returns<T> {
     confirmed: Vec<T>,
     returned: Vec<Returned>,
 }
 
-impl<T> Default for Ledger<T> {
+impl<T> Default for Returns<T> {
     fn default() -> Self {
         Self { confirmed: Vec::new(), returned: Vec::new() }
     }
 }
 
-impl<T> Ledger<T> {
+impl<T> Returns<T> {
     /// Notes a returned message, of whomever.
     pub(crate) fn add_returned(&mut self, returned: Returned) {
         self.returned.push(returned);
@@ -74,13 +74,13 @@ mod tests {
         Returned { exchange: String::new(), key: key.into(), body: b"{}".to_vec() }
     }
 
-    fn settle(ledger: &mut Ledger<&'static str>) -> Vec<(&'static str, bool)> {
+    fn settle(ledger: &mut Returns<&'static str>) -> Vec<(&'static str, bool)> {
         ledger.settle(|message, returned| returned.key == *message)
     }
 
     #[test]
     fn a_return_that_came_with_anothers_confirmation_finds_its_owner() {
-        let mut ledger = Ledger::default();
+        let mut ledger = Returns::default();
         ledger.add_confirmed("routed");
         ledger.add_returned(returned("lost"));
         ledger.add_confirmed("lost");
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_return_waits_for_the_confirmation_of_its_owner() {
-        let mut ledger = Ledger::default();
+        let mut ledger = Returns::default();
         ledger.add_confirmed("routed");
         ledger.add_returned(returned("lost"));
         assert_eq!(settle(&mut ledger), [("routed", false)]);
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn equal_messages_are_counted() {
-        let mut ledger = Ledger::default();
+        let mut ledger = Returns::default();
         ledger.add_returned(returned("same"));
         ledger.add_returned(returned("same"));
         ledger.add_confirmed("same");
