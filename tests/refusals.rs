@@ -318,7 +318,9 @@ fn of_two_brokers_one_refuses_and_the_other_serves() {
 /// queue.
 #[test]
 fn a_request_that_takes_too_long_for_the_broker_is_answered_once_and_others_are_served() {
-    let broker = Broker::configured("consumer_timeout = 5000\nchannel_tick_interval = 1000");
+    let broker = Broker::configured("consumer_timeout = 5000");
+    // How often a channel looks: once a minute, otherwise.
+    broker.control("eval application:set_env(rabbit,channel_tick_interval,1000).");
     let vhost = broker.vhost();
     let options = "?rabbit_quorum_queue=true&rabbit_transient_quorum_queue=true";
     let url = format!("{}{options}", vhost.url());

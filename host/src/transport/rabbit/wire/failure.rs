@@ -14,8 +14,9 @@ use crate::transport::{
 /// The longest piece of a broker's text that is passed on, in characters.
 const MAX_TEXT_LENGTH: usize = 300;
 
-/// What to do about a broker that denies queues which are not durable: RabbitMQ from 4.3 on.
-pub(crate) const TRANSIENT_QUEUES: &str = "RabbitMQ 4.3 and later deny queues that are not durable: set \
+/// What to do about a broker that denies queues which are not durable. They are deprecated since RabbitMQ 4; Debian's 4.0.5 and
+/// 4.3.6 permit them unless configured otherwise.
+pub(crate) const TRANSIENT_QUEUES: &str = "this broker denies queues that are neither durable nor exclusive: set \
     rabbit_quorum_queue = true (or amqp_durable_queues = true) and rabbit_transient_quorum_queue = true here and for all \
     clients, or deprecated_features.permit.transient_nonexcl_queues = true in the broker";
 
