@@ -53,8 +53,8 @@ pub(crate) enum Frame {
         /// Whether all before it are meant too.
         multiple: bool,
     },
-    /// Gives the delivery with this number back.
-    Nack(u64),
+    /// Gives the delivery with this number back. It may have been begun: that counts as an attempt.
+    GiveBack(u64),
 }
 
 impl Acks {
@@ -148,7 +148,7 @@ async fn run<F: Future<Output = bool>>(mut settled: mpsc::UnboundedReceiver<Sett
         for settled in &batch {
             match settled.how {
                 How::Acknowledged(_) => tags.push(settled.tag),
-                How::GivenBack => given_back.push(Frame::Nack(settled.tag)),
+                How::GivenBack => given_back.push(Frame::GiveBack(settled.tag)),
                 How::Otherwise => {}
             }
         }

@@ -12,7 +12,7 @@ use futures_util::{
 use lapin::{
     Channel,
     message::Delivery,
-    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions},
+    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions},
     types::{AMQPValue, ShortString},
 };
 use tokio::time::Instant as Moment;
@@ -96,9 +96,9 @@ impl Session {
             async move {
                 match frame {
                     Frame::Ack { tag, multiple } => channel.basic_ack(tag, BasicAckOptions { multiple }).await.is_ok(),
-                    // Not rejected, which would count as an attempt.
-                    Frame::Nack(tag) => {
-                        channel.basic_nack(tag, BasicNackOptions { multiple: false, requeue: true }).await.is_ok()
+                    // Since RabbitMQ 4.3, what is rejected counts as an attempt, and what is only not acknowledged does not.
+                    Frame::GiveBack(tag) => {
+                        channel.basic_reject(tag, BasicRejectOptions { requeue: true }).await.is_ok()
                     }
                 }
             }
