@@ -43,8 +43,17 @@ pub struct Standing {
     permit: Arc<Slot>,
     /// Waited for when it is taken back: a handler never runs more requests than it allows.
     place: Mutex<Option<Arc<Slot>>>,
-    /// How many calls it waits for, and whether its slots are lent meanwhile.
-    waits: Mutex<(u32, bool)>,
+    waits: Mutex<Waits>,
+}
+
+#[derive(Debug, Default)]
+struct Waits {
+    /// How many calls the request waits for.
+    count: u32,
+    /// Whether its slots are lent meanwhile.
+    is_lent: bool,
+    /// Whether it counts among those who lend: also where it goes on without its permit, which somebody else has.
+    counts: bool,
 }
 
 /// A request that waits. Dropped, it waits no longer.
@@ -92,17 +101,24 @@ impl Slot {
         drop(lock(&self.held).take());
     }
 
-    /// Takes it back where it is free.
-    fn try_back(&self) {
-        if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
-            *lock(&self.held) = Some(permit);
+    /// Takes it back where it is free; whether it is held now.
+    fn try_back(&self) -> bool {
+        let mut held = lock(&self.held);
+        if held.is_none() {
+            *held = Arc::clone(&self.free).try_acquire_owned().ok();
         }
+        held.is_some()
     }
 
-    /// Takes it back when it is free.
-    async fn back(&self) {
-        if let Ok(permit) = Arc::clone(&self.free).acquire_owned().await {
-            *lock(&self.held) = Some(permit);
+    /// Takes it back when it is free, unless `is_lent` again by then.
+    async fn back(&self, is_lent: impl Fn() -> bool) {
+        if lock(&self.held).is_some() {
+            return;
+        }
+        if let Ok(permit) = Arc::clone(&self.free).acquire_owned().await
+            && !is_lent()
+        {
+            lock(&self.held).get_or_insert(permit);
         }
     }
 }
@@ -129,10 +145,12 @@ impl Standing {
         let came = others.await;
         let is_last_lender = wait.end();
         if is_last_lender {
-            self.permit.try_back();
+            if self.permit.try_back() && std::mem::take(&mut lock(&self.waits).counts) {
+                self.lending.end();
+            }
             let place = lock(&self.place).clone();
             if let Some(place) = place {
-                place.back().await;
+                place.back(|| lock(&self.waits).is_lent).await;
             }
         }
         came
@@ -140,26 +158,31 @@ impl Standing {
 
     fn wait(&self) -> Wait<'_> {
         let mut waits = lock(&self.waits);
-        if waits.0 == 0 && self.lending.begin() {
-            waits.1 = true;
+        if waits.count == 0 && (waits.counts || self.lending.begin()) {
+            waits.counts = true;
+            waits.is_lent = true;
             self.permit.lend();
             if let Some(place) = &*lock(&self.place) {
                 place.lend();
             }
         }
-        waits.0 += 1;
+        waits.count += 1;
         Wait(self)
     }
 
     /// One wait is over; whether it was the last, and what is held was lent.
     fn over(&self) -> bool {
         let mut waits = lock(&self.waits);
-        waits.0 = waits.0.saturating_sub(1);
-        let is_last_lender = waits.0 == 0 && std::mem::take(&mut waits.1);
-        if is_last_lender {
+        waits.count = waits.count.saturating_sub(1);
+        waits.count == 0 && std::mem::take(&mut waits.is_lent)
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        if lock(&self.waits).counts {
             self.lending.end();
         }
-        is_last_lender
     }
 }
 
@@ -242,6 +265,7 @@ mod tests {
         assert!(waiting.as_mut().now_or_never().is_none(), "the handler's place is taken");
         drop(waiting);
         drop(other);
+        drop(outer);
         assert_eq!(scene.free(), (1, 1, 0));
     }
 
@@ -263,6 +287,47 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_goes_on_without_its_permit_counts_until_it_ends() {
+        let scene = Scene::new(1);
+        let outer = scene.request();
+        let mut others = None;
+        outer
+            .waiting_for(async {
+                let permit = Arc::clone(&scene.permits).try_acquire_owned().unwrap();
+                others = Some(permit);
+            })
+            .await;
+        assert_eq!(scene.free(), (0, 0, 1), "more than one runs, and that is bounded");
+        // It waits again, and does not count twice.
+        outer.waiting_for(async { assert_eq!(scene.free(), (0, 1, 1)) }).await;
+        drop(outer);
+        assert_eq!(scene.free(), (0, 1, 0));
+    }
+
+    #[tokio::test]
+    async fn a_place_that_is_lent_again_is_not_taken_back_meanwhile() {
+        let scene = Scene::new(1);
+        let outer = scene.request();
+        let mut other = None;
+        let mut first = Box::pin(outer.waiting_for(async {
+            other = Some(Arc::clone(&scene.places).try_acquire_owned().unwrap());
+        }));
+        assert!(first.as_mut().now_or_never().is_none(), "the place is taken");
+        let (is_done, second) = oneshot::channel::<()>();
+        let mut second = Box::pin(outer.waiting_for(second));
+        assert!(second.as_mut().now_or_never().is_none());
+        // The place is free, the first has it for a moment, and gives it up for whoever the second waits for.
+        let freed = scene.places.clone();
+        first.as_mut().now_or_never();
+        drop(first);
+        drop(other);
+        assert_eq!(freed.available_permits(), 1);
+        is_done.send(()).unwrap();
+        second.await.unwrap();
+        assert_eq!(scene.free().1, 0);
+    }
+
+    #[tokio::test]
     async fn beyond_the_bound_nothing_is_lent_and_a_wait_that_is_dropped_counts_no_more() {
         let scene = Scene::new(0);
         let outer = scene.request();
@@ -270,6 +335,7 @@ mod tests {
         let scene = Scene::new(1);
         let outer = scene.request();
         assert!(outer.waiting_for(std::future::pending::<()>()).now_or_never().is_none());
+        drop(outer);
         assert_eq!(scene.free(), (1, 1, 0));
     }
 }

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream};
+use futures_util::future::join_all;
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep, timeout},
@@ -201,8 +201,12 @@ impl Late {
             let attending = attend(self.clone(), destination, trouble, transport.clone());
             tasks.spawn(abandon.clone().run_until_cancelled_owned(attending));
         }
-        // Without an answer the service ends.
-        is_done.await.unwrap_or_else(|_| Delivered::GivenUp("the service ends".to_owned()))
+        match is_done.await {
+            Ok(delivered) => delivered,
+            // Who waits ends as well, and gives the request back with which somebody else answers.
+            Err(_) if abandon.is_cancelled() => std::future::pending().await,
+            Err(_) => Delivered::GivenUp("the host failed while it waited".to_owned()),
+        }
     }
 
     fn room(&self, bytes: usize) -> Option<Room> {
@@ -231,6 +235,30 @@ impl Late {
     }
 }
 
+/// The duty to look after a destination. Dropped half-way, it is forgotten with all that has come for it, so that nobody waits
+/// for a task that is not there.
+struct Duty<'a> {
+    late: &'a Late,
+    destination: &'a Destination,
+    is_done: bool,
+}
+
+impl Duty<'_> {
+    /// Moves what has come to `waiting`; false where nothing waits any more.
+    fn take(&mut self, waiting: &mut VecDeque<Waiting>) -> bool {
+        self.is_done = !self.late.take(self.destination, waiting);
+        !self.is_done
+    }
+}
+
+impl Drop for Duty<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.late.arriving().remove(self.destination);
+        }
+    }
+}
+
 impl Drop for Room {
     fn drop(&mut self) {
         self.late.0.letters.fetch_sub(1, Ordering::AcqRel);
@@ -243,19 +271,26 @@ async fn attend(late: Late, destination: Destination, mut trouble: Trouble, tran
     let (mut waiting, mut pause) = (VecDeque::new(), FIRST_PAUSE);
     let (mut sent, mut given_up) = (0usize, 0usize);
     let began = Instant::now();
+    let mut duty = Duty { late: &late, destination: &destination, is_done: false };
+    // Pauses count while the broker answers.
+    let mut answers = true;
     tracing::warn!(%destination, reason = trouble.as_str(), "messages for a queue wait");
-    while late.take(&destination, &mut waiting) {
+    while duty.take(&mut waiting) {
         let slept = pause.mul_f64(0.75 + fastrand::f64() / 2.0);
         sleep(slept).await;
         pause = (2 * pause).min(LONGEST_PAUSE);
-        if !late.take(&destination, &mut waiting) {
+        if !duty.take(&mut waiting) {
             break;
         }
-        waiting.iter_mut().for_each(|waiting| waiting.spent += slept);
+        if answers {
+            waiting.iter_mut().for_each(|waiting| waiting.spent += slept);
+        }
         given_up += give_up(&mut waiting, trouble);
         let Some(probe) = waiting.front_mut() else { continue };
         let probing = Instant::now();
-        let found = match timeout(PROBE, probe.letter.send(&transport, Company::Alone)).await {
+        let probed = timeout(PROBE, probe.letter.send(&transport, Company::Alone)).await;
+        answers = probed.is_ok();
+        let found = match probed {
             Ok(Ok(None)) => None,
             Ok(Ok(Some(found))) => Some(found),
             Ok(Err(error)) => {
@@ -298,22 +333,30 @@ fn give_up(waiting: &mut VecDeque<Waiting>, trouble: Trouble) -> usize {
     count
 }
 
-/// Sends all, now that the queue takes messages again; how many. What it does not take stays, in its order.
+/// Sends all, now that the queue takes messages again, until it does not; how many. What is left stays, in its order.
 async fn flush(waiting: &mut VecDeque<Waiting>, transport: &Transport) -> usize {
-    let sending = std::mem::take(waiting).into_iter().map(|mut waiting| async move {
-        let sent = timeout(PROBE, waiting.letter.send(transport, Company::Shared)).await;
-        (waiting, sent)
-    });
-    let sent: Vec<_> = stream::iter(sending).buffered(AT_ONCE).collect().await;
     let mut count = 0;
-    for (letter, sent) in sent {
-        match sent {
-            Ok(Ok(None)) => {
-                count += 1;
-                finish(Some(letter), Delivered::Taken);
+    while !waiting.is_empty() {
+        let some = waiting.drain(..AT_ONCE.min(waiting.len())).collect::<Vec<_>>();
+        let sending = some.into_iter().map(|mut waiting| async move {
+            let sent = timeout(PROBE, waiting.letter.send(transport, Company::Shared)).await;
+            (waiting, sent)
+        });
+        let mut left = VecDeque::new();
+        for (letter, sent) in join_all(sending).await {
+            match sent {
+                Ok(Ok(None)) => {
+                    count += 1;
+                    finish(Some(letter), Delivered::Taken);
+                }
+                Ok(Err(error)) => finish(Some(letter), Delivered::GivenUp(error.to_string())),
+                Ok(Ok(Some(_))) | Err(_) => left.push_back(letter),
             }
-            Ok(Err(error)) => finish(Some(letter), Delivered::GivenUp(error.to_string())),
-            Ok(Ok(Some(_))) | Err(_) => waiting.push_back(letter),
+        }
+        if !left.is_empty() {
+            left.append(waiting);
+            *waiting = left;
+            break;
         }
     }
     count

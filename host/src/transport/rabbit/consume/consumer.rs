@@ -242,14 +242,26 @@ impl Worker {
                     Event::Lost(reason) => return End::Lost(reason),
                 },
             };
-            let permit = tokio::select! {
-                // Stale by now: the broker delivers it again.
-                reason = session.lost() => return End::Lost(reason),
-                command = self.commands.recv() => {
-                    session.give_back(&delivery).await;
-                    return End::Told(command);
+            let permit = loop {
+                tokio::select! {
+                    // Stale by now: the broker delivers it again.
+                    reason = session.lost() => return End::Lost(reason),
+                    command = self.commands.recv() => match command {
+                        // The delivery waits on.
+                        Some(Command::Widen(more, done)) => {
+                            self.more = more;
+                            done.send(()).ok();
+                            if let Err(reason) = session.widen(more).await {
+                                return End::Lost(reason);
+                            }
+                        }
+                        command => {
+                            session.give_back(&delivery).await;
+                            return End::Told(command);
+                        }
+                    },
+                    permit = self.sender.reserve() => break permit,
                 }
-                permit = self.sender.reserve() => permit,
             };
             match permit {
                 Ok(permit) => permit.send(session.hand_over(index, *delivery, place)),

@@ -3,7 +3,10 @@
 //! Before it: [`super::connect`] has a connection. After it: [`super::consume`] takes what arrives, and starts the next
 //! life when this one ends.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use futures_util::{
     StreamExt,
@@ -53,6 +56,8 @@ pub(crate) struct Session {
     consumers: Vec<Consuming>,
     /// The prefetch of each consumer.
     prefetch: u16,
+    /// The queues that are to be declared and consumed again.
+    unconsumed: BTreeSet<usize>,
     /// Whether each queue has a second consumer, for what is beyond the prefetch.
     is_wide: bool,
 }
@@ -117,6 +122,7 @@ impl Session {
             consumers: (0..queues).map(|_| Consuming::new(&over)).collect(),
             over: over.drop_guard(),
             prefetch,
+            unconsumed: BTreeSet::new(),
             is_wide: false,
         };
         for index in 0..queues {
@@ -155,10 +161,14 @@ impl Session {
     ///
     /// # Cancel safety
     ///
-    /// No delivery is lost. Dropped half-way, a queue that was lost may stay unconsumed: call it again, or
-    /// [`Session::cancel`].
+    /// No delivery is lost. Dropped half-way, a queue that was lost may stay unconsumed until it is called again.
     pub(crate) async fn next(&mut self) -> Event {
         loop {
+            if let Some(index) = self.unconsumed.first().copied()
+                && let Err(reason) = self.restore(index).await
+            {
+                return Event::Lost(reason);
+            }
             let arrival = tokio::select! {
                 error = self.link.events.trouble() => return Event::Lost(failure::loss(&error)),
                 arrival = self.arrivals.next() => arrival,
@@ -174,7 +184,7 @@ impl Session {
                 Some(Arrival::Failed(error)) => return Event::Lost(failure::loss(&error)),
                 Some(Arrival::Narrowed) => {}
                 Some(Arrival::Ended(index)) => {
-                    if let Err(reason) = self.mend(index).await {
+                    if let Err(reason) = self.note_ended(index) {
                         return Event::Lost(reason);
                     }
                 }
@@ -249,13 +259,13 @@ impl Session {
         self.link.close(limit).await;
     }
 
-    /// Declares and consumes a queue again whose consumer the broker has cancelled: the queue was deleted, or has moved, or
-    /// a message of it was not settled for too long. On the same channel, so that other deliveries can still be settled.
+    /// Notes that the broker has cancelled the consumer of a queue: it was deleted, or has moved, or a message of it was not
+    /// settled for too long. It is consumed again on the same channel, so that other deliveries can still be settled.
     ///
     /// What was delivered to that consumer is in the queue again, if there is one. It must not be settled any more: a
     /// late acknowledgement brings a consumer that RabbitMQ 4.3 has cancelled for its slowness back to life, and nobody
     /// would hear what is delivered to it. Nor may its tag be used again, for which 4.3 closes the connection.
-    async fn mend(&mut self, index: usize) -> Result<(), String> {
+    fn note_ended(&mut self, index: usize) -> Result<(), String> {
         let queue = self.topology.queues.get(index).ok_or("an unknown consumer has ended")?;
         // The channel's end ends its consumers too, sometimes before it is known as such.
         if !self.channel.status().connected() {
@@ -275,6 +285,16 @@ impl Session {
             // Most likely it was deleted, and its offsets with it.
             offsets.forget();
         }
+        if let Some(consumer) = self.consumers.get_mut(index) {
+            consumer.renew(self.over.token());
+        }
+        self.unconsumed.insert(index);
+        Ok(())
+    }
+
+    /// Declares and consumes a queue again. Where that was dropped half-way before, by another tag than then.
+    async fn restore(&mut self, index: usize) -> Result<(), String> {
+        let queue = self.topology.queues.get(index).ok_or("an unknown consumer has ended")?;
         // Only what belongs to it: where a node takes many queues along, each of them comes here.
         let declarations = self.topology.declarations_of(queue);
         if let Some(consumer) = self.consumers.get_mut(index) {
@@ -282,7 +302,9 @@ impl Session {
         }
         let declaring = declare::all(&self.channel, &declarations);
         self.link.events.answer(declaring).await.map_err(|error| failure::text(&error))?.map_err(|e| e.to_string())?;
-        self.consume(index).await.map_err(|error| error.to_string())
+        self.consume(index).await.map_err(|error| error.to_string())?;
+        self.unconsumed.remove(&index);
+        Ok(())
     }
 
     /// The tag of a queue's consumer.

@@ -112,8 +112,10 @@ impl Settlement {
 
 impl Drop for Settlement {
     fn drop(&mut self) {
-        // What came from a stream stays there.
-        if let Some(Duty { tag, way, place: None, .. }) = &self.0 {
+        // What came from a stream stays there, and what was delivered to a consumer that is no more is back already.
+        if let Some(Duty { tag, way, place: None, .. }) = &self.0
+            && !way.over.is_cancelled()
+        {
             way.acks.give_back(*tag);
         }
     }

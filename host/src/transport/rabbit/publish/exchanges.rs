@@ -69,6 +69,11 @@ impl Exchanges {
         self.declared.retain(|_, of| *of != lane);
     }
 
+    /// Forgets an exchange.
+    pub(crate) fn forget_one(&mut self, name: &str) {
+        self.declared.remove(name);
+    }
+
     /// Lets go of the jobs that have been given up.
     pub(crate) fn sweep(&mut self) {
         for jobs in self.waiting.values_mut() {

@@ -5,7 +5,7 @@
 use std::{io, pin::Pin, sync::Arc, time::Duration};
 
 use lapin::{
-    Channel, Confirmation, Connection,
+    Channel, Confirmation, Connection, PublisherConfirm,
     options::{BasicPublishOptions, ConfirmSelectOptions},
 };
 
@@ -42,7 +42,10 @@ pub(crate) type Asked = Pin<Box<dyn Future<Output = Event> + Send>>;
 /// Opens a channel for a life of a lane.
 pub(crate) fn opening(connection: &Arc<Connection>, lane: usize, life: u64) -> Asked {
     let connection = Arc::clone(connection);
-    Box::pin(async move { Event::Opened(lane, life, open(&connection).await) })
+    Box::pin(async move {
+        let opened = tokio::time::timeout(ALONE_FOR, open(&connection)).await;
+        Event::Opened(lane, life, opened.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())))
+    })
 }
 
 /// Declares an exchange, for no longer than [`ALONE_FOR`].
@@ -58,7 +61,16 @@ pub(crate) fn declaring(connection: &Arc<Connection>, lane: usize, exchange: Exc
 /// Sends the message with this number on the channel of a life of a lane.
 pub(crate) fn sending(channel: &Channel, parcel: Arc<Parcel>, lane: usize, life: u64, number: u64) -> Asked {
     let channel = channel.clone();
-    Box::pin(async move { Event::Said(lane, life, number, send(&channel, parcel).await) })
+    Box::pin(async move {
+        let published = publish(&channel, parcel).await;
+        // Or a channel that is given up would stay open for as long as its messages are not confirmed.
+        drop(channel);
+        let said = match published {
+            Ok(confirmation) => confirmation.await,
+            Err(error) => Err(error),
+        };
+        Event::Said(lane, life, number, said)
+    })
 }
 
 /// Sends the message with this number on a channel of its own, for no longer than [`ALONE_FOR`].
@@ -67,7 +79,7 @@ pub(crate) fn sending_alone(connection: &Arc<Connection>, parcel: Arc<Parcel>, n
     Box::pin(async move {
         let sending = async {
             let channel = open(&connection).await?;
-            send(&channel, parcel).await
+            publish(&channel, parcel).await?.await
         };
         Event::SaidAlone(number, tokio::time::timeout(ALONE_FOR, sending).await.ok())
     })
@@ -82,20 +94,17 @@ pub(crate) fn asking(connection: &Arc<Connection>, now: Instant) -> Asked {
     })
 }
 
-/// Sends a message. Its number is taken when this is first polled, and its frames are queued in the same step.
-async fn send(channel: &Channel, parcel: Arc<Parcel>) -> lapin::Result<Confirmation> {
+/// Sends a message; what the broker says of it is in what this gives. Its number is taken when this is first polled, and its frames are queued in the same step.
+async fn publish(channel: &Channel, parcel: Arc<Parcel>) -> lapin::Result<PublisherConfirm> {
     let mandatory = parcel.publication.routing == Routing::Mandatory;
     let options = BasicPublishOptions { mandatory, ..BasicPublishOptions::default() };
     let (exchange, key) = match (declare::short(parcel.route.exchange_name()), declare::short(&parcel.route.key)) {
         (Ok(exchange), Ok(key)) => (exchange, key),
-        // Checked before; the broker would say the same.
-        (Err(_), _) | (_, Err(_)) => return Ok(Confirmation::Ack(None)),
+        // Checked before.
+        (Err(error), _) | (_, Err(error)) => return Err(io::Error::other(error.to_string()).into()),
     };
     let properties = parcel.properties.clone();
-    let published = channel.basic_publish(exchange, key, options, &parcel.publication.body, properties).await?;
-    // Who waits keeps it, for as long as that is.
-    drop(parcel);
-    published.await
+    channel.basic_publish(exchange, key, options, &parcel.publication.body, properties).await
 }
 
 /// Opens a channel that confirms messages.

@@ -95,11 +95,6 @@ impl<J> Flights<J> {
         Some(flight)
     }
 
-    /// Takes those out that nobody waits for.
-    pub(crate) fn sweep(&mut self, is_abandoned: impl Fn(&J) -> bool) {
-        drop(self.take(|flight| is_abandoned(&flight.job)));
-    }
-
     /// Takes those out whose time is over, the oldest first.
     pub(crate) fn overdue(&mut self, now: Instant) -> Vec<Flight<J>> {
         let newest = self.newest;

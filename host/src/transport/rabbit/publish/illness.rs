@@ -11,7 +11,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::parcel::Refusal;
+use super::{
+    super::wire::size,
+    parcel::{Parcel, Refusal},
+};
 use crate::transport::topology::Route;
 
 /// How long a refusal counts. An operator who gives a permission need not wait long, and a channel that is lost this
@@ -26,6 +29,15 @@ const MAX_REMEMBERED: usize = 1024;
 pub(crate) struct Illness {
     queues: HashSet<(String, String)>,
     exchanges: HashMap<String, (Refusal, Instant)>,
+}
+
+/// The largest things that the broker takes, in bytes.
+#[derive(Debug)]
+pub(crate) struct Bounds {
+    /// A body, as far as it has said.
+    pub(crate) body: Option<usize>,
+    /// A frame, all of it.
+    pub(crate) frame: usize,
 }
 
 impl Illness {
@@ -48,8 +60,23 @@ impl Illness {
         !self.queues.is_empty() && self.queues.remove(&key(route))
     }
 
+    /// Why a message is not even sent: the broker has refused its like, or would end the connection for it.
+    pub(crate) fn refusal_of(&self, parcel: &Parcel, bounds: &Bounds, now: Instant) -> Option<Refusal> {
+        if let Some(limit) = bounds.body
+            && parcel.publication.body.len() > limit
+        {
+            return Some(Refusal::TooLarge { limit });
+        }
+        let length = size::header_frame(&parcel.properties);
+        if length > bounds.frame {
+            let text = format!("its headers take {length} bytes, and a frame has {} (frame_max)", bounds.frame);
+            return Some(Refusal::Other(text));
+        }
+        self.refusal(parcel.route.exchange_name(), now)
+    }
+
     /// Why messages for an exchange are refused for now.
-    pub(crate) fn refusal(&self, exchange: &str, now: Instant) -> Option<Refusal> {
+    fn refusal(&self, exchange: &str, now: Instant) -> Option<Refusal> {
         let (refusal, since) = self.exchanges.get(exchange)?;
         (now < *since + REFUSED_FOR).then(|| refusal.clone())
     }

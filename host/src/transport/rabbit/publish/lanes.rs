@@ -76,6 +76,11 @@ impl Lanes {
         0..self.all.len()
     }
 
+    /// Lets go of the jobs that have been given up.
+    pub(crate) fn sweep(&mut self) {
+        self.all.iter_mut().for_each(|lane| lane.waiting.retain(|job| !job.is_abandoned()));
+    }
+
     /// How many jobs wait.
     pub(crate) fn waiting(&self) -> usize {
         self.all.iter().map(|lane| lane.waiting.len()).sum()

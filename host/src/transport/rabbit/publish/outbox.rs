@@ -10,22 +10,24 @@ use std::{
     time::Duration,
 };
 
-use lapin::{Confirmation, message::BasicReturnMessage};
+use lapin::Confirmation;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::{
-    super::wire::{failure, link::Link, size},
+    super::wire::{failure, link::Link},
     blame::blame,
     exchanges::{Exchanges, Obstacle},
     flight::{self, Event},
     flights::{Flight, Flights},
-    illness::Illness,
+    illness::{Bounds, Illness},
     lanes::{ALONE, Lanes, MAX_UNCONFIRMED},
     parcel::{Attempted, Job, Refusal},
-    returned::Returned,
     underway::Underway,
 };
-use crate::transport::publication::{Company, Published, Routing};
+use crate::transport::{
+    publication::{Company, Published, Routing},
+    topology::ExchangeKind,
+};
 
 /// How often it is looked whose time is over.
 const LOOK: Duration = Duration::from_millis(250);
@@ -94,7 +96,8 @@ impl Outbox {
             return;
         }
         let parcel = Arc::clone(&job.parcel);
-        if let Some(refusal) = self.refusal(&job) {
+        let bounds = Bounds { body: self.max_size, frame: self.link.frame_max() };
+        if let Some(refusal) = self.illness.refusal_of(&parcel, &bounds, Instant::now()) {
             return job.answer(Attempted::Refused(refusal));
         }
         let lane = self.lanes.of(&parcel.route);
@@ -117,24 +120,12 @@ impl Outbox {
         self.fill(lane);
     }
 
-    /// Why a message is not even sent: the broker has refused its like, or would end the connection for it.
-    fn refusal(&self, job: &Job) -> Option<Refusal> {
-        let parcel = &job.parcel;
-        if let Some(limit) = self.max_size
-            && parcel.publication.body.len() > limit
-        {
-            return Some(Refusal::TooLarge { limit });
-        }
-        let (length, frame_max) = (size::header_frame(&parcel.properties), self.link.frame_max());
-        if length > frame_max {
-            let text = format!("its headers take {length} bytes, and a frame has {frame_max} (frame_max)");
-            return Some(Refusal::Other(text));
-        }
-        self.illness.refusal(parcel.route.exchange_name(), Instant::now())
-    }
-
     /// Sends what waits in a lane, as far as there is room.
     fn fill(&mut self, number: usize) {
+        // lapin would keep it all.
+        if self.link.events.is_blocked() {
+            return;
+        }
         let Some(lane) = self.lanes.get(number) else { return };
         if lane.channel.as_ref().is_some_and(|channel| !channel.status().connected()) {
             // What was on its way is yet to say why.
@@ -160,6 +151,7 @@ impl Outbox {
 
     fn send_lonely(&mut self) {
         while self.alone < MAX_ALONE
+            && !self.link.events.is_blocked()
             && let Some(job) = self.lonely.pop_front()
         {
             if job.is_abandoned() {
@@ -193,7 +185,7 @@ impl Outbox {
                 }
                 self.answer();
             }
-            now = self.look.tick(), if self.flights.len() + self.exchanges.waiting() > 0 => self.look(now),
+            now = self.look.tick(), if self.unanswered() > 0 => self.look(now),
         }
         self.lanes.numbers().for_each(|lane| self.fill(lane));
         self.send_lonely();
@@ -207,8 +199,10 @@ impl Outbox {
 
     /// Ends the waiting of those whose time is over.
     fn look(&mut self, now: Instant) {
-        self.flights.sweep(Job::is_abandoned);
+        // What was sent stays, also where nobody waits for it: the broker has it, and may be stuck with it.
         self.exchanges.sweep();
+        self.lanes.sweep();
+        self.lonely.retain(|job| !job.is_abandoned());
         let is_blocked = self.link.events.is_blocked();
         if std::mem::replace(&mut self.was_blocked, is_blocked) || is_blocked {
             // The broker reads nothing, and has said so: nobody is to blame.
@@ -297,8 +291,12 @@ impl Outbox {
                     }
                     Some(Ok(Confirmation::Nack(_))) => self.confirm(number, Published::Nacked),
                     Some(Ok(Confirmation::NotRequested)) | None => {
+                        let silent = match self.link.events.is_blocked() {
+                            true => Attempted::Again,
+                            false => Attempted::Published(Published::Unconfirmed),
+                        };
                         if let Some(flight) = self.flights.fail(number) {
-                            flight.job.answer(Attempted::Published(Published::Unconfirmed));
+                            flight.job.answer(silent);
                         }
                     }
                     Some(Err(error)) => self.fail(number, &error),
@@ -312,7 +310,13 @@ impl Outbox {
             Ok(said) => said,
             Err(error) => return self.fail(flight, &error),
         };
-        let Some(lane) = self.lanes.get(number).filter(|lane| lane.life == life) else { return };
+        let Some(lane) = self.lanes.get(number).filter(|lane| lane.life == life) else {
+            // Of a channel that is gone: whether it was returned is not known any more.
+            if let Some(flight) = self.flights.fail(flight) {
+                flight.job.answer(Attempted::Again);
+            }
+            return;
+        };
         let (returned, is_taken) = match said {
             Confirmation::Ack(returned) => (returned, true),
             Confirmation::Nack(returned) => (returned, false),
@@ -320,7 +324,7 @@ impl Outbox {
             Confirmation::NotRequested => (None, false),
         };
         if let Some(returned) = returned {
-            lane.ledger.add_returned(owned(returned));
+            lane.ledger.add_returned(returned.into());
         }
         if !is_taken {
             return self.confirm(flight, Published::Nacked);
@@ -353,10 +357,16 @@ impl Outbox {
         let Some(Flight { job, lane, .. }) = self.flights.fail(number) else { return };
         // Most likely an exchange has gone.
         self.exchanges.forget(lane);
+        let exchange = job.parcel.route.exchange.as_ref();
+        exchange.inspect(|exchange| self.exchanges.forget_one(&exchange.name));
+        let is_ours_to_declare =
+            failure::is_not_found(error) && exchange.is_some_and(|exchange| exchange.kind != ExchangeKind::Others);
         let refusal = match blame(&job.parcel, error) {
             Some(refusal) => refusal,
             // There is nobody else who may be to blame.
-            None if lane == ALONE && failure::is_of_channel(error) => Refusal::Other(failure::text(error)),
+            None if lane == ALONE && failure::is_of_channel(error) && !is_ours_to_declare => {
+                Refusal::Other(failure::text(error))
+            }
             None => return job.answer(Attempted::Again),
         };
         match &refusal {
@@ -380,14 +390,5 @@ impl Outbox {
                 lane.ledger.clear_returned();
             }
         }
-    }
-}
-
-/// What the broker gave back, without the library's types.
-fn owned(returned: BasicReturnMessage) -> Returned {
-    Returned {
-        exchange: returned.exchange.to_string(),
-        key: returned.routing_key.to_string(),
-        body: returned.delivery.data,
     }
 }

@@ -4,6 +4,8 @@
 //! its confirmation, but maybe before confirmations of other messages too, and lapin attaches it to whichever comes
 //! next. With many messages on their way that is another one's, so we look at what was returned instead.
 
+use lapin::message::BasicReturnMessage;
+
 /// What the broker gave back: where it was to go, and its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Returned {
@@ -13,6 +15,16 @@ pub(crate) struct Returned {
     pub(crate) key: String,
     /// The body.
     pub(crate) body: Vec<u8>,
+}
+
+impl From<BasicReturnMessage> for Returned {
+    fn from(returned: BasicReturnMessage) -> Self {
+        Self {
+            exchange: returned.exchange.to_string(),
+            key: returned.routing_key.to_string(),
+            body: returned.delivery.data,
+        }
+    }
 }
 
 /// Confirmed messages whose fate is open, and returned ones whose owner is.

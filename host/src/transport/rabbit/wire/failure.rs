@@ -118,6 +118,11 @@ pub(crate) fn refusal(error: &lapin::Error) -> Option<String> {
     Some(format!("{text}; {advice}"))
 }
 
+/// Whether there is no such exchange or queue.
+pub(crate) fn is_not_found(error: &lapin::Error) -> bool {
+    amqp(error).is_some_and(|error| error.get_id() == code::NOT_FOUND)
+}
+
 /// Whether the broker has given up without a reason.
 pub(crate) fn is_internal(error: &lapin::Error) -> bool {
     amqp(error).is_some_and(|error| error.get_id() == code::INTERNAL_ERROR)
