@@ -38,9 +38,14 @@ use guard::guard;
 use late::Late;
 use quiet::Quiet;
 
-/// The longest that a request in flight is held up by one message that is to be sent for it: longer than it takes to
-/// notice that a connection is dead, and to have another.
-const HOLD_FOR: Duration = Duration::from_secs(30);
+/// The longest that a request is held up by a reply or a dead letter while the broker is away, or takes nothing. It keeps its
+/// permit meanwhile: no more is taken than can be answered. (A broker that is there says what becomes of a message, or is
+/// silent for half a minute at most.)
+const HOLD_FOR: Duration = Duration::from_secs(3600);
+
+/// The longest that a request is held up by the copy that counts its attempts: longer than it takes to notice that a
+/// connection is dead, and to have another.
+const COUNT_FOR: Duration = Duration::from_secs(30);
 
 /// How long the end of a subscription may take: to give back what is unsettled, and to delete the service's own queues.
 /// Where the broker does not answer, it does both by itself.

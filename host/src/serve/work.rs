@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Level};
 
 use super::{
-    Corridor, HOLD_FOR,
+    COUNT_FOR, Corridor, HOLD_FOR,
     answer::{Answered, answer},
     dead_letter::{self, Particulars},
     delivery::{Claimed, Ended, Pulled},
@@ -182,11 +182,11 @@ impl Corridor {
     }
 
     /// Puts a copy that counts its attempts at the end of the same queue. Where that is not possible, or not sure in
-    /// [`HOLD_FOR`], the request runs uncounted.
+    /// [`COUNT_FOR`], the request runs uncounted.
     async fn is_replaced(&self, message: &Message) -> bool {
         let attempts = message.attempts.earlier;
         let copy = copy::again(message);
-        let reason = match timeout(HOLD_FOR, self.transport.publish(&copy)).await {
+        let reason = match timeout(COUNT_FOR, self.transport.publish(&copy)).await {
             Ok(Ok(Published::Confirmed)) => {
                 tracing::info!(attempts, "delivered again; put back into its queue with its attempts counted");
                 return true;
