@@ -34,6 +34,7 @@ pub(super) const SDK: &[(&str, &str)] = &[
     ("src/rpc.rs", include_str!("../../../guest-sdk/src/rpc.rs")),
     ("src/testing.rs", include_str!("../../../guest-sdk/src/testing.rs")),
     ("wit/http.wit", include_str!("../../../guest-sdk/wit/http.wit")),
+    ("wit/random.wit", include_str!("../../../guest-sdk/wit/random.wit")),
 ];
 
 /// Its manifest, outside of this repository.
