@@ -30,9 +30,11 @@ pub(super) const SDK: &[(&str, &str)] = &[
     ("src/lib.rs", include_str!("../../../guest-sdk/src/lib.rs")),
     ("src/log.rs", include_str!("../../../guest-sdk/src/log.rs")),
     ("src/memory.rs", include_str!("../../../guest-sdk/src/memory.rs")),
+    ("src/random.rs", include_str!("../../../guest-sdk/src/random.rs")),
     ("src/rpc.rs", include_str!("../../../guest-sdk/src/rpc.rs")),
     ("src/testing.rs", include_str!("../../../guest-sdk/src/testing.rs")),
     ("wit/http.wit", include_str!("../../../guest-sdk/wit/http.wit")),
+    ("wit/random.wit", include_str!("../../../guest-sdk/wit/random.wit")),
 ];
 
 /// Its manifest, outside of this repository.
