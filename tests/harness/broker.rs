@@ -83,7 +83,7 @@ impl Broker {
     /// A broker of one's own with more lines of configuration.
     pub(crate) fn configured(configuration: &str) -> Self {
         let scratch = Scratch::new();
-        let more = scratch.write("rabbitmq.conf", &format!("{configuration}\n"));
+        let more = scratch.write("rabbitmq.conf", format!("{configuration}\n"));
         Self::with_arguments(&["--configuration".as_ref(), more.as_ref()])
     }
 

@@ -45,6 +45,7 @@ pub(super) struct Claimed {
 
 /// What a claimed request still holds.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every request has the large one")]
 enum Claims {
     /// All of it.
     Unsettled(Held),
