@@ -1,6 +1,6 @@
 //! A subscription: one task that owns a consuming connection for as long as the subscription lasts.
 //!
-//! Before it: [`super::Client`] starts it. After it: deliveries leave through a channel of the transport's; its taker
+//! Before it: [`super::super::Client`] starts it. After it: deliveries leave through a channel of the transport's; its taker
 //! takes a permit first, so that the broker's prefetch and not a buffer of ours holds what waits.
 
 use std::{

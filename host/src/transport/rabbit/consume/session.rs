@@ -1,6 +1,6 @@
 //! One life of a consuming connection: declared, consumed, cancelled, closed.
 //!
-//! Before it: [`super::connect`] has a connection. After it: [`super::consume`] takes what arrives, and starts the next
+//! Before it: [`super::super::wire::connect`] has a connection. After it: [`super::consumer`] takes what arrives, and starts the next
 //! life when this one ends.
 
 use std::{

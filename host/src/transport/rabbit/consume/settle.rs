@@ -1,6 +1,6 @@
 //! What arrives, in the transport's words, and the way back to the broker.
 //!
-//! Before it: [`super::consume`]. After it: [`crate::transport::Deliveries`] hands it on, and its taker settles it.
+//! Before it: [`super::session`]. After it: [`crate::transport::Deliveries`] hands it on, and its taker settles it.
 
 use std::{fmt, sync::Arc};
 

@@ -1,6 +1,6 @@
 //! How long to wait before trying again.
 //!
-//! Before it: [`super::connect`], for connections, and [`super::Client::publish`], for messages. After it: nothing.
+//! Before it: [`super::connect`], for connections, and [`super::super::Client::publish`], for messages. After it: nothing.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Which host is tried when.
 //!
-//! Before it: [`super::Client`]. After it: [`super::link`] connects to the chosen host. All hosts are tried in turn
+//! Before it: [`super::super::Client`]. After it: [`super::link`] connects to the chosen host. All hosts are tried in turn
 //! without a wait; when none answered, [`super::backoff`] says how long to wait before the next round.
 
 use std::{

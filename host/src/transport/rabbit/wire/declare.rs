@@ -1,6 +1,6 @@
 //! [`crate::transport::topology`] in lapin's words.
 //!
-//! Before it: [`super::session`] and [`super::publish`], with a channel. After it: the broker.
+//! Before it: [`super::super::consume`] and [`super::super::publish`], with a channel. After it: the broker.
 
 use lapin::{
     Channel,

@@ -1,6 +1,6 @@
 //! One connection to one host.
 //!
-//! Before it: [`super::connect`] chooses the host. After it: [`super::session`] and [`super::publish`] open channels.
+//! Before it: [`super::connect`] chooses the host. After it: [`super::super::consume`] and [`super::super::publish`] open channels.
 //! What lapin leaves open is closed here: it has no timeout for a host that accepts and stays silent, and its thread
 //! would wait for such a host for ever. So we keep a second handle of the socket and shut that down.
 

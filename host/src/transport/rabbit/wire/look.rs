@@ -1,6 +1,6 @@
 //! Looks for an exchange that others declare, on a connection of its own that ends with the answer.
 //!
-//! Before it: [`super::Client::require_exchange`], once at the start. After it: nothing.
+//! Before it: [`super::super::Client::require_exchange`], once at the start. After it: nothing.
 
 use super::{
     connect::{Purpose, Role},

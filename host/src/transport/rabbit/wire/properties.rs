@@ -1,6 +1,6 @@
 //! What a message carries beside its body, read and copied.
 //!
-//! Before it: [`super::settle`] has a delivery. After it: [`super::message`] sends the copy.
+//! Before it: [`super::super::consume`] has a delivery. After it: [`super::super::publish`] sends a message, or a copy of one.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! A task that has an owner, and how it lets others run.
 //!
-//! Before it: [`super::consume`], [`super::publish`] and [`super::session`], which own one each. After it: nothing.
+//! Before it: [`super::super::consume`] and [`super::super::publish`], which own some. After it: nothing.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},

@@ -1,6 +1,6 @@
 //! TLS by oslo.messaging's options: whom to trust, and who we are.
 //!
-//! Before it: [`super::config`] takes the options. After it: [`super::link`] puts TLS on each new connection, and
+//! Before it: [`super::super::config`] takes the options. After it: [`super::link`] puts TLS on each new connection, and
 //! [`super::failure`] asks what an error of TLS means. The files are read for every connection, so that a renewed
 //! certificate needs no restart, and once with the configuration, so that a mistake is said at the start. What is in a
 //! key file is never shown.
