@@ -13,6 +13,9 @@ newer := $(filter-out 3.10,$(rabbitmq))
 # Stories that never see one.
 without_broker := tidy:: cli:: compile:: languages::new:: languages::script:: languages::stories:: languages::typed:: \
     languages::web:: languages::granted::
+# What a run wrote, and the end of a rule whose tests failed: why, once more, where nobody has to look for it.
+log := target/test.log
+tell := { echo "What failed, once more:"; grep -A 3 ' panicked at ' $(log) | cut -c -300 | tail -n 50; exit 1; }
 .PHONY: help build demo test brokers answers soak bench lint clean
 
 help: ## List the targets.
@@ -32,8 +35,8 @@ test: ## Install what the tests need (RabbitMQ, Redis, oslo.messaging, the langu
 	handlers/build.sh
 	cargo test --workspace --release --no-run
 	handlers/languages.sh target/release/nova-host --all
-	cargo test --workspace --release
-	tests/brokers.sh $(newer) -- topology:: delivery:: faults:: refusals:: releases::
+	cargo test --workspace --release 2>&1 | tee $(log) || $(tell)
+	tests/brokers.sh $(newer) -- topology:: delivery:: faults:: refusals:: releases:: 2>&1 | tee $(log) || $(tell)
 	@seconds=$$(($$(date +%s) - $(started))); echo "make test: all passed in $$((seconds / 60)) min $$((seconds % 60)) s"
 
 brokers: ## Run every story that speaks to a broker on RabbitMQ 3.10, 4.0 and 4.3.

@@ -14,7 +14,7 @@ mod decoder;
 pub(crate) mod guest;
 mod http;
 mod ledger;
-mod load;
+pub(crate) mod load;
 mod log;
 mod nova;
 mod oslo;

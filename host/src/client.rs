@@ -258,23 +258,37 @@ impl Client {
             let Ok(sent) = sent else {
                 return Err(Error::NotSent { method, timeout: options.timeout, why: tries.why() });
             };
-            let refusal = match sent.map_err(|error| not_delivered(&method, options, error))? {
+            let (trouble, refusal) = match sent.map_err(|error| not_delivered(&method, options, error))? {
                 Published::Confirmed => return Ok(()),
                 Published::Unroutable => {
                     let (who, key) = (target.who(), target.key());
                     return Err(Error::Undeliverable { who, exchange: target.exchange, key });
                 }
-                Published::Nacked => Error::QueueFull { who: target.who(), queue: target.key() },
+                Published::Nacked { is_full } => {
+                    let refusal = Error::QueueFull { who: target.who(), queue: target.key() };
+                    (if is_full { Trouble::Full } else { Trouble::Refused }, refusal)
+                }
                 Published::Unconfirmed => {
                     // It may be there: who gets it twice knows it by its mark.
                     publication.company = Company::Alone;
-                    Error::NotConfirmed { method: method.clone(), queue: target.key() }
+                    (Trouble::Silent, Error::NotConfirmed { method: method.clone(), queue: target.key() })
                 }
             };
-            let Some(pause) = tries.next(&refusal) else { return Err(refusal) };
+            let Some(pause) = tries.next(trouble) else { return Err(refusal) };
             sleep_until(deadline.min(Instant::now() + pause)).await;
         }
     }
+}
+
+/// Why a queue does not take a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// It is full, and rejects.
+    Full,
+    /// It rejects, and is not known to be full: while a leader is elected, or its node is away.
+    Refused,
+    /// The broker does not say.
+    Silent,
 }
 
 /// How often a request is sent again that its queue did not take.
@@ -282,22 +296,24 @@ impl Client {
 struct Tries {
     retry: Retry,
     full: u32,
-    silent: u32,
+    others: u32,
+    latest: Option<Trouble>,
 }
 
 impl Tries {
     fn new(retry: Retry) -> Self {
-        Self { retry, full: 0, silent: 0 }
+        Self { retry, full: 0, others: 0, latest: None }
     }
 
     /// Counts a try that came to nothing, and gives the pause before the next one, if there is to be any.
-    fn next(&mut self, refusal: &Error) -> Option<Duration> {
-        let (count, most) = match (refusal, self.retry) {
-            // A queue that is full is known at once; one that changes its leader takes messages a moment later.
-            (Error::QueueFull { .. }, Retry::Forever) => (&mut self.full, FULL_TRIES),
-            (Error::QueueFull { .. }, Retry::Times(times)) => (&mut self.full, times.min(FULL_TRIES)),
-            (_, Retry::Forever) => (&mut self.silent, u32::MAX),
-            (_, Retry::Times(times)) => (&mut self.silent, times),
+    fn next(&mut self, trouble: Trouble) -> Option<Duration> {
+        self.latest = Some(trouble);
+        let (count, most) = match (trouble, self.retry) {
+            // Who waits for a place in it should know.
+            (Trouble::Full, Retry::Forever) => (&mut self.full, FULL_TRIES),
+            (Trouble::Full, Retry::Times(times)) => (&mut self.full, times.min(FULL_TRIES)),
+            (Trouble::Refused | Trouble::Silent, Retry::Forever) => (&mut self.others, u32::MAX),
+            (Trouble::Refused | Trouble::Silent, Retry::Times(times)) => (&mut self.others, times),
         };
         if *count >= most {
             return None;
@@ -308,10 +324,10 @@ impl Tries {
 
     /// Why nothing was sent, when the time is over.
     fn why(&self) -> &'static str {
-        if self.silent > 0 {
-            "it is connected and does not confirm what is sent there"
-        } else {
-            "it cannot be reached, or accepts no messages now"
+        match self.latest {
+            Some(Trouble::Silent) => "it is connected and does not confirm what is sent there",
+            Some(Trouble::Full | Trouble::Refused) => "its queue refuses it: it is full, or has no leader",
+            None => "it cannot be reached, or accepts no messages now",
         }
     }
 }

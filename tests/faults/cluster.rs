@@ -1,9 +1,13 @@
 //! A cluster of three nodes of which one dies; in the long form, one freezes as well.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::{MOMENT, QUORUM, Scene, is_soak, report, rounds, url, url_by};
-use crate::harness::{Broker, Proxy, Vhost, eventually};
+use nova_host::client::Target;
+use serde_json::json;
+
+use super::{MOMENT, QUORUM, Scene, is_soak, report, rounds, url, url_by, with_options};
+use crate::harness::{Broker, LIMIT, Proxy, Vhost, eventually, load};
 
 #[test]
 fn a_node_of_a_cluster_that_dies_under_load_loses_nothing() {
@@ -56,6 +60,38 @@ fn a_node_of_a_cluster_that_dies_under_load_loses_nothing() {
     let tally = scene.end("three nodes, killed in turn, quorum queues");
     tally.assert_nothing_lost();
     assert_eq!(tally.again, 0, "{tally}");
+}
+
+/// RabbitMQ notes for a channel where a queue's leader is when the first message for the queue comes, and says no on that
+/// channel for as long as that node is away, whoever leads meanwhile.
+#[test]
+fn a_queue_whose_leader_has_just_died_takes_what_is_sent_there_for_the_first_time() {
+    let cluster = Broker::cluster(3);
+    let vhost = cluster.vhost();
+    vhost.declare_exchange("nova", "topic");
+    let queues: Vec<String> = (0..6).map(|n| format!("queue-{n}")).collect();
+    let declare_at = |node: usize, name: &str| {
+        vhost.declare_queue_at(node, name, &json!({"x-queue-type": "quorum"}));
+        vhost.bind("nova", name, name);
+    };
+    declare_at(0, "connected");
+    queues.iter().for_each(|queue| declare_at(2, queue));
+    cluster.sync();
+    let (runtime, client) = load::client(&with_options(&vhost.url_by(&vhost.addresses()[..1]), QUORUM));
+    let cast = |queue: &str| {
+        let (client, target) = (Arc::clone(&client), Target::new("nova", queue));
+        runtime.spawn(async move { client.cast(load::record(target, 1), load::options(LIMIT)).await })
+    };
+    runtime.block_on(cast("connected")).expect("no cast panics").expect("the broker takes it");
+    cluster.kill_node(2);
+    let casts: Vec<_> = queues.iter().map(|queue| cast(queue)).collect();
+    for (queue, cast) in queues.iter().zip(casts) {
+        runtime.block_on(cast).expect("no cast panics").unwrap_or_else(|error| panic!("{queue}: {error}"));
+    }
+    // While the node is still away.
+    for queue in &queues {
+        vhost.eventually(queue, |queue| queue.ready > 0);
+    }
 }
 
 /// What callers see of a leader's end. Nothing here fails for being slow: the numbers go to `target/faults.txt`.

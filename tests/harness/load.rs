@@ -102,9 +102,10 @@ pub(crate) fn client(url: &str) -> (Runtime, Arc<Client>) {
     (runtime, client)
 }
 
-fn record(number: u64) -> Invocation {
+/// What asks the handler `record` to write a number.
+pub(crate) fn record(target: Target, number: u64) -> Invocation {
     Invocation {
-        target: Target::new("nova", "conductor"),
+        target,
         method: "record".to_owned(),
         arguments: Text::of(&json!({"n": number})),
         context: Context::default(),
@@ -113,14 +114,18 @@ fn record(number: u64) -> Invocation {
 }
 
 /// A confirmation alone does not mean that a queue has the message: a topic without one is an error here.
-fn options(limit: Duration) -> Options {
+pub(crate) fn options(limit: Duration) -> Options {
     Options { routing: Routing::Mandatory, ..limit.into() }
+}
+
+fn conductor() -> Target {
+    Target::new("nova", "conductor")
 }
 
 async fn send(client: Arc<Client>, limit: Duration, ledger: Arc<Ledger>, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         let number = ledger.begin(Kind::Call);
-        let fate = match client.call(record(number), options(limit)).await {
+        let fate = match client.call(record(conductor(), number), options(limit)).await {
             Ok(result) if result.get() == number.to_string() => Fate::Answered,
             Ok(result) => Fate::Wrong(result.get().to_owned()),
             Err(Error::TimedOut { .. }) => Fate::Unanswered,
@@ -129,7 +134,7 @@ async fn send(client: Arc<Client>, limit: Duration, ledger: Arc<Ledger>, stop: A
         };
         ledger.end(number, fate);
         let number = ledger.begin(Kind::Cast);
-        let fate = match client.cast(record(number), options(limit)).await {
+        let fate = match client.cast(record(conductor(), number), options(limit)).await {
             Ok(()) => Fate::Confirmed,
             Err(Error::NotSent { .. }) => Fate::Unsure,
             Err(error) => Fate::Wrong(error.to_string()),

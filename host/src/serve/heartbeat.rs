@@ -37,7 +37,7 @@ async fn beat(transport: &Transport, reply_to: &ReplyTo, interval: std::time::Du
         let publication = Publication::new(queue, Routing::Mandatory, reply_to.heartbeat(&fresh_id()));
         match transport.publish(&publication).await {
             Ok(Published::Confirmed) => continue,
-            Ok(Published::Unroutable | Published::Nacked | Published::Unconfirmed) => {
+            Ok(Published::Unroutable | Published::Nacked { .. } | Published::Unconfirmed) => {
                 tracing::info!("the caller's reply queue does not take them: no more heartbeats");
             }
             Err(error) => tracing::warn!(%error, "no more heartbeats"),

@@ -149,7 +149,7 @@ impl Letter {
             match transport.publish(publication).await? {
                 Published::Confirmed => drop(self.left.pop_front()),
                 Published::Unroutable => return Ok(Some(Trouble::Missing)),
-                Published::Nacked => return Ok(Some(Trouble::Full)),
+                Published::Nacked { .. } => return Ok(Some(Trouble::Full)),
                 Published::Unconfirmed => return Ok(Some(Trouble::Silent)),
             }
         }

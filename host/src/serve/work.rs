@@ -193,7 +193,7 @@ impl Corridor {
             }
             // The queue has gone, and will not deliver it once more.
             Ok(Ok(Published::Unroutable)) => return false,
-            Ok(Ok(Published::Nacked)) => Trouble::Full.as_str().to_owned(),
+            Ok(Ok(Published::Nacked { .. })) => Trouble::Full.as_str().to_owned(),
             Ok(Ok(Published::Unconfirmed)) | Err(_) => Trouble::Silent.as_str().to_owned(),
             Ok(Err(error)) => error.to_string(),
         };

@@ -93,8 +93,12 @@ pub enum Published {
     Confirmed,
     /// No queue takes it; only for [`Routing::Mandatory`].
     Unroutable,
-    /// A queue that it goes to does not take it (`basic.nack`): it is full and rejects, or cannot store.
-    Nacked,
+    /// A queue that it goes to does not take it (`basic.nack`), on a new channel neither.
+    Nacked {
+        /// Whether the queue is known to hold messages: then it is full, and rejects what is beyond its limit. Otherwise it
+        /// may have no leader for a while, or its node is away.
+        is_full: bool,
+    },
     /// The broker is connected, and has neither confirmed nor refused it in time. It may have it.
     Unconfirmed,
 }

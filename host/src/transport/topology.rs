@@ -157,6 +157,11 @@ impl Route {
     pub fn exchange_name(&self) -> &str {
         self.exchange.as_ref().map_or("", |exchange| &exchange.name)
     }
+
+    /// The exchange's name and the routing key.
+    pub(crate) fn names(&self) -> (String, String) {
+        (self.exchange_name().to_owned(), self.key.clone())
+    }
 }
 
 /// What a server declares and consumes. `suffix` makes the name of each topic's fanout queue unique: 32 hexadecimal

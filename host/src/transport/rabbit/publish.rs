@@ -4,6 +4,7 @@
 
 pub(crate) mod attempts;
 mod blame;
+mod doubts;
 mod exchanges;
 mod flight;
 mod flights;

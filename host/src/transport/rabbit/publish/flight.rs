@@ -6,21 +6,28 @@ use std::{io, pin::Pin, sync::Arc, time::Duration};
 
 use lapin::{
     Channel, Confirmation, Connection, PublisherConfirm,
-    options::{BasicPublishOptions, ConfirmSelectOptions},
+    options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
+    types::{FieldTable, ShortString},
 };
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{
     super::wire::declare,
     exchanges::{self, Obstacle},
     parcel::Parcel,
 };
-use crate::transport::{publication::Routing, topology::Exchange};
+use crate::transport::{
+    publication::{Published, Routing},
+    topology::Exchange,
+};
 
 /// How long a message may hold a channel of its own. RabbitMQ may be silent on it for a minute, where a queue has no
 /// leader; the next attempt has another channel.
 const ALONE_FOR: Duration = Duration::from_secs(10);
+
+/// How long the broker may take to say how many messages a queue holds.
+const COUNTED_IN: Duration = Duration::from_secs(3);
 
 /// What has come to an end.
 pub(crate) enum Event {
@@ -31,7 +38,7 @@ pub(crate) enum Event {
     /// The broker has said what became of the message with this number, in a life of a lane.
     Said(usize, u64, u64, lapin::Result<Confirmation>),
     /// The same for a message that went alone; `None` where it has said nothing.
-    SaidAlone(u64, Option<lapin::Result<Confirmation>>),
+    SaidAlone(u64, Option<lapin::Result<Published>>),
     /// The broker has answered a question that was asked at this time, or not.
     Answered(Instant, bool),
 }
@@ -43,7 +50,7 @@ pub(crate) type Asked = Pin<Box<dyn Future<Output = Event> + Send>>;
 pub(crate) fn opening(connection: &Arc<Connection>, lane: usize, life: u64) -> Asked {
     let connection = Arc::clone(connection);
     Box::pin(async move {
-        let opened = tokio::time::timeout(ALONE_FOR, open(&connection)).await;
+        let opened = timeout(ALONE_FOR, open(&connection)).await;
         Event::Opened(lane, life, opened.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into())))
     })
 }
@@ -52,7 +59,7 @@ pub(crate) fn opening(connection: &Arc<Connection>, lane: usize, life: u64) -> A
 pub(crate) fn declaring(connection: &Arc<Connection>, lane: usize, exchange: Exchange) -> Asked {
     let (connection, name) = (Arc::clone(connection), exchange.name.clone());
     Box::pin(async move {
-        let limited = tokio::time::timeout(ALONE_FOR, exchanges::declare(connection, exchange)).await;
+        let limited = timeout(ALONE_FOR, exchanges::declare(connection, exchange)).await;
         let silent = |_| Err(Obstacle::Lost(io::Error::from(io::ErrorKind::TimedOut).into()));
         Event::Declared(lane, name, limited.unwrap_or_else(silent))
     })
@@ -79,17 +86,34 @@ pub(crate) fn sending_alone(connection: &Arc<Connection>, parcel: Arc<Parcel>, n
     Box::pin(async move {
         let sending = async {
             let channel = open(&connection).await?;
-            publish(&channel, parcel).await?.await
+            let queue = declare::short(&parcel.route.key).ok();
+            match publish(&channel, parcel).await?.await? {
+                Confirmation::Ack(None) => Ok(Published::Confirmed),
+                Confirmation::Ack(Some(_)) => Ok(Published::Unroutable),
+                // `NotRequested` never comes on a channel that confirms.
+                Confirmation::Nack(_) | Confirmation::NotRequested => {
+                    Ok(Published::Nacked { is_full: holds_messages(&channel, queue).await })
+                }
+            }
         };
-        Event::SaidAlone(number, tokio::time::timeout(ALONE_FOR, sending).await.ok())
+        Event::SaidAlone(number, timeout(ALONE_FOR, sending).await.ok())
     })
+}
+
+/// Whether the queue of this name holds messages, as far as the broker says. RabbitMQ says 0 of a quorum queue that has no
+/// leader.
+async fn holds_messages(channel: &Channel, queue: Option<ShortString>) -> bool {
+    let Some(queue) = queue.filter(|queue| !queue.as_str().is_empty()) else { return false };
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let asked = timeout(COUNTED_IN, channel.queue_declare(queue, options, FieldTable::default())).await;
+    asked.is_ok_and(|asked| asked.is_ok_and(|queue| queue.message_count() > 0))
 }
 
 /// Asks the broker for something that it always has, and that waits for no queue: a channel.
 pub(crate) fn asking(connection: &Arc<Connection>, now: Instant) -> Asked {
     let connection = Arc::clone(connection);
     Box::pin(async move {
-        let asked = tokio::time::timeout(ALONE_FOR, connection.create_channel()).await;
+        let asked = timeout(ALONE_FOR, connection.create_channel()).await;
         Event::Answered(now, matches!(asked, Ok(Ok(_))))
     })
 }

@@ -44,7 +44,7 @@ impl Illness {
     /// Whether messages for this route go unconfirmed.
     pub(crate) fn is_ill(&self, route: &Route) -> bool {
         // Mostly there is none: no copy of a name for each message.
-        !self.queues.is_empty() && self.queues.contains(&key(route))
+        !self.queues.is_empty() && self.queues.contains(&route.names())
     }
 
     /// Notes that a message for this route was not confirmed in time; whether that is news.
@@ -52,12 +52,12 @@ impl Illness {
         if self.queues.len() >= MAX_REMEMBERED {
             self.queues.clear();
         }
-        self.queues.insert(key(route))
+        self.queues.insert(route.names())
     }
 
     /// Notes that the broker has answered to a message for this route; whether that is news.
     pub(crate) fn recovers(&mut self, route: &Route) -> bool {
-        !self.queues.is_empty() && self.queues.remove(&key(route))
+        !self.queues.is_empty() && self.queues.remove(&route.names())
     }
 
     /// Why a message is not even sent: the broker has refused its like, or would end the connection for it.
@@ -88,10 +88,6 @@ impl Illness {
         }
         self.exchanges.insert(exchange.to_owned(), (refusal, now));
     }
-}
-
-fn key(route: &Route) -> (String, String) {
-    (route.exchange_name().to_owned(), route.key.clone())
 }
 
 #[cfg(test)]

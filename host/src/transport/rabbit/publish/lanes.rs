@@ -28,6 +28,9 @@ pub(crate) const ALONE: usize = 2 * EACH;
 /// connection before that is not read from any more (its `credit_flow_default_credit`).
 pub(crate) const MAX_UNCONFIRMED: usize = 256;
 
+/// The most channels of a lane that are kept for what is on its way there. What is on an older one is sent again.
+const MAX_RETIRED: usize = 2;
+
 /// The lanes.
 #[derive(Debug)]
 pub(crate) struct Lanes {
@@ -39,6 +42,8 @@ pub(crate) struct Lanes {
 /// One channel over time, and what waits for it.
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
+    /// Channels that nothing more is sent on, for what is on its way there.
+    retired: VecDeque<Retired>,
     /// The channel, where it is open.
     pub(crate) channel: Option<Channel>,
     /// Whether it is being opened.
@@ -49,6 +54,17 @@ pub(crate) struct Lane {
     pub(crate) waiting: VecDeque<Job>,
     /// Which of its confirmed messages were returned.
     pub(crate) ledger: Returns<Job>,
+}
+
+/// A channel that nothing more is sent on.
+#[derive(Debug)]
+struct Retired {
+    /// Open for as long as this is here.
+    _channel: Channel,
+    life: u64,
+    /// How many messages the broker has yet to speak of.
+    unconfirmed: usize,
+    ledger: Returns<Job>,
 }
 
 impl Lanes {
@@ -89,7 +105,14 @@ impl Lanes {
     /// Says of each confirmed message whether it was returned. To be called when all that the broker has sent before is
     /// noted.
     pub(crate) fn settle(&mut self) -> Vec<(Job, bool)> {
-        self.all.iter_mut().flat_map(|lane| lane.ledger.settle(|job, returned| job.parcel.is(returned))).collect()
+        let is_same = |job: &Job, returned: &_| job.parcel.is(returned);
+        let mut settled = Vec::new();
+        for lane in &mut self.all {
+            settled.extend(lane.ledger.settle(is_same));
+            lane.retired.iter_mut().for_each(|retired| settled.extend(retired.ledger.settle(is_same)));
+            lane.retired.retain(|retired| retired.unconfirmed > 0);
+        }
+        settled
     }
 }
 
@@ -100,15 +123,46 @@ impl Lane {
         self.channel = None;
         self.is_opening = false;
         self.life += 1;
-        for job in std::mem::take(&mut self.ledger).into_confirmed() {
-            job.answer(Attempted::Again);
+        send_again(std::mem::take(&mut self.ledger));
+        self.retired.drain(..).for_each(|retired| send_again(retired.ledger));
+    }
+
+    /// Sends nothing more on the channel that there is in this life, and waits for what is on its way there: so many
+    /// messages are in the whole lane. Whether that was so; nothing is done in a later life.
+    pub(crate) fn retire(&mut self, life: u64, unconfirmed: usize) -> bool {
+        let Some(channel) = self.channel.take_if(|_| self.life == life) else { return false };
+        let elsewhere: usize = self.retired.iter().map(|retired| retired.unconfirmed).sum();
+        let ledger = std::mem::take(&mut self.ledger);
+        let unconfirmed = unconfirmed.saturating_sub(elsewhere);
+        self.retired.push_back(Retired { _channel: channel, life, unconfirmed, ledger });
+        self.life += 1;
+        if self.retired.len() > MAX_RETIRED
+            && let Some(oldest) = self.retired.pop_front()
+        {
+            send_again(oldest.ledger);
         }
+        true
+    }
+
+    /// Where it is noted what the broker says of a message of this life; `None` where the channel is gone.
+    pub(crate) fn hear(&mut self, life: u64) -> Option<&mut Returns<Job>> {
+        if life == self.life {
+            return Some(&mut self.ledger);
+        }
+        let retired = self.retired.iter_mut().find(|retired| retired.life == life)?;
+        retired.unconfirmed = retired.unconfirmed.saturating_sub(1);
+        Some(&mut retired.ledger)
     }
 
     /// The next job that somebody waits for.
     pub(crate) fn next(&mut self) -> Option<Job> {
         std::iter::from_fn(|| self.waiting.pop_front()).find(|job| !job.is_abandoned())
     }
+}
+
+/// Whether these were returned is not known any more.
+fn send_again(ledger: Returns<Job>) {
+    ledger.into_confirmed().into_iter().for_each(|job| job.answer(Attempted::Again));
 }
 
 #[cfg(test)]

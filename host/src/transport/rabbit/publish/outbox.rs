@@ -16,6 +16,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use super::{
     super::wire::{failure, link::Link},
     blame::blame,
+    doubts::Doubts,
     exchanges::{Exchanges, Obstacle},
     flight::{self, Event},
     flights::{Flight, Flights},
@@ -46,6 +47,7 @@ pub(crate) struct Outbox {
     exchanges: Exchanges,
     flights: Flights<Job>,
     illness: Illness,
+    doubts: Doubts,
     /// Jobs that are to go alone.
     lonely: VecDeque<Job>,
     /// How many have a channel of their own.
@@ -70,6 +72,7 @@ impl Outbox {
             exchanges: Exchanges::default(),
             flights: Flights::default(),
             illness: Illness::default(),
+            doubts: Doubts::default(),
             lonely: VecDeque::new(),
             alone: 0,
             underway: Underway::default(),
@@ -282,15 +285,8 @@ impl Outbox {
             Event::SaidAlone(number, said) => {
                 self.alone = self.alone.saturating_sub(1);
                 match said {
-                    Some(Ok(Confirmation::Ack(returned))) => {
-                        let published = match returned {
-                            Some(_) => Published::Unroutable,
-                            None => Published::Confirmed,
-                        };
-                        self.confirm(number, published);
-                    }
-                    Some(Ok(Confirmation::Nack(_))) => self.confirm(number, Published::Nacked),
-                    Some(Ok(Confirmation::NotRequested)) | None => {
+                    Some(Ok(published)) => self.confirm(number, published),
+                    None => {
                         let silent = match self.link.events.is_blocked() {
                             true => Attempted::Again,
                             false => Attempted::Published(Published::Unconfirmed),
@@ -306,41 +302,51 @@ impl Outbox {
     }
 
     fn note_said(&mut self, number: usize, life: u64, flight: u64, said: lapin::Result<Confirmation>) {
-        let said = match said {
-            Ok(said) => said,
+        let ledger = self.lanes.get(number).and_then(|lane| lane.hear(life));
+        let (returned, is_taken) = match said {
+            Ok(Confirmation::Ack(returned)) => (returned, true),
+            Ok(Confirmation::Nack(returned)) => (returned, false),
+            // Never on a channel that confirms.
+            Ok(Confirmation::NotRequested) => (None, false),
             Err(error) => return self.fail(flight, &error),
         };
-        let Some(lane) = self.lanes.get(number).filter(|lane| lane.life == life) else {
+        let Some(ledger) = ledger else {
             // Of a channel that is gone: whether it was returned is not known any more.
             if let Some(flight) = self.flights.fail(flight) {
                 flight.job.answer(Attempted::Again);
             }
             return;
         };
-        let (returned, is_taken) = match said {
-            Confirmation::Ack(returned) => (returned, true),
-            Confirmation::Nack(returned) => (returned, false),
-            // Never on a channel that confirms.
-            Confirmation::NotRequested => (None, false),
-        };
         if let Some(returned) = returned {
-            lane.ledger.add_returned(returned.into());
-        }
-        if !is_taken {
-            return self.confirm(flight, Published::Nacked);
+            ledger.add_returned(returned.into());
         }
         let Some(Flight { job, .. }) = self.flights.confirm(flight) else { return };
+        if !is_taken {
+            return match self.doubts.nacked(&job.parcel.route, life, Instant::now()) {
+                None => self.lonely.push_back(job),
+                Some(is_full) => self.answered(job, Published::Nacked { is_full }),
+            };
+        }
         match job.parcel.publication.routing {
-            Routing::Mandatory => lane.ledger.add_confirmed(job),
+            Routing::Mandatory => ledger.add_confirmed(job),
             Routing::BestEffort => self.answered(job, Published::Confirmed),
         }
     }
 
-    /// Notes what the broker says of a message.
+    /// Notes what the broker says of a message that went alone.
     fn confirm(&mut self, number: u64, published: Published) {
-        if let Some(Flight { job, .. }) = self.flights.confirm(number) {
-            self.answered(job, published);
+        let Some(Flight { job, .. }) = self.flights.confirm(number) else { return };
+        let route = &job.parcel.route;
+        if let Published::Nacked { is_full } = published {
+            self.doubts.refused(route, is_full);
+        } else if let Some(life) = self.doubts.taken(route) {
+            let number = self.lanes.of(route);
+            let unconfirmed = self.flights.count(number);
+            if self.lanes.get(number).is_some_and(|lane| lane.retire(life, unconfirmed)) {
+                tracing::info!(queue = route.key, "RabbitMQ refused on one channel what it takes on another");
+            }
         }
+        self.answered(job, published);
     }
 
     fn answered(&mut self, job: Job, published: Published) {
