@@ -89,7 +89,9 @@ async fn start(
     let current = keeper.current().clone();
     beside.watch(keeper, scan, looks);
     let transport = Transport::new(config.transport_url.clone(), config.rabbit.clone());
-    transport.connections().map(|connections| metrics.tell_of(connections));
+    if let Some(connections) = transport.connections() {
+        metrics.tell_of(connections);
+    }
     Ok(Host::start(config, metrics, transport, current).await?)
 }
 
