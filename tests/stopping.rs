@@ -1,8 +1,6 @@
 //! Before a service serves, and when it is to stop: operators and signals are heard all along, and nothing that does not
 //! answer is waited for without a bound.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::process::Command;
 
 use serde_json::json;
@@ -51,18 +49,6 @@ impl Story {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// What a path answers over HTTP.
-    fn get(&self, path: &str) -> String {
-        let log = self.host.log();
-        let address = log.split("address=").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an address");
-        let mut stream = TcpStream::connect(address).expect("the service listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: nova\r\n\r\n").expect("the service reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("the service answers");
-        answer
-    }
-
     fn ends_well(&mut self) {
         let status = self.host.wait(PATIENCE).unwrap_or_else(|| panic!("it goes on:\n{}", self.host.log()));
         assert!(status.success(), "{status}:\n{}", self.host.log());
@@ -76,7 +62,7 @@ fn a_service_that_loads_its_handlers_answers_operators_and_ends_at_a_signal() {
     story.host.wait_for_log("handler loaded, generation 1");
     let list = story.list();
     assert!(list.contains("a\n  serving   generation 1") && list.contains("huge\n  serving   nothing yet"), "{list}");
-    let ready = story.get("/ready");
+    let ready = story.host.get("/readyz");
     assert!(ready.starts_with("HTTP/1.1 503 ") && ready.ends_with("loading handlers\n"), "{ready}");
     story.host.signal("TERM");
     story.ends_well();
@@ -90,9 +76,9 @@ fn a_service_that_waits_for_its_broker_answers_operators_takes_files_and_says_so
     let mut story = Story::begin(NOWHERE, &files, "metrics.listen = \"127.0.0.1:0\"");
     story.host.wait_for_log("cannot reach");
     assert!(story.list().contains("a\n  serving   generation 1"));
-    let ready = story.get("/ready");
+    let ready = story.host.get("/readyz");
     assert!(ready.starts_with("HTTP/1.1 503 ") && ready.ends_with("connecting to the broker\n"), "{ready}");
-    assert!(story.get("/metrics").contains("\nnova_host_serving 0\n"));
+    assert!(story.host.metrics().contains("\nnova_host_serving 0\n"));
     story.scratch.write("handlers/a.wasm", answering("2"));
     eventually("the new version", || story.list().contains("serving   generation 2").then_some(()));
     story.host.signal("TERM");

@@ -16,6 +16,8 @@ mod panics;
 mod schema;
 mod serve;
 mod show;
+mod status;
+mod systemd;
 mod telemetry;
 
 use std::{io::Write, path::PathBuf};
@@ -79,6 +81,8 @@ enum Command {
     /// Compile a component; the host runs this itself
     #[command(hide = true)]
     Compile(compile::Compile),
+    /// Say how a running host is; ends with code 8 where it takes no requests now
+    Status,
     /// Print what a running host counts, as Prometheus reads it
     Metrics,
     /// Write a project to begin with, in Rust, Python, JavaScript, C or Go
@@ -106,6 +110,7 @@ impl Cli {
             Command::Handlers(handlers) => handlers.run(&options).await,
             Command::Compile(compile) => compile.run(),
             Command::Metrics => metrics::run(&options).await,
+            Command::Status => status::run(&options).await,
             Command::Inspect(inspect) => inspect.run(&options).await,
             Command::New(new) => new.run(),
             Command::Schema(schema) => schema.run(&options).await,

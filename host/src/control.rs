@@ -87,6 +87,7 @@ async fn converse(stream: UnixStream, keeper: Arc<Keeper>, metrics: &Metrics) ->
 async fn answer(request: ControlRequest, keeper: Arc<Keeper>, metrics: &Metrics) -> ControlAnswer {
     match request {
         ControlRequest::Metrics {} => ControlAnswer::Metrics { text: metrics.encode() },
+        ControlRequest::Status {} => ControlAnswer::Status(metrics.health()),
         ControlRequest::List {} => at_once(keeper, ControlAnswer::list).await,
         ControlRequest::Remove { name } => at_once(keeper, move |keeper| ControlAnswer::remove(keeper, &name)).await,
         ControlRequest::Rollback { name } => {

@@ -3,6 +3,8 @@
 //! After it: [`Metrics::encode`] writes the text that Prometheus reads, and [`http`] offers it. A label holds a handler's
 //! name or a word of an enum here, never what a caller or a guest wrote: nobody outside can make more series.
 
+mod connections;
+pub mod health;
 pub mod http;
 mod outgoing;
 mod phase;
@@ -21,7 +23,7 @@ use prometheus_client::{
 use tokio::time::Instant;
 
 pub use phase::Phase;
-pub use words::{Code, Effect, Ending, Limit, Origin, ReplyFate, Sending, Sent};
+pub use words::{Code, Connection, Effect, Ending, Limit, Origin, ReplyFate, Sending, Sent};
 
 /// What all names begin with.
 const PREFIX: &str = "nova_host";
@@ -54,6 +56,8 @@ struct Inner {
     loaded: Family<HandlerLabel, Counter>,
     generation: Family<HandlerLabel, Gauge<u64, AtomicU64>>,
     load_refused: Counter,
+    connections: connections::Current,
+    health: health::Current,
     outgoing: outgoing::Outgoing,
     phase: phase::Current,
 }
@@ -120,6 +124,8 @@ impl Default for Metrics {
         let mut inner = Inner {
             outgoing: outgoing::Outgoing::register(&mut registry),
             phase: phase::Current::register(&mut registry),
+            connections: connections::Current::register(&mut registry),
+            health: health::Current::register(&mut registry),
             registry,
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
@@ -187,6 +193,7 @@ impl Metrics {
     /// Everything, in Prometheus' (OpenMetrics') text format.
     #[must_use]
     pub fn encode(&self) -> String {
+        self.0.connections.note();
         let mut text = String::new();
         // Only writing can fail, and to a string it does not.
         text::encode(&mut text, &self.0.registry).ok();
@@ -273,11 +280,13 @@ impl Metrics {
         let label = HandlerLabel { handler: Arc::new(handler.to_owned()) };
         self.0.loaded.get_or_create(&label).inc();
         self.0.generation.get_or_create(&label).set(generation);
+        self.0.health.serves(handler, true);
     }
 
     /// A handler is not served any more.
     pub fn unloaded(&self, handler: &str) {
         self.0.generation.remove(&HandlerLabel { handler: Arc::new(handler.to_owned()) });
+        self.0.health.serves(handler, false);
     }
 
     /// A file was refused.

@@ -4,6 +4,7 @@
 //! [`crate::reply`] and [`crate::client`] publish. Bytes and destinations pass here; what is in the bytes is the
 //! envelope's business, and no type of an AMQP library appears in a signature.
 
+mod connections;
 pub mod copy;
 mod deliveries;
 mod destination;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+pub use connections::{Carries, Connected, Connections};
 pub use deliveries::{Deliveries, Delivery, Settlement};
 pub use destination::{Destination, Subscription};
 pub use error::Error;
@@ -162,6 +164,15 @@ impl Transport {
         match self {
             Self::Memory(_) => Ok(()),
             Self::Rabbit(client) => client.require_exchange(exchange).await,
+        }
+    }
+
+    /// The connections to the broker; `None` where there is none to connect to.
+    #[must_use]
+    pub fn connections(&self) -> Option<Connections> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Rabbit(client) => Some(client.connections()),
         }
     }
 

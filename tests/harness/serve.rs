@@ -28,25 +28,38 @@ impl Serve {
     pub(crate) fn with_config(config: &str) -> Self {
         let scratch = Scratch::new();
         let file = scratch.write("nova-host.toml", config);
-        Self::spawn(scratch, ["--config".as_ref(), file.as_os_str()]).wait_until_ready()
+        Self::spawn(scratch, &[], ["--config".as_ref(), file.as_os_str()]).wait_until_ready()
     }
 
     /// Starts a host with arguments that follow `serve`, and waits until it is ready.
     pub(crate) fn with_arguments<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
-        Self::spawn(Scratch::new(), arguments).wait_until_ready()
+        Self::spawn(Scratch::new(), &[], arguments).wait_until_ready()
     }
 
     /// Starts a host that may well not become ready.
     pub(crate) fn unready<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
-        Self::spawn(Scratch::new(), arguments)
+        Self::unready_in(&[], arguments)
     }
 
-    fn spawn<A: AsRef<OsStr>>(scratch: Scratch, arguments: impl IntoIterator<Item = A>) -> Self {
+    /// The same with variables of its environment.
+    pub(crate) fn unready_in<A: AsRef<OsStr>>(
+        environment: &[(&str, &OsStr)],
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
+        Self::spawn(Scratch::new(), environment, arguments)
+    }
+
+    fn spawn<A: AsRef<OsStr>>(
+        scratch: Scratch,
+        environment: &[(&str, &OsStr)],
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
         let file = |name| File::create(scratch.path().join(name)).expect("the scratch directory is writable");
         let mut command = Command::new(nova_host());
         command.arg("serve").args(arguments).current_dir(scratch.path());
         // They are for the tests; the host would take them for settings that it does not have.
         command.env_remove("NOVA_HOST_SOAK").env_remove("NOVA_HOST_BENCH");
+        command.envs(environment.iter().copied());
         command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("log"));
         let child = command.spawn().expect("the host runs");
         Self { child, scratch }
@@ -86,6 +99,11 @@ impl Serve {
 
     /// What it tells Prometheus; its configuration has `metrics.listen`. With the answer's head.
     pub(crate) fn metrics(&self) -> String {
+        self.get("/metrics")
+    }
+
+    /// What a path answers over HTTP, with the answer's head; its configuration has `metrics.listen`.
+    pub(crate) fn get(&self, path: &str) -> String {
         const AT: &str = "address=";
         let address = eventually("the address of the metrics", || {
             let log = self.log();
@@ -94,7 +112,7 @@ impl Serve {
         });
         let mut stream = TcpStream::connect(address).expect("the service listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: nova\r\n\r\n").expect("the service reads");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: nova\r\n\r\n").expect("the service reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("the service answers");
         answer

@@ -6,7 +6,10 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tokio::time::MissedTickBehavior;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::MissedTickBehavior,
+};
 
 use super::{
     directory::{self, Files, Scan},
@@ -102,17 +105,75 @@ impl Watch {
     }
 }
 
+/// When the directory is looked at.
+#[derive(Debug)]
+pub struct Looks {
+    always: bool,
+    wishes: mpsc::Receiver<oneshot::Sender<()>>,
+    /// How many more looks were wished for.
+    left: u32,
+    wishers: Vec<oneshot::Sender<()>>,
+}
+
+/// The way to have it looked at. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Wish(mpsc::Sender<oneshot::Sender<()>>);
+
+impl Wish {
+    /// Has the directory looked at now, and returns when what has changed was tried; at once where nobody looks any more.
+    pub async fn look(&self) {
+        let (done, is_done) = oneshot::channel();
+        if self.0.send(done).await.is_ok() {
+            is_done.await.ok();
+        }
+    }
+}
+
+impl Looks {
+    /// All the time, or only where somebody wishes it: then for two seconds, so that what is being copied is taken too.
+    #[must_use]
+    pub fn new(always: bool) -> (Self, Wish) {
+        let (sender, wishes) = mpsc::channel(1);
+        (Self { always, wishes, left: 0, wishers: Vec::new() }, Wish(sender))
+    }
+
+    /// Waits until it is to be looked at.
+    async fn next(&mut self) {
+        if self.left == 0 {
+            for done in self.wishers.drain(..) {
+                done.send(()).ok();
+            }
+            if !self.always {
+                match self.wishes.recv().await {
+                    Some(done) => self.wish(done),
+                    None => std::future::pending().await,
+                }
+            }
+        }
+        while let Ok(done) = self.wishes.try_recv() {
+            self.wish(done);
+        }
+        self.left = self.left.saturating_sub(1);
+    }
+
+    fn wish(&mut self, done: oneshot::Sender<()>) {
+        self.wishers.push(done);
+        self.left = GONE + 1;
+    }
+}
+
 /// Watches for as long as it is polled.
 ///
 /// # Cancel safety
 ///
 /// Dropped half-way, a handler that was being tried is put into force or is not, and nothing is waited for.
-pub async fn watch(keeper: Arc<Keeper>, mut watch: Watch) {
-    let mut looks = tokio::time::interval(EVERY);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+pub async fn watch(keeper: Arc<Keeper>, mut watch: Watch, mut looks: Looks) {
+    let mut pause = tokio::time::interval(EVERY);
+    pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut readable, mut changes) = (true, keeper.changes());
     loop {
-        looks.tick().await;
+        looks.next().await;
+        pause.tick().await;
         let directory = keeper.directory().to_owned();
         // A directory on another machine may take its time.
         let scanned = tokio::task::spawn_blocking(move || directory::scan(&directory)).await;

@@ -22,6 +22,8 @@ pub enum Exit {
     Control = 6,
     /// A project cannot be built: a tool is missing, or fails.
     Build = 7,
+    /// A host is running and takes no requests now.
+    NotReady = 8,
 }
 
 /// For everything that is no [`Failed`]: a fault of ours. `EX_SOFTWARE` of BSD's `sysexits.h`.
@@ -31,7 +33,7 @@ pub const INTERNAL: u8 = 70;
 pub(super) const HELP: &str = "\
 Exit codes: 0 done; 1 the remote side failed; 2 wrong command line or configuration; 3 a handler was refused; \
 4 the broker cannot be reached or refuses, or nobody serves the topic; 5 no reply in time; 6 no running \
-host on the control socket; 7 a project does not build; 70 internal error.";
+host on the control socket; 7 a project does not build; 8 the host takes no requests now; 70 internal error.";
 
 /// Why the program ends without having done what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -128,7 +128,8 @@ fn lines(answer: &ControlAnswer, name: &str) -> Vec<String> {
             lines.extend(directory.iter().map(|reason| format!("but a restart would serve another version: {reason}")));
             lines
         }
-        ControlAnswer::Failed { .. } => Vec::new(),
+        // Of other commands.
+        ControlAnswer::Status(_) | ControlAnswer::Failed { .. } => Vec::new(),
     };
     lines.iter().map(|line| printable(line, MAX_LINE)).collect()
 }

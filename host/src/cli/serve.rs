@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::task::AbortOnDropHandle;
 
-use super::{Exit, Failed, Options, panics, telemetry};
+use super::{Exit, Failed, Options, panics, systemd::Systemd, telemetry};
 use crate::{
+    catalog::watch::{Looks, Wish},
     config::Config,
     control::socket::Listener,
     host::{self, Beside, Host},
@@ -25,26 +27,28 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     let control = control(&config)?;
     let mut signals = Signals::new()?;
     let metrics = Metrics::default();
+    let systemd = Arc::new(Systemd::start(metrics.clone()));
+    let (looks, wish) = Looks::new(config.handlers.watch);
+    let _reloading = AbortOnDropHandle::new(tokio::spawn(reload(hangup()?, Arc::clone(&systemd), wish)));
     let _exporter = match config.metrics.listen {
         Some(address) => Some(Exporter::start(address, metrics.clone()).await.map_err(Failed::from)?),
         None => None,
     };
     let beside = Beside::default();
-    let served = serve(&config, control, &metrics, &beside, &mut signals).await;
+    let started = start(&config, control, &metrics, &beside, looks);
+    let served = serve(started, &systemd, &mut signals).await;
     beside.end().await;
     served
 }
 
 /// Starts, serves, and stops when told to.
 async fn serve(
-    config: &Config,
-    control: Option<Listener>,
-    metrics: &Metrics,
-    beside: &Beside,
+    starting: impl Future<Output = Result<Host, Failed>>,
+    systemd: &Systemd,
     signals: &mut Signals,
 ) -> anyhow::Result<()> {
     let started = tokio::select! {
-        started = start(config, control, metrics, beside) => Some(started?),
+        started = starting => Some(started?),
         signal = signals.next() => {
             tracing::info!(signal, "stopped before it has served");
             None
@@ -60,7 +64,7 @@ async fn serve(
         let signal = signals.next().await;
         tracing::warn!(signal, "told to stop at once");
     };
-    host.stop(again).await;
+    tokio::join!(systemd.stopping(), host.stop(again));
     tracing::info!("stopped");
     Ok(())
 }
@@ -70,17 +74,24 @@ async fn serve(
 /// # Cancel safety
 ///
 /// Dropped half-way, nothing is served.
-async fn start(config: &Config, control: Option<Listener>, metrics: &Metrics, beside: &Beside) -> Result<Host, Failed> {
+async fn start(
+    config: &Config,
+    control: Option<Listener>,
+    metrics: &Metrics,
+    beside: &Beside,
+    looks: Looks,
+) -> Result<Host, Failed> {
     let keeper = host::keeper(config, metrics).await?;
     if let Some(listener) = control {
         beside.control(listener, Arc::clone(&keeper), metrics.clone());
     }
     let scan = host::load(&keeper).await?;
     let current = keeper.current().clone();
-    if config.handlers.watch {
-        beside.watch(keeper, scan);
-    }
+    beside.watch(keeper, scan, looks);
     let transport = Transport::new(config.transport_url.clone(), config.rabbit.clone());
+    if let Some(connections) = transport.connections() {
+        metrics.tell_of(connections);
+    }
     Ok(Host::start(config, metrics, transport, current).await?)
 }
 
@@ -93,6 +104,19 @@ fn control(config: &Config) -> Result<Option<Listener>, Failed> {
             tracing::warn!("{error}; until then `nova-host handlers` does not reach this host");
             Ok(None)
         }
+    }
+}
+
+/// SIGHUP, which `systemctl reload` sends: it must not end a service.
+fn hangup() -> anyhow::Result<Signal> {
+    signal(SignalKind::hangup()).context("listening for signals")
+}
+
+/// Has the handlers' files looked at at each SIGHUP, for as long as it is polled.
+async fn reload(mut hangup: Signal, systemd: Arc<Systemd>, wish: Wish) {
+    while hangup.recv().await.is_some() {
+        tracing::info!("SIGHUP: the handlers' files are looked at now; what else is configured takes a restart");
+        systemd.reloading(wish.look()).await;
     }
 }
 

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{
-    keeper::{Change, Error, Keeper, RolledBack},
-    shelf::HandlerState,
+use crate::{
+    catalog::{
+        keeper::{Change, Error, Keeper, RolledBack},
+        shelf::HandlerState,
+    },
+    metrics::health::Health,
 };
 
 /// What an operator asks for: `{"command": "rollback", "name": "calculator"}`.
@@ -17,6 +20,8 @@ pub enum ControlRequest {
     List {},
     /// What is counted.
     Metrics {},
+    /// How the service is.
+    Status {},
     /// Try a file, put it into force and into the directory.
     Add {
         /// Its absolute path, as the host sees it.
@@ -56,6 +61,8 @@ pub enum ControlAnswer {
         /// As Prometheus reads it.
         text: String,
     },
+    /// To [`ControlRequest::Status`].
+    Status(Health),
     /// It is in force, for the first time.
     Added {
         /// Its number.

@@ -12,7 +12,7 @@ use crate::{
     catalog::{
         Scan,
         keeper::Keeper,
-        watch::{self, Watch},
+        watch::{self, Looks, Watch},
     },
     control::{self, socket::Listener},
     metrics::Metrics,
@@ -35,9 +35,10 @@ impl Beside {
         self.tasks.spawn(control::serve(listener, keeper, metrics, self.stop.clone()));
     }
 
-    /// Exchanges handlers as their files change after this scan.
-    pub fn watch(&self, keeper: Arc<Keeper>, scan: Scan) {
-        self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(watch::watch(keeper, Watch::after(scan))));
+    /// Exchanges handlers as their files change after this scan, or where that is wished for.
+    pub fn watch(&self, keeper: Arc<Keeper>, scan: Scan, looks: Looks) {
+        let watching = watch::watch(keeper, Watch::after(scan), looks);
+        self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(watching));
     }
 
     /// Ends all of it, and waits for that, but not for long. Gives whether it has ended.

@@ -4,7 +4,7 @@ use std::{future::pending, sync::mpsc};
 
 use super::*;
 use crate::{
-    catalog::Policy,
+    catalog::{Policy, watch::Looks},
     testing::{load_config, sandbox, wide},
     transport::Url,
 };
@@ -64,7 +64,7 @@ fn a_directory_that_does_not_answer_keeps_nobody_who_stops() {
         });
         is_begun.await.unwrap();
         let beside = Beside::default();
-        beside.watch(keeper, Scan::default());
+        beside.watch(keeper, Scan::default(), Looks::new(true).0);
         // The watch has begun to look.
         for _ in 0..10 {
             tokio::task::yield_now().await;

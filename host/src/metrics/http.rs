@@ -1,7 +1,8 @@
-//! `GET /metrics` for Prometheus and `GET /ready` for whoever manages services: as little of HTTP/1.1 as that takes.
+//! `GET /metrics` for Prometheus, `GET /livez` and `GET /readyz` for whoever manages services: as little of HTTP/1.1 as that
+//! takes.
 //!
 //! Whoever connects is a stranger: the head of a request is bounded in size and time, the answer in time, and the
-//! connections in number. There is no body, no second request on a connection, and no path but these two.
+//! connections in number. There is no body, no second request on a connection, and no path but these three.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -13,7 +14,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Metrics, Phase};
+use super::{Metrics, health::Health};
 use crate::settings::Settings;
 
 /// The head of a request; Prometheus sends some 300 bytes.
@@ -147,9 +148,12 @@ impl Answer {
         Self { status, content_type: "text/plain; charset=utf-8", body: format!("{text}\n") }
     }
 
-    /// Whether requests are taken.
-    fn readiness(phase: Phase) -> Self {
-        Self::text(if phase == Phase::Serving { "200 OK" } else { "503 Service Unavailable" }, phase.as_str())
+    /// Whether requests are taken, and if not, what is missing, a line each.
+    fn readiness(health: &Health) -> Self {
+        match health.ready {
+            true => Self::text("200 OK", &health.phase),
+            false => Self::text("503 Service Unavailable", &health.missing.join("\n")),
+        }
     }
 
     fn encode(&self) -> String {
@@ -176,8 +180,10 @@ fn respond(head: &[u8], metrics: &Metrics) -> Answer {
     let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
     match (*method, path) {
         (b"GET", b"/metrics") => Answer { status: "200 OK", content_type: CONTENT_TYPE, body: metrics.encode() },
-        (b"GET", b"/ready") => Answer::readiness(metrics.phase()),
-        (_, b"/metrics" | b"/ready") => Answer::error("405 Method Not Allowed"),
+        // Who answers is alive: a broker that is away, or a handler that is missing, is nothing that a restart mends.
+        (b"GET", b"/livez") => Answer::text("200 OK", "alive"),
+        (b"GET", b"/readyz") => Answer::readiness(&metrics.health()),
+        (_, b"/metrics" | b"/livez" | b"/readyz") => Answer::error("405 Method Not Allowed"),
         _ => Answer::error("404 Not Found"),
     }
 }
@@ -185,6 +191,7 @@ fn respond(head: &[u8], metrics: &Metrics) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Phase;
 
     async fn ask(exporter: &Exporter, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(exporter.address()).await.unwrap();
@@ -212,6 +219,7 @@ mod tests {
     async fn who_asks_whether_requests_are_taken_is_told_why_not() {
         let metrics = Metrics::default();
         let exporter = Exporter::start(([127, 0, 0, 1], 0).into(), metrics.clone()).await.unwrap();
+        metrics.loaded("a", 1);
         for (phase, expected) in [
             (Phase::Loading, ("503", "loading handlers\n")),
             (Phase::Connecting, ("503", "connecting to the broker\n")),
@@ -219,9 +227,11 @@ mod tests {
             (Phase::Stopping, ("503", "stopping\n")),
         ] {
             metrics.enter(phase);
-            let answer = ask(&exporter, b"GET /ready HTTP/1.1\r\n\r\n").await;
-            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-            assert_eq!((head.split(' ').nth(1).unwrap(), body), expected);
+            for (path, expected) in [("/readyz", expected), ("/livez", ("200", "alive\n"))] {
+                let answer = ask(&exporter, format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()).await;
+                let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+                assert_eq!((head.split(' ').nth(1).unwrap(), body), expected);
+            }
         }
     }
 
@@ -231,7 +241,7 @@ mod tests {
         for (request, status) in [
             (&b"GET / HTTP/1.1\r\n\r\n"[..], "404"),
             (b"POST /metrics HTTP/1.1\r\n\r\n", "405"),
-            (b"POST /ready HTTP/1.1\r\n\r\n", "405"),
+            (b"POST /readyz HTTP/1.1\r\n\r\n", "405"),
             (b"GET /metrics\r\n\r\n", "400"),
             (b"\x16\x03\x01\r\n\r\n", "400"),
             (b"GET /metrics SSH/2\r\n\r\n", "400"),

@@ -1,6 +1,6 @@
 //! How far the service is: whether it takes requests, and if not, why.
 //!
-//! Before it: [`crate::cli`] and [`crate::host`] say what comes next. After it: `/ready` and the gauge `serving`.
+//! Before it: [`crate::cli`] and [`crate::host`] say what comes next. After it: [`super::health`] and the gauge `serving`.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

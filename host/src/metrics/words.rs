@@ -126,6 +126,18 @@ words! {
 }
 
 words! {
+    /// What a connection to the broker carries.
+    Connection {
+        /// Requests to this service.
+        Requests = "requests",
+        /// Replies to what handlers ask of others.
+        Replies = "replies",
+        /// What is published.
+        Publications = "publications",
+    }
+}
+
+words! {
     /// Where the instance of a request came from.
     Origin {
         /// Made for it.
@@ -216,6 +228,7 @@ mod tests {
             Origin from "instances that requests were given:" to "from an earlier one",
             Sending from "`kind` is" to ", and",
             Sent from "and `outcome` one of" to ". ",
+            Connection from "`connection` is" to ". ",
             Effect from "The `fate` of an effect is" to "somebody",
         }
     }

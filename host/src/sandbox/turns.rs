@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::Semaphore, time::timeout_at};
+use tokio::{sync::Semaphore, time::timeout};
 
 /// What a guest may compute before it takes turns; most requests need a tenth of it.
 const SHARE: Duration = Duration::from_millis(5);
@@ -42,7 +42,7 @@ impl Turns {
         let mut used = Duration::ZERO;
         loop {
             let mut turn = match used >= SHARE {
-                true => timeout_at(deadline.into(), self.0.acquire()).await.ok(),
+                true => timeout(deadline.saturating_duration_since(Instant::now()), self.0.acquire()).await.ok(),
                 false => None,
             };
             let (mut polled, mut took) = (None, Duration::ZERO);

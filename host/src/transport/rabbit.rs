@@ -30,6 +30,7 @@ pub use names::Config as QueueNames;
 pub use wire::tls::{Tls, Version as TlsVersion};
 
 use super::{
+    connections::{Carries, Connections},
     destination::{Destination, Subscription},
     error::Error,
     message::Arrived,
@@ -105,7 +106,14 @@ impl Client {
         let config = &self.connector.config;
         let topology = topology::subscription(&subscription, &suffix, &config.declare);
         let prefetch = config.prefetch(subscription.prefetch);
-        Consumer::start(Arc::clone(&self.connector), topology, prefetch, Retry::Forever, sender).await
+        let carries = Carries::Requests;
+        Consumer::start(Arc::clone(&self.connector), carries, topology, prefetch, Retry::Forever, sender).await
+    }
+
+    /// Which connections there are.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        self.connector.connections.clone()
     }
 
     /// What tells a queue of this process from those of all others, behind the name of what it is for: 32 hexadecimal
@@ -143,7 +151,7 @@ impl Client {
     ) -> Result<Consumer, Error> {
         let topology = topology::replies(queue, &self.connector.config.declare);
         let prefetch = self.connector.config.prefetch(REPLY_PREFETCH);
-        Consumer::start(Arc::clone(&self.connector), topology, prefetch, retry, sender).await
+        Consumer::start(Arc::clone(&self.connector), Carries::Replies, topology, prefetch, retry, sender).await
     }
 
     /// Publishes a message, and again where the connection was lost, as often as `retry` allows, until the broker says

@@ -24,7 +24,7 @@ use super::{
     session::{Event, Session},
     settle::Settlement,
 };
-use crate::transport::{error::Error, message::Arrived, publication::Retry, topology::Topology};
+use crate::transport::{connections::Carries, error::Error, message::Arrived, publication::Retry, topology::Topology};
 
 /// A subscription that delivers. Dropped, its connection is closed and the broker takes back what is unsettled; its own
 /// queues stay until they expire.
@@ -45,6 +45,7 @@ enum Command {
 /// What to connect to, declare and consume: the same for every connection of a subscription.
 struct Plan {
     connector: Arc<Connector>,
+    carries: Carries,
     topology: Topology,
     /// How far each stream among the queues has been read.
     streams: HashMap<String, Offsets>,
@@ -81,6 +82,7 @@ impl Consumer {
     /// Dropped half-way, the connection is closed.
     pub(crate) async fn start(
         connector: Arc<Connector>,
+        carries: Carries,
         topology: Topology,
         prefetch: u16,
         retry: Retry,
@@ -89,7 +91,8 @@ impl Consumer {
         let (command_sender, commands) = mpsc::channel(1);
         let streams = topology.streams.iter().map(|queue| (queue.clone(), Offsets::default())).collect();
         let queues = topology.queues.clone();
-        let plan = Plan { connector, topology, streams, prefetch, suspects_transient_queues: AtomicBool::new(false) };
+        let suspects_transient_queues = AtomicBool::new(false);
+        let plan = Plan { connector, carries, topology, streams, prefetch, suspects_transient_queues };
         let session = plan.connect(Patience::UntilRefused(retry)).await?;
         let worker = Worker { plan, sender, commands, more: 0 };
         Ok(Self { queues, commands: command_sender, task: Task::spawn(worker.run(session)) })
@@ -143,7 +146,9 @@ impl Purpose for Plan {
         let opened = Session::open(link, self.topology.clone(), self.streams.clone(), self.prefetch).await;
         let is_suspect = matches!(&opened, Err(error) if error.is_internal_at_transient_queue());
         let was_suspect = self.suspects_transient_queues.swap(is_suspect, Ordering::Relaxed);
-        opened.map_err(|error| error.meaning(broker, was_suspect))
+        let mut session = opened.map_err(|error| error.meaning(broker, was_suspect))?;
+        session.link.is_ready(self.connector.connections.open(self.carries));
+        Ok(session)
     }
 }
 

@@ -40,7 +40,8 @@ const STREAM_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A consuming connection at work.
 pub(crate) struct Session {
-    link: Link,
+    /// The connection.
+    pub(crate) link: Link,
     channel: Channel,
     topology: Topology,
     streams: HashMap<String, Offsets>,

@@ -30,6 +30,7 @@ const ALONE_FOR: Duration = Duration::from_secs(10);
 const COUNTED_IN: Duration = Duration::from_secs(3);
 
 /// What has come to an end.
+#[expect(clippy::large_enum_variant, reason = "the largest one is what comes for each message")]
 pub(crate) enum Event {
     /// A lane has a channel, in this life of it.
     Opened(usize, u64, lapin::Result<Channel>),

@@ -17,7 +17,10 @@ use super::{
     outbox::Outbox,
     parcel::{Attempted, Job, Parcel, Refusal},
 };
-use crate::transport::error::Error;
+use crate::transport::{
+    connections::{Carries, Connections},
+    error::Error,
+};
 
 /// How many messages may wait for the task. Each has a caller who waits too, so it need not be many.
 const QUEUE_LENGTH: usize = 64;
@@ -42,7 +45,7 @@ struct Worker {
 }
 
 /// What the connection is for.
-struct Publishing;
+struct Publishing(Connections);
 
 /// Why an outbox is not used any more.
 enum End {
@@ -92,7 +95,8 @@ impl Purpose for Publishing {
 
     const ROLE: Role = Role::Publishing;
 
-    async fn prepare(&self, link: Link) -> Result<Outbox, Error> {
+    async fn prepare(&self, mut link: Link) -> Result<Outbox, Error> {
+        link.is_ready(self.0.open(Carries::Publications));
         Ok(Outbox::new(link))
     }
 }
@@ -187,7 +191,7 @@ impl Worker {
     }
 
     async fn connect(&self, patience: Patience) -> Result<Outbox, Error> {
-        self.connector.connect(&Publishing, patience).await
+        self.connector.connect(&Publishing(self.connector.connections.clone()), patience).await
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
     link::Link,
 };
 use crate::transport::{
+    connections::Connections,
     error::Error,
     publication::Retry,
     url::{Address, Host},
@@ -35,6 +36,8 @@ pub(crate) struct Connector {
     address: Address,
     /// The settings.
     pub(crate) config: Config,
+    /// Which connections are ready.
+    pub(crate) connections: Connections,
     /// The host that is tried next, counted on and on.
     cursor: AtomicUsize,
     /// Whether any connection was ever made.
@@ -101,6 +104,7 @@ impl Connector {
         Self {
             address,
             config,
+            connections: Connections::default(),
             cursor: AtomicUsize::new(0),
             has_connected: AtomicBool::new(false),
             frame_max: AtomicUsize::new(DEFAULT_FRAME_MAX),

@@ -27,7 +27,7 @@ use super::{
     task::lock,
     tls::Tls,
 };
-use crate::transport::{error::Error, url::Host};
+use crate::transport::{connections::Open, error::Error, url::Host};
 
 /// A connection that is open, or was. Dropped, its socket is shut down at once: the broker takes back what is
 /// unsettled.
@@ -44,6 +44,8 @@ pub(crate) struct Events {
     stream: Pin<Box<dyn futures_util::Stream<Item = Event> + Send>>,
     broker: String,
     is_blocked: bool,
+    /// Counts it as ready.
+    ready: Option<Open>,
 }
 
 /// Shuts the socket that lapin reads and writes down when dropped; also one that is yet to be connected.
@@ -92,8 +94,14 @@ impl Link {
         )
         .await
         .map_err(|error| failure::of_handshake(broker.clone(), &error, config))?;
-        let events = Events { stream: Box::pin(connection.events_listener()), broker, is_blocked: false };
+        let events = Events { stream: Box::pin(connection.events_listener()), broker, is_blocked: false, ready: None };
         Ok(Self { connection: Arc::new(connection), events, _socket: shut_down })
+    }
+
+    /// Notes that it is ready for what it is for.
+    pub(crate) fn is_ready(&mut self, ready: Open) {
+        ready.blocks(self.events.is_blocked);
+        self.events.ready = Some(ready);
     }
 
     /// `host:port`, for logs.
@@ -123,6 +131,11 @@ impl Events {
         self.is_blocked
     }
 
+    fn blocks(&mut self, is_blocked: bool) {
+        self.is_blocked = is_blocked;
+        self.ready.as_ref().inspect(|ready| ready.blocks(is_blocked));
+    }
+
     /// Waits until something breaks: the connection, or one of its channels ([`failure::is_of_channel`]).
     ///
     /// # Cancel safety
@@ -133,11 +146,11 @@ impl Events {
             match self.stream.next().await {
                 Some(Event::Error(error)) => return error,
                 Some(Event::ConnectionBlocked(reason)) => {
-                    self.is_blocked = true;
+                    self.blocks(true);
                     tracing::warn!(broker = self.broker, reason, "RabbitMQ accepts no messages for now");
                 }
                 Some(Event::ConnectionUnblocked) => {
-                    self.is_blocked = false;
+                    self.blocks(false);
                     tracing::info!(broker = self.broker, "RabbitMQ accepts messages again");
                 }
                 Some(_) => {}
