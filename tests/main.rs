@@ -40,4 +40,5 @@ mod swap;
 mod tls;
 mod topology;
 mod typed;
+mod watch;
 mod wire;

@@ -5,10 +5,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
-use super::{Exit, Failed, Options, panics, telemetry};
+use super::{Exit, Failed, Options, panics, signals::Signals, telemetry};
 use crate::{
     config::Config,
     control::socket::Listener,
@@ -92,27 +89,6 @@ fn control(config: &Config) -> Result<Option<Listener>, Failed> {
         Err(error) => {
             tracing::warn!("{error}; until then `nova-host handlers` does not reach this host");
             Ok(None)
-        }
-    }
-}
-
-/// SIGTERM, which service managers send, and SIGINT, which ctrl-c sends.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("listening for signals");
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    /// Waits for one of them, and gives its name.
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
         }
     }
 }
