@@ -105,8 +105,8 @@ fn queues_of_watchers(vhost: &Vhost) -> Vec<String> {
 /// A service whose servers have gone: its queue is there, and fills.
 fn deserted() -> Vhost {
     let vhost = Broker::shared().vhost();
-    vhost.declare_exchange("nova", "topic");
-    vhost.declare_exchange("conductor_fanout", "fanout");
+    vhost.declare_transient_exchange("nova", "topic");
+    vhost.declare_transient_exchange("conductor_fanout", "fanout");
     vhost.declare_queue("conductor", &json!({}));
     vhost.bind("nova", "conductor", "conductor");
     vhost

@@ -1,9 +1,9 @@
 //! The commands of docs/takeover.md, run as they stand there.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::call;
 use crate::harness::{Broker, OsloClient, OsloServer, Scratch, handlers, nova_host, repository};
@@ -44,10 +44,15 @@ fn every_command_of_the_guide_runs() {
             .env("PATH", &path)
             .env("NOVA_HOST_TRANSPORT_URL", vhost.url())
             .current_dir(scratch.path())
+            .stdout(Stdio::null())
             .spawn()
             .expect("sh runs");
         client.call(call("add", &json!({"args": {"a": 1, "b": 2}}))).expect("an answer");
         assert!(running.wait().expect("it ends").success(), "{short}");
     }
     drop(servers);
+    let inventory = fs::read_to_string(scratch.path().join("inventory.json")).expect("the guide makes one");
+    let inventory: Value = serde_json::from_str(&inventory).expect("JSON");
+    assert_eq!(inventory["topics"], json!(["conductor"]));
+    assert!(scratch.path().join("samples.jsonl").exists());
 }
