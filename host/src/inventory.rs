@@ -5,6 +5,7 @@
 //! arguments nor context.
 
 mod callers;
+mod names;
 pub mod report;
 mod row;
 mod sizes;
@@ -14,16 +15,13 @@ use std::collections::HashMap;
 
 use crate::{
     dispatch::Foresight,
-    envelope::{Error, Field, Request},
-    printable::printable,
+    envelope::{Error, Request},
 };
-use row::Row;
+use names::{method, namespace};
+use row::{Row, Way};
 
 /// The most methods that are counted on their own. nova's largest interface has fewer than a hundred and fifty.
 pub const MAX_METHODS: usize = 500;
-
-/// Bytes of a name that are kept. Names of methods are others' choice.
-pub const MAX_NAME: usize = 100;
 
 /// What was counted.
 #[derive(Debug)]
@@ -63,17 +61,6 @@ pub struct Observed<'a> {
     pub request: Result<&'a Request, &'a Error>,
     /// What our handlers would do about it, where they were asked.
     pub foresight: Option<Foresight>,
-}
-
-/// To whom a request was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    /// Any server of the topic.
-    Any,
-    /// One server.
-    Directed,
-    /// All of them.
-    Fanout,
 }
 
 impl Inventory {
@@ -130,23 +117,6 @@ impl Inventory {
             Some((at, _)) => (at, Way::Any),
             None => (0, Way::Any),
         }
-    }
-}
-
-/// A namespace as it may be shown; `None` is the null namespace.
-fn namespace(field: &Field) -> Option<String> {
-    match field {
-        Field::Absent | Field::Null => None,
-        Field::Text(text) => Some(printable(text, MAX_NAME)),
-        Field::Other(other) => Some(format!("({})", other.python_type())),
-    }
-}
-
-/// A method as it may be shown.
-fn method(field: &Field) -> String {
-    match field {
-        Field::Text(text) => printable(text, MAX_NAME),
-        other => format!("({})", other.python_type()),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::MAX_NAME;
+use super::names::MAX_NAME;
 use crate::printable::printable;
 
 /// The most callers of one method that are told apart.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{MAX_NAME, Way, callers::Callers, sizes::Sizes};
+use super::{callers::Callers, names::MAX_NAME, sizes::Sizes};
 use crate::{
     dispatch::Foresight,
     envelope::{Field, Request},
@@ -17,6 +17,17 @@ const MAX_NAMED: usize = 8;
 
 /// Bytes of a reason.
 const MAX_REASON: usize = 200;
+
+/// To whom a request was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Any server of the topic.
+    Any,
+    /// One server.
+    Directed,
+    /// All of them.
+    Fanout,
+}
 
 /// What is counted of one method.
 #[derive(Clone, Debug, Default)]

@@ -3,7 +3,7 @@
 //! Before it: [`super::report`]. After it: a terminal. Every name in a report is fit for one already.
 
 use super::{
-    MAX_NAME,
+    names::MAX_NAME,
     report::{Callers, Handlers, Method, Report},
 };
 use crate::printable::printable;

@@ -66,16 +66,16 @@ impl Samples {
 /// A message in a line. A body that is no text is in base64.
 fn line(overheard: &Overheard) -> Value {
     let message = &overheard.message;
-    let mut line = json!({
+    let (name, body) = match std::str::from_utf8(&message.body) {
+        Ok(text) => ("body", text.to_owned()),
+        Err(_) => ("body_base64", BASE64_STANDARD.encode(&message.body)),
+    };
+    json!({
         "exchange": message.origin.exchange,
         "routing_key": message.origin.routing_key,
         "properties": overheard.properties(),
-    });
-    match std::str::from_utf8(&message.body) {
-        Ok(text) => line["body"] = json!(text),
-        Err(_) => line["body_base64"] = json!(BASE64_STANDARD.encode(&message.body)),
-    }
-    line
+        name: body,
+    })
 }
 
 #[cfg(test)]
