@@ -7,7 +7,6 @@ mod screen;
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use serde_json::{Value, json};
@@ -104,7 +103,11 @@ fn queues_of_watchers(vhost: &Vhost) -> Vec<String> {
 
 /// A service whose servers have gone: its queue is there, and fills.
 fn deserted() -> Vhost {
-    let vhost = Broker::shared().vhost();
+    deserted_on(Broker::shared())
+}
+
+fn deserted_on(broker: &Broker) -> Vhost {
+    let vhost = broker.vhost();
     vhost.declare_transient_exchange("nova", "topic");
     vhost.declare_transient_exchange("conductor_fanout", "fanout");
     vhost.declare_queue("conductor", &json!({}));
@@ -232,8 +235,10 @@ fn whole_messages_are_kept_where_that_is_asked_for_and_nowhere_else() {
     let mut watching =
         Watching::start(&vhost, &["--sample", "echo", "--sample-count", "2", "--sample-file", "samples"]);
     for number in 0..4 {
-        let more = json!({"args": {"n": number}, "context": {"auth_token": "gAAAA-secret"}});
-        client.call(call("echo", &more)).expect("an answer");
+        let args = json!({"n": number, "admin_pass": "a-secret"});
+        client
+            .call(call("echo", &json!({"args": args, "context": {"auth_token": "gAAAA-secret"}})))
+            .expect("an answer");
         client.call(call("add", &json!({"args": {"a": 1, "b": 2}}))).expect("an answer");
     }
     assert!(watching.end().success(), "{}", watching.log());
@@ -284,7 +289,15 @@ fn a_lost_connection_is_said_and_counting_goes_on() {
     assert!(report["unseen"]["seconds_away"].as_f64() > Some(0.0) && report["unseen"]["is_away"] == false, "{report}");
 }
 
-/// A scratch file's path as it is typed.
-fn path(directory: &Path, name: &str) -> PathBuf {
-    directory.join(name)
+#[test]
+fn it_ends_beside_a_broker_that_is_frozen() {
+    let broker = Broker::private();
+    let vhost = deserted_on(&broker);
+    let mut watching = Watching::json(&vhost, &[]);
+    broker.pause_node(0);
+    let ended = watching.end();
+    broker.resume_node(0);
+    assert!(ended.success(), "{}", watching.log());
+    let report: Value = serde_json::from_str(&watching.stdout()).expect("JSON");
+    assert_eq!(report["requests"], 0);
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{Watching, command, deserted, method, path, queues_of_watchers};
+use super::{Watching, command, deserted, method, queues_of_watchers};
 use crate::harness::{Broker, Scratch, Vhost};
 
 /// Runs a watcher that does not come to watch; its exit code and what it says.
@@ -54,7 +54,7 @@ fn what_cannot_be_watched_is_said_with_what_to_do_and_nothing_is_made() {
         let (code, said) = say(arguments);
         assert!(code == Some(2) && said.contains(expected), "{said}");
     }
-    assert!(!path(scratch.path(), "f").exists());
+    assert!(!scratch.path().join("f").exists());
 
     let (code, said) = complaint(&scratch, "memory://", &[]);
     assert!(code == Some(2) && said.contains("nobody to watch"), "{said}");
