@@ -41,4 +41,5 @@ mod swap;
 mod tls;
 mod topology;
 mod typed;
+mod watch;
 mod wire;

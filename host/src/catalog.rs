@@ -17,7 +17,7 @@ mod trial;
 pub mod watch;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -174,6 +174,16 @@ impl Catalog {
     #[must_use]
     pub fn has_namespace(&self, namespace: Option<&str>) -> bool {
         namespace == Some(describe::NAMESPACE) || self.by_namespace.contains_key(&namespace.map(str::to_owned))
+    }
+
+    /// The versions in which a method is served, in order; where there are several handlers, of all of them.
+    #[must_use]
+    pub fn versions(&self, namespace: Option<&str>, method: &str) -> Vec<Version> {
+        let endpoints = self.generations.iter().flat_map(|generation| &generation.endpoints);
+        let served = endpoints
+            .filter(|endpoint| endpoint.namespace.as_deref() == namespace && endpoint.serves(method))
+            .map(|endpoint| endpoint.version);
+        served.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// All handlers, in the order of their loading.

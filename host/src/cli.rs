@@ -16,9 +16,11 @@ mod panics;
 mod schema;
 mod serve;
 mod show;
+mod signals;
 mod status;
 mod systemd;
 mod telemetry;
+mod watch;
 
 use std::{io::Write, path::PathBuf};
 
@@ -47,9 +49,9 @@ struct Options {
     /// Where the messages are: rabbit://user:password@host:port/vhost, or memory:// for no broker at all
     #[arg(long, global = true, value_name = "URL")]
     transport_url: Option<String>,
-    /// The topic
+    /// The topic; several where a command takes several
     #[arg(long, global = true)]
-    topic: Option<String>,
+    topic: Vec<String>,
     /// Directory of handlers: *.wasm
     #[arg(long, global = true, value_name = "DIR")]
     handlers: Option<PathBuf>,
@@ -91,6 +93,8 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Print what a typed handler's methods take and return, as JSON Schema or as a Python module
     Schema(schema::Schema),
+    /// Count what a running service is asked, whoever serves it, without taking anything from it
+    Watch(watch::Watch),
 }
 
 impl Cli {
@@ -114,6 +118,7 @@ impl Cli {
             Command::Inspect(inspect) => inspect.run(&options).await,
             Command::New(new) => new.run(),
             Command::Schema(schema) => schema.run(&options).await,
+            Command::Watch(watch) => watch.run(&options).await,
         }
     }
 }
@@ -136,8 +141,10 @@ impl Options {
         if let Some(url) = &self.transport_url {
             set("transport_url", url.clone());
         }
-        if let Some(topic) = &self.topic {
-            set("topic", topic.clone());
+        match self.topic.as_slice() {
+            [] => {}
+            [topic] => set("topic", topic.clone()),
+            topics => set("topics", topics.join(",")),
         }
         if let Some(directory) = &self.handlers {
             set("handlers.directory", directory.display().to_string());

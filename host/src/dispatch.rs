@@ -4,11 +4,13 @@
 //! says when the request is acknowledged. After it: [`crate::sandbox`] runs the handler, and
 //! [`crate::reply`] says what the caller gets. No bytes here, and nothing of where the request came from.
 
+mod foresight;
 mod ping;
 mod session;
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
+pub use foresight::{Foresight, foresee};
 use serde::de::IgnoredAny;
 
 use crate::{
@@ -263,7 +265,7 @@ impl Resolved {
         };
         let Asked { since, generation, endpoint, method, version, request } = *asked;
         let session = session::open(capabilities, &generation, &request, since, standing);
-        let arguments = arguments(request.arguments, &generation)?;
+        let arguments = arguments(&request.arguments, &generation)?;
         let place = generation.program.enter(since).await.map_err(|Full| Refusal::Busy)?;
         standing.enter(place.slot());
         let invocation = Invocation {
@@ -366,7 +368,7 @@ fn no_such_method(request: &Request) -> Refusal {
     }
 }
 
-fn arguments(arguments: Arguments, generation: &Generation) -> Result<String, Refusal> {
+fn arguments(arguments: &Arguments, generation: &Generation) -> Result<String, Refusal> {
     let text = match arguments {
         Arguments::Absent => return Ok("{}".to_owned()),
         Arguments::Object(text) => text,

@@ -44,6 +44,8 @@ pub mod metrics;
 
 pub mod contract;
 
+pub mod inventory;
+
 pub mod client;
 
 pub mod project;

@@ -5,11 +5,14 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Exit, Failed, Options, panics, systemd::Systemd, telemetry};
+use super::{
+    Exit, Failed, Options, panics,
+    signals::{Hangup, Signals},
+    systemd::Systemd,
+    telemetry,
+};
 use crate::{
     catalog::watch::{Looks, Wish},
     config::Config,
@@ -29,7 +32,7 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     let metrics = Metrics::default();
     let systemd = Arc::new(Systemd::start(metrics.clone()));
     let (looks, wish) = Looks::new(config.handlers.watch);
-    let _reloading = AbortOnDropHandle::new(tokio::spawn(reload(hangup()?, Arc::clone(&systemd), wish)));
+    let _reloading = AbortOnDropHandle::new(tokio::spawn(reload(Hangup::new()?, Arc::clone(&systemd), wish)));
     let _exporter = match config.metrics.listen {
         Some(address) => Some(Exporter::start(address, metrics.clone()).await.map_err(Failed::from)?),
         None => None,
@@ -107,36 +110,10 @@ fn control(config: &Config) -> Result<Option<Listener>, Failed> {
     }
 }
 
-/// SIGHUP, which `systemctl reload` sends: it must not end a service.
-fn hangup() -> anyhow::Result<Signal> {
-    signal(SignalKind::hangup()).context("listening for signals")
-}
-
 /// Has the handlers' files looked at at each SIGHUP, for as long as it is polled.
-async fn reload(mut hangup: Signal, systemd: Arc<Systemd>, wish: Wish) {
-    while hangup.recv().await.is_some() {
+async fn reload(mut hangup: Hangup, systemd: Arc<Systemd>, wish: Wish) {
+    while hangup.next().await {
         tracing::info!("SIGHUP: the handlers' files are looked at now; what else is configured takes a restart");
         systemd.reloading(wish.look()).await;
-    }
-}
-
-/// SIGTERM, which service managers send, and SIGINT, which ctrl-c sends.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("listening for signals");
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    /// Waits for one of them, and gives its name.
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
     }
 }

@@ -25,7 +25,11 @@ pub use config::{
     DEFAULT_KOMBU_RECONNECT_DELAY, DEFAULT_RABBIT_INTERVAL_MAX, DEFAULT_RABBIT_RETRY_BACKOFF,
     DEFAULT_RABBIT_RETRY_INTERVAL, FailoverStrategy, LoginMethod,
 };
-pub use consume::{consumer::Consumer, settle::Settlement};
+pub use consume::{
+    consumer::Consumer,
+    settle::Settlement,
+    tap::{Losses, Overheard, Tap},
+};
 pub use names::Config as QueueNames;
 pub use wire::tls::{Tls, Version as TlsVersion};
 
@@ -215,6 +219,16 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Has copies made of all that is sent to the servers of some topics, which get it as before. Tries every host once;
+    /// connects again by itself from then on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] where the broker refuses or has no exchange of theirs, [`Error::Unreachable`].
+    pub async fn tap(&self, tapped: topology::Tapped) -> Result<Tap, Error> {
+        Tap::start(Arc::clone(&self.connector), tapped).await
     }
 
     /// Looks whether an exchange exists that others declare.

@@ -7,11 +7,13 @@
 //! refuses a second declaration that differs.
 
 mod options;
+mod tap;
 
 use std::{borrow::Cow, time::Duration};
 
 use super::destination::{Destination, Subscription};
 pub use options::{DEFAULT_TRANSIENT_QUEUES_TTL, Options};
+pub use tap::{Tapped, tap};
 
 /// One thing to declare.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +52,7 @@ pub enum ExchangeKind {
     Others,
 }
 
-/// A queue; never exclusive.
+/// A queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queue {
     /// Its name.
@@ -59,6 +61,8 @@ pub struct Queue {
     pub durable: bool,
     /// Whether it goes with its last consumer.
     pub auto_delete: bool,
+    /// Whether it is one connection's alone, and goes with that. None of the reference's is.
+    pub exclusive: bool,
     /// Extensions by their names, in the reference's order.
     pub arguments: Vec<(&'static str, Argument)>,
 }
@@ -312,6 +316,7 @@ fn topic_queue(name: String, options: &Options) -> Queue {
         name,
         durable: options.amqp_durable_queues || options.rabbit_quorum_queue,
         auto_delete: options.amqp_auto_delete,
+        exclusive: false,
         arguments: arguments(options.rabbit_quorum_queue, Duration::ZERO, options),
     }
 }
@@ -319,7 +324,7 @@ fn topic_queue(name: String, options: &Options) -> Queue {
 fn transient_queue(name: String, options: &Options) -> Queue {
     let quorum = options.rabbit_transient_quorum_queue;
     let arguments = arguments(quorum, options.rabbit_transient_queues_ttl, options);
-    Queue { name, durable: quorum, auto_delete: false, arguments }
+    Queue { name, durable: quorum, auto_delete: false, exclusive: false, arguments }
 }
 
 /// The reference declares no limits for it.
@@ -329,7 +334,7 @@ fn stream(name: String, options: &Options) -> Queue {
     if seconds > 0 {
         arguments.push(("x-max-age", Argument::Text(format!("{seconds}s").into())));
     }
-    Queue { name, durable: true, auto_delete: false, arguments }
+    Queue { name, durable: true, auto_delete: false, exclusive: false, arguments }
 }
 
 fn arguments(quorum: bool, expires: Duration, options: &Options) -> Vec<(&'static str, Argument)> {

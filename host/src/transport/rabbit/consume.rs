@@ -8,3 +8,5 @@ mod consuming;
 mod offsets;
 mod session;
 pub(crate) mod settle;
+pub(crate) mod tap;
+mod tapping;

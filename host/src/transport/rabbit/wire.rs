@@ -11,6 +11,7 @@ mod frames;
 pub(crate) mod link;
 pub(crate) mod look;
 pub(crate) mod properties;
+pub(crate) mod shown;
 pub(crate) mod size;
 mod stream;
 pub(crate) mod task;

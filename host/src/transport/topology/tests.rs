@@ -92,13 +92,13 @@ fn frames(topology: &Topology) -> Vec<(String, Map<String, Value>)> {
 fn declaration_frame(declaration: &Declaration) -> (String, Map<String, Value>) {
     match declaration {
         Declaration::Exchange(exchange) => exchange_frame(exchange),
-        Declaration::Queue(Queue { name, durable, auto_delete, arguments }) => {
+        Declaration::Queue(Queue { name, durable, auto_delete, exclusive, arguments }) => {
             let arguments: Map<String, Value> =
                 arguments.iter().map(|(name, value)| ((*name).to_owned(), argument(value))).collect();
             frame(
                 "Queue.Declare",
                 json!({"ticket": 0, "queue": name, "passive": false, "durable": durable,
-                "exclusive": false, "auto_delete": auto_delete, "nowait": false, "arguments": arguments}),
+                "exclusive": exclusive, "auto_delete": auto_delete, "nowait": false, "arguments": arguments}),
             )
         }
         Declaration::Binding(Binding { queue, exchange, key }) => frame(

@@ -66,6 +66,8 @@ pub(crate) enum Role {
     Publishing,
     /// Looks for something, and ends.
     Looking,
+    /// Receives copies of what others send.
+    Watching,
 }
 
 /// What a connection is made ready for.

@@ -84,9 +84,14 @@ pub(crate) async fn exchange(channel: &Channel, exchange: &Exchange) -> Result<(
 }
 
 async fn queue(channel: &Channel, queue: &Queue) -> Result<(), Error> {
-    let Queue { name, durable, auto_delete, arguments } = queue;
+    let Queue { name, durable, auto_delete, exclusive, arguments } = queue;
     let table = table(arguments)?;
-    let options = QueueDeclareOptions { durable: *durable, auto_delete: *auto_delete, ..Default::default() };
+    let options = QueueDeclareOptions {
+        durable: *durable,
+        auto_delete: *auto_delete,
+        exclusive: *exclusive,
+        ..Default::default()
+    };
     match channel.queue_declare(short(name)?, options, table).await {
         Ok(_) => Ok(()),
         Err(error) if *durable => Err(error.into()),

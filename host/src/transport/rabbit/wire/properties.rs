@@ -38,6 +38,10 @@ impl Properties {
     pub(crate) fn new(properties: BasicProperties) -> Self {
         Self(Box::new(properties))
     }
+
+    pub(crate) fn get(&self) -> &BasicProperties {
+        &self.0
+    }
 }
 
 /// The headers that are strings or integers.
