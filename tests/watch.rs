@@ -289,6 +289,22 @@ fn a_lost_connection_is_said_and_counting_goes_on() {
     assert!(report["unseen"]["seconds_away"].as_f64() > Some(0.0) && report["unseen"]["is_away"] == false, "{report}");
 }
 
+/// The exchanges do not survive it: the service declares them again, and the watcher waits for that.
+#[test]
+fn a_broker_that_starts_again_is_watched_as_soon_as_the_service_is_back() {
+    let broker = Broker::private();
+    let vhost = broker.vhost();
+    let _server = OsloServer::start(&vhost.url(), "conductor", "python-1");
+    let mut watching = Watching::json(&vhost, &[]);
+    broker.restart();
+    watching.wait_for_connections(2);
+    let client = OsloClient::start(&vhost.url());
+    client.call(call("echo", &json!({}))).expect("an answer");
+    let report = watching.report();
+    assert_eq!(method(&report, None, "echo")["calls"], 1);
+    assert_eq!(report["unseen"]["is_away"], false);
+}
+
 #[test]
 fn it_ends_beside_a_broker_that_is_frozen() {
     let broker = Broker::private();
