@@ -34,7 +34,9 @@ impl Watching {
         let scratch = Scratch::new();
         let file = |name| File::create(scratch.path().join(name)).expect("the scratch directory is writable");
         let mut command = command(&scratch);
-        command.args(["watch", "--log", "info", "--transport-url", &vhost.url()]).args(arguments);
+        let url = vhost.url();
+        let at: &[&str] = if arguments.contains(&"--transport-url") { &[] } else { &["--transport-url", &url] };
+        command.args(["watch", "--log", "info"]).args(at).args(arguments);
         let child = command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("log")).spawn().expect("it runs");
         let mut watching = Self { child, scratch };
         watching.wait_for_connections(1);

@@ -69,6 +69,30 @@ fn what_cannot_be_watched_is_said_with_what_to_do_and_nothing_is_made() {
     assert!(code == Some(3) && said.contains("broken.wasm"), "{said}");
 }
 
+/// As docs/takeover.md says which.
+#[test]
+fn a_user_with_few_permissions_may_watch_and_one_without_is_told_so() {
+    let vhost = deserted();
+    let user = format!("watcher-{}", std::process::id());
+    vhost.add_user(&user, Some("s3cret"));
+    let own = "nova_host_watch_.*";
+    vhost.set_permissions(
+        &user,
+        &json!({
+            "configure": format!("^{own}$"), "write": format!("^({own}|amq\\.default)$"), "read": format!("^({own}|nova|.*_fanout)$"),
+        }),
+    );
+    let url = vhost.url().replace("guest:guest", &format!("{user}:s3cret"));
+    let watching = Watching::json(&vhost, &["--transport-url", &url]);
+    publish(&vhost, &json!({"method": "m"}));
+    assert_eq!(method(&watching.report(), None, "m")["casts"], 1);
+
+    vhost.set_permissions(&user, &json!({"configure": "^$", "write": ".*", "read": ".*"}));
+    let (code, said) = complaint(&Scratch::new(), &url, &[]);
+    vhost.delete_user(&user);
+    assert!(code == Some(4) && said.contains("give the user permission") && !said.contains("s3cret"), "{said}");
+}
+
 #[test]
 fn names_and_bodies_of_others_do_no_harm() {
     let vhost = deserted();
