@@ -42,6 +42,9 @@ fn what_cannot_be_watched_is_said_with_what_to_do_and_nothing_is_made() {
     );
     assert_eq!((vhost.exchanges(), queues_of_watchers(&vhost)), (vec!["nova".to_owned()], Vec::new()));
 
+    let (code, _) = say(&["--sample", "m", "--sample-file", "f"]);
+    assert!(code == Some(4) && !scratch.path().join("f").exists(), "no empty file is left");
+    vhost.declare_transient_exchange("conductor_fanout", "fanout");
     let (code, said) = say(&["--sample", "m", "--sample-file", &taken.display().to_string()]);
     assert!(code == Some(2) && said.contains("File exists"), "{said}");
     assert_eq!(fs::read_to_string(taken).expect("it is there"), "mine");
