@@ -34,7 +34,9 @@ impl Watching {
         let scratch = Scratch::new();
         let file = |name| File::create(scratch.path().join(name)).expect("the scratch directory is writable");
         let mut command = command(&scratch);
-        command.args(["watch", "--log", "info", "--transport-url", &vhost.url()]).args(arguments);
+        let url = vhost.url();
+        let at: &[&str] = if arguments.contains(&"--transport-url") { &[] } else { &["--transport-url", &url] };
+        command.args(["watch", "--log", "info"]).args(at).args(arguments);
         let child = command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("log")).spawn().expect("it runs");
         let mut watching = Self { child, scratch };
         watching.wait_for_connections(1);
@@ -287,6 +289,22 @@ fn a_lost_connection_is_said_and_counting_goes_on() {
     );
     assert!(report["unseen"]["connections_lost"].as_u64() >= Some(1), "{report}");
     assert!(report["unseen"]["seconds_away"].as_f64() > Some(0.0) && report["unseen"]["is_away"] == false, "{report}");
+}
+
+/// The exchanges do not survive it: the service declares them again, and the watcher waits for that.
+#[test]
+fn a_broker_that_starts_again_is_watched_as_soon_as_the_service_is_back() {
+    let broker = Broker::private();
+    let vhost = broker.vhost();
+    let _server = OsloServer::start(&vhost.url(), "conductor", "python-1");
+    let mut watching = Watching::json(&vhost, &[]);
+    broker.restart();
+    watching.wait_for_connections(2);
+    let client = OsloClient::start(&vhost.url());
+    client.call(call("echo", &json!({}))).expect("an answer");
+    let report = watching.report();
+    assert_eq!(method(&report, None, "echo")["calls"], 1);
+    assert_eq!(report["unseen"]["is_away"], false);
 }
 
 #[test]

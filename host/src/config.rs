@@ -134,6 +134,9 @@ impl Config {
         let transport_url = read_url(all);
         let server = all.take("server", crate::machine::host_name());
         let topics = match (all.take_optional("topics"), all.take_optional("topic")) {
+            // What is typed wins over what stands somewhere, whatever of the two it is.
+            (Some(topics), Some(_)) if all.is_overridden("topics") && !all.is_overridden("topic") => topics,
+            (Some(_), Some(topic)) if all.is_overridden("topic") && !all.is_overridden("topics") => vec![topic],
             (Some(_), Some(_)) => {
                 all.problem("topics", "topic and topics are one setting: give only one of them");
                 Vec::new()
@@ -244,6 +247,21 @@ mod tests {
         assert_eq!(config.topics, ["conductor"]);
         assert_eq!((config.limits.timeout, config.limits.memory), (Duration::from_secs(60), Bytes(64 << 20)));
         assert!(config.handlers.watch);
+    }
+
+    #[test]
+    fn topics_that_are_typed_win_over_one_that_stands_in_the_file_and_the_other_way_round() {
+        let topics = |file: &str, typed: &[(&str, &str)]| {
+            let mut settings = Settings::default();
+            settings.add_file(file).unwrap();
+            typed.iter().for_each(|(key, value)| settings.set(key, *value));
+            Config::read(settings).map(|(config, _)| config.topics)
+        };
+        assert_eq!(topics("topic = 'a'", &[("topics", "b,c")]).unwrap(), ["b", "c"]);
+        assert_eq!(topics("topics = ['a', 'b']", &[("topic", "c")]).unwrap(), ["c"]);
+        for (file, typed) in [("topic = 'a'\ntopics = ['b']", &[][..]), ("", &[("topic", "a"), ("topics", "b")])] {
+            assert!(topics(file, typed).unwrap_err().to_string().contains("one setting"), "{file}");
+        }
     }
 
     #[test]

@@ -84,6 +84,12 @@ impl Settings {
         self.set(key, value);
     }
 
+    /// Whether a setting is given over file and environment.
+    #[must_use]
+    pub fn is_overridden(&self, key: &str) -> bool {
+        self.overrides.contains_key(key)
+    }
+
     /// Takes a setting, `default` where it is not given. A value that does not parse is reported by
     /// [`Settings::finish`].
     pub fn take<T: Setting>(&mut self, key: &str, default: T) -> T {

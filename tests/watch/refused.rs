@@ -42,6 +42,9 @@ fn what_cannot_be_watched_is_said_with_what_to_do_and_nothing_is_made() {
     );
     assert_eq!((vhost.exchanges(), queues_of_watchers(&vhost)), (vec!["nova".to_owned()], Vec::new()));
 
+    let (code, _) = say(&["--sample", "m", "--sample-file", "f"]);
+    assert!(code == Some(4) && !scratch.path().join("f").exists(), "no empty file is left");
+    vhost.declare_transient_exchange("conductor_fanout", "fanout");
     let (code, said) = say(&["--sample", "m", "--sample-file", &taken.display().to_string()]);
     assert!(code == Some(2) && said.contains("File exists"), "{said}");
     assert_eq!(fs::read_to_string(taken).expect("it is there"), "mine");
@@ -67,6 +70,30 @@ fn what_cannot_be_watched_is_said_with_what_to_do_and_nothing_is_made() {
     scratch.write("handlers/broken.wasm", "no component");
     let (code, said) = say(&["--handlers", "handlers"]);
     assert!(code == Some(3) && said.contains("broken.wasm"), "{said}");
+}
+
+/// As docs/takeover.md says which.
+#[test]
+fn a_user_with_few_permissions_may_watch_and_one_without_is_told_so() {
+    let vhost = deserted();
+    let user = format!("watcher-{}", std::process::id());
+    vhost.add_user(&user, Some("s3cret"));
+    let own = "nova_host_watch_.*";
+    vhost.set_permissions(
+        &user,
+        &json!({
+            "configure": format!("^{own}$"), "write": format!("^({own}|amq\\.default)$"), "read": format!("^({own}|nova|.*_fanout)$"),
+        }),
+    );
+    let url = vhost.url().replace("guest:guest", &format!("{user}:s3cret"));
+    let watching = Watching::json(&vhost, &["--transport-url", &url]);
+    publish(&vhost, &json!({"method": "m"}));
+    assert_eq!(method(&watching.report(), None, "m")["casts"], 1);
+
+    vhost.set_permissions(&user, &json!({"configure": "^$", "write": ".*", "read": ".*"}));
+    let (code, said) = complaint(&Scratch::new(), &url, &[]);
+    vhost.delete_user(&user);
+    assert!(code == Some(4) && said.contains("give the user permission") && !said.contains("s3cret"), "{said}");
 }
 
 #[test]

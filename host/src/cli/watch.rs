@@ -41,13 +41,13 @@ const REFRESH: Duration = Duration::from_secs(1);
 /// Lines of methods on a screen; the report at the end has all.
 const MAX_LIVE: usize = 20;
 
-/// Messages that one look of `--sample` keeps, where nobody says how many.
+/// Messages that `--sample` keeps, where nobody says how many.
 const DEFAULT_SAMPLES: u64 = 10;
 
 /// The longest that is waited for what is on its way at the end. Where the broker is frozen, nothing comes any more.
 const ENDING: Duration = Duration::from_secs(5);
 
-/// What is logged: a lost connection, and that there is a new one is in the report.
+/// What is logged where there is no screen: warnings, such as of a lost connection.
 const QUIET: &str = "warn,nova_host::advice=off";
 
 /// Arguments of `watch`.
@@ -99,18 +99,19 @@ impl Watch {
         };
         let mut signals = Signals::new()?;
         let exchange = self.exchange.unwrap_or_else(|| config.control_exchange.clone());
+        let client = rabbit::Client::new(address, config.rabbit.clone());
+        let tapped = Tapped { exchange: exchange.clone(), topics: config.topics.clone() };
+        let tap = tokio::select! {
+            tap = client.tap(tapped) => tap.map_err(Failed::from)?,
+            _ = signals.next() => return Ok(()),
+        };
+        // Only now, so that what ends before leaves no empty file.
         let samples = match (self.sample, self.sample_file) {
             (Some(method), Some(file)) => Some(
                 Samples::create(&file, method, self.sample_count, self.sample_bytes.0)
                     .map_err(|error| Failed::new(Exit::Usage, format!("--sample-file {}: {error}", file.display())))?,
             ),
             _ => None,
-        };
-        let client = rabbit::Client::new(address, config.rabbit.clone());
-        let tapped = Tapped { exchange: exchange.clone(), topics: config.topics.clone() };
-        let tap = tokio::select! {
-            tap = client.tap(tapped) => tap.map_err(Failed::from)?,
-            _ = signals.next() => return Ok(()),
         };
         let inventory = Inventory::new(&exchange, &config.topics);
         let mut watching = Watching { inventory, samples, handlers, since: Instant::now() };
