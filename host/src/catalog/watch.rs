@@ -27,6 +27,9 @@ const SETTLED: u32 = 2;
 /// A file that was absent in so many looks, two seconds, is gone: until then, somebody is about to put another there.
 const GONE: u32 = 8;
 
+/// How many looks somebody who wishes for some has in the end: half a minute.
+const MOST: u32 = 120;
+
 /// What has happened to a handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
@@ -99,6 +102,11 @@ impl Watch {
         }
     }
 
+    /// Whether something is yet to be tried.
+    fn has_news(&self) -> bool {
+        self.handlers.values().any(|seen| seen.files != seen.taken)
+    }
+
     /// What of a handler was tried last.
     fn taken(&self, name: &str) -> Option<&Files> {
         self.handlers.get(name)?.taken.as_ref()
@@ -112,6 +120,8 @@ pub struct Looks {
     wishes: mpsc::Receiver<oneshot::Sender<()>>,
     /// How many more looks were wished for.
     left: u32,
+    /// How many more there may be for what has not settled then.
+    spare: u32,
     wishers: Vec<oneshot::Sender<()>>,
 }
 
@@ -130,11 +140,12 @@ impl Wish {
 }
 
 impl Looks {
-    /// All the time, or only where somebody wishes it: then for two seconds, so that what is being copied is taken too.
+    /// All the time, or only where somebody wishes it: then for two seconds, and up to half a minute more while something is
+    /// being copied, or is to be tried again because what stood in its way has gone.
     #[must_use]
     pub fn new(always: bool) -> (Self, Wish) {
         let (sender, wishes) = mpsc::channel(1);
-        (Self { always, wishes, left: 0, wishers: Vec::new() }, Wish(sender))
+        (Self { always, wishes, left: 0, spare: 0, wishers: Vec::new() }, Wish(sender))
     }
 
     /// Waits until it is to be looked at.
@@ -159,6 +170,15 @@ impl Looks {
     fn wish(&mut self, done: oneshot::Sender<()>) {
         self.wishers.push(done);
         self.left = GONE + 1;
+        self.spare = MOST;
+    }
+
+    /// Looks once more: something is yet to be tried.
+    fn go_on(&mut self) {
+        if self.left == 0 && self.spare > 0 {
+            self.spare -= 1;
+            self.left = 1;
+        }
     }
 }
 
@@ -195,6 +215,9 @@ pub async fn watch(keeper: Arc<Keeper>, mut watch: Watch, mut looks: Looks) {
         if keeper.changes() != changes {
             changes = keeper.changes();
             keeper.in_conflict().iter().for_each(|name| watch.again(name));
+        }
+        if watch.has_news() {
+            looks.go_on();
         }
     }
 }

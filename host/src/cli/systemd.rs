@@ -23,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Tells systemd how the service is for as long as this is kept.
 #[derive(Debug)]
 pub(super) struct Systemd {
+    metrics: Metrics,
     task: Option<AbortOnDropHandle<()>>,
 }
 
@@ -31,7 +32,8 @@ impl Systemd {
     pub(super) fn start(metrics: Metrics) -> Self {
         let is_asked = std::env::var_os("NOTIFY_SOCKET").is_some();
         let watchdog = sd_notify::watchdog_enabled();
-        Self { task: is_asked.then(|| AbortOnDropHandle::new(tokio::spawn(tell(metrics, watchdog)))) }
+        let task = is_asked.then(|| AbortOnDropHandle::new(tokio::spawn(tell(metrics.clone(), watchdog))));
+        Self { metrics, task }
     }
 
     /// The service stops.
@@ -39,8 +41,11 @@ impl Systemd {
         self.say(&[NotifyState::Stopping, NotifyState::Status("stopping")]).await;
     }
 
-    /// The service looks at its files anew, until `done`.
+    /// The service looks at its files anew, until `done`. One that does not serve yet is not ready after that either.
     pub(super) async fn reloading(&self, done: impl Future<Output = ()>) {
+        if self.metrics.phase() != Phase::Serving {
+            return done.await;
+        }
         let now = NotifyState::monotonic_usec_now().ok();
         self.say(&[NotifyState::Reloading].into_iter().chain(now).collect::<Vec<_>>()).await;
         done.await;
@@ -60,7 +65,12 @@ async fn tell(metrics: Metrics, watchdog: Option<Duration>) {
     let mut told = Told::default();
     loop {
         looks.tick().await;
-        let news = told.news(metrics.phase(), status(&metrics.health()), watchdog.is_some());
+        let (health, phase) = (metrics.health(), metrics.phase());
+        if health.phase != phase.as_str() {
+            // Between the two; the next look sees one.
+            continue;
+        }
+        let news = told.news(phase, status(&health), watchdog.is_some());
         if !news.is_empty() {
             send(&news).await;
         }

@@ -79,6 +79,8 @@ struct Watching {
     samples: Option<Samples>,
     /// Our handlers, where they are asked.
     handlers: Option<(Arc<Catalog>, dispatch::Options)>,
+    /// Why no more samples are kept.
+    failure: Option<Failed>,
     since: Instant,
 }
 
@@ -114,26 +116,20 @@ impl Watch {
             _ => None,
         };
         let inventory = Inventory::new(&exchange, &config.topics);
-        let mut watching = Watching { inventory, samples, handlers, since: Instant::now() };
-        let report = watching.watch(tap, self.duration, &mut signals, live).await?;
+        let mut watching = Watching { inventory, samples, handlers, failure: None, since: Instant::now() };
+        let report = watching.watch(tap, self.duration, &mut signals, live).await;
         if options.json {
             say(serde_json::to_string(&report)?);
         } else {
             table::lines(&report, MAX_METHODS).iter().for_each(say);
         }
-        Ok(())
+        watching.failure.map_or(Ok(()), |failure| Err(failure.into()))
     }
 }
 
 impl Watching {
     /// Counts until the time is over or a signal comes.
-    async fn watch(
-        &mut self,
-        mut tap: Tap,
-        duration: Option<Duration>,
-        signals: &mut Signals,
-        live: bool,
-    ) -> Result<Report, Failed> {
+    async fn watch(&mut self, mut tap: Tap, duration: Option<Duration>, signals: &mut Signals, live: bool) -> Report {
         let mut screen = live.then(Screen::open);
         let mut refresh = tokio::time::interval(REFRESH);
         let over = async {
@@ -163,7 +159,7 @@ impl Watching {
                     continue;
                 }
                 copies = tap.next() => match copies {
-                    Some(copies) => copies.iter().try_for_each(|copy| self.note(copy))?,
+                    Some(copies) => copies.iter().for_each(|copy| self.note(copy)),
                     None => break,
                 },
             }
@@ -171,19 +167,21 @@ impl Watching {
                 tap.stop();
             }
         }
-        Ok(self.report(tap.losses()))
+        self.report(tap.losses())
     }
 
-    /// Counts a message, and keeps it where that is asked for.
-    fn note(&mut self, overheard: &Overheard) -> Result<(), Failed> {
+    /// Counts a message, and keeps it where that is asked for. Where it cannot be kept, counting goes on.
+    fn note(&mut self, overheard: &Overheard) {
         let message = &overheard.message;
         let request = Request::decode(&message.body, message.content_type.as_deref(), message.compression.as_deref());
         let foresight = match (&self.handlers, &request) {
             (Some((catalog, options)), Ok(request)) => Some(dispatch::foresee(catalog, *options, request)),
             _ => None,
         };
-        if let (Some(samples), Ok(request)) = (&mut self.samples, &request) {
-            samples.offer(request, overheard)?;
+        if let (Some(samples), Ok(request)) = (&mut self.samples, &request)
+            && let Err(failed) = samples.offer(request, overheard)
+        {
+            (self.failure, self.samples) = (Some(failed), None);
         }
         self.inventory.note(Observed {
             exchange: &message.origin.exchange,
@@ -192,7 +190,6 @@ impl Watching {
             request: request.as_ref(),
             foresight,
         });
-        Ok(())
     }
 
     fn report(&self, losses: Losses) -> Report {

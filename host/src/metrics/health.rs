@@ -93,8 +93,9 @@ impl Metrics {
         let Current { started, handlers, .. } = &self.0.health;
         let count = |gauge: &Gauge| u64::try_from(gauge.get()).unwrap_or_default();
         let connection = |which: &Connection| Some((which.as_str().to_owned(), self.connection(*which)?.into()));
+        let phase = self.phase();
         let mut health = Health {
-            phase: self.phase().as_str().to_owned(),
+            phase: phase.as_str().to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             process: std::process::id(),
             uptime_seconds: started.elapsed().as_secs(),
@@ -103,13 +104,13 @@ impl Metrics {
             connections: Connection::ALL.iter().filter_map(connection).collect(),
             ..Health::default()
         };
-        health.missing = self.missing(&health);
+        health.missing = self.missing(phase, &health);
         health.ready = health.missing.is_empty();
         health
     }
 
-    fn missing(&self, health: &Health) -> Vec<String> {
-        if self.phase() != Phase::Serving {
+    fn missing(&self, phase: Phase, health: &Health) -> Vec<String> {
+        if phase != Phase::Serving {
             return vec![health.phase.clone()];
         }
         let mut missing = Vec::new();

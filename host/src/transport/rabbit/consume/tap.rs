@@ -87,6 +87,7 @@ struct Worker {
     losses: Arc<Mutex<Counted>>,
     /// Told, or dropped with its owner.
     stop: oneshot::Receiver<()>,
+    is_stopped: bool,
 }
 
 impl Tap {
@@ -101,7 +102,7 @@ impl Tap {
         let (sender, copies) = mpsc::channel(1);
         let (stop, stopped) = oneshot::channel();
         let losses = Arc::<Mutex<Counted>>::default();
-        let worker = Worker { plan, copies: sender, losses: Arc::clone(&losses), stop: stopped };
+        let worker = Worker { plan, copies: sender, losses: Arc::clone(&losses), stop: stopped, is_stopped: false };
         Ok(Self { copies, losses, stop: Some(stop), _task: Task::spawn(worker.run(tapping)) })
     }
 
@@ -182,6 +183,9 @@ impl Worker {
                 counted.losses.connections += 1;
                 counted.since = Some(Instant::now());
             }
+            if self.is_stopped {
+                return;
+            }
             let reconnected = async {
                 self.plan.connector.pause_after_loss().await;
                 self.plan.connector.connect(&self.plan, Patience::Forever).await
@@ -209,7 +213,10 @@ impl Worker {
         let mut taken: Option<(u64, Vec<Overheard>)> = None;
         loop {
             let event = tokio::select! {
-                _ = &mut self.stop => break,
+                _ = &mut self.stop => {
+                    self.is_stopped = true;
+                    break;
+                }
                 _ = counting.tick() => match tapping.dropped().await {
                     Ok(dropped) => {
                         lock(&self.losses).losses.dropped += dropped;
@@ -245,15 +252,28 @@ impl Worker {
     /// Hands over what is on its way, and counts what is not waited for.
     async fn finish(&self, mut tapping: Tapping) {
         let until = Instant::now() + MAX_REST;
-        while let Some((last, copies)) = tapping.rest(until).await.and_then(overheard) {
-            if self.copies.send(copies).await.is_err() || tapping.took(last).await.is_err() {
+        while let Some(copies) = tapping.rest(until).await {
+            if !self.hand_over(copies, &mut tapping).await {
                 return;
             }
         }
         let limit = self.plan.connector.config.connect_timeout.min(MAX_REST);
+        let until = Instant::now() + limit;
+        tapping.cancel(limit).await;
+        while let Some(copies) = tapping.drain(until).await {
+            if !self.hand_over(copies, &mut tapping).await {
+                return;
+            }
+        }
         let dropped = tokio::time::timeout(limit, tapping.dropped()).await.ok().and_then(Result::ok).unwrap_or(0);
         let left = tapping.end(limit).await;
         lock(&self.losses).losses.dropped += dropped + left;
+    }
+
+    /// Whether somebody has taken them, and the broker hears of it.
+    async fn hand_over(&self, copies: Vec<Delivery>, tapping: &mut Tapping) -> bool {
+        let Some((last, copies)) = overheard(copies) else { return true };
+        self.copies.send(copies).await.is_ok() && tapping.took(last).await.is_ok()
     }
 }
 

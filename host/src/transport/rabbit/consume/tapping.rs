@@ -13,8 +13,8 @@ use lapin::{
     Channel,
     message::Delivery,
     options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeleteOptions,
-        QueuePurgeOptions,
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions,
+        QueueDeleteOptions, QueuePurgeOptions,
     },
     types::{FieldTable, ShortString},
 };
@@ -93,11 +93,13 @@ impl Tapping {
     /// Nothing is lost.
     pub(super) async fn next(&mut self, has_room: bool) -> Event {
         tokio::select! {
-            error = self.link.events.trouble() => Event::Lost(failure::loss(&error)),
+            // What has arrived first.
+            biased;
             arrived = self.arrivals.next(), if has_room => match arrived {
                 Some(together) => copies(together),
                 None => Event::Lost("the broker has cancelled the consumer".to_owned()),
             },
+            error = self.link.events.trouble() => Event::Lost(failure::loss(&error)),
         }
     }
 
@@ -114,22 +116,44 @@ impl Tapping {
         purged.map(u64::from).map_err(|error| failure::loss(&error))
     }
 
-    /// Waits for the copies that are on their way, until nothing comes any more; `None` where that is so, or `until` has passed.
+    /// Waits for the copies that are on their way, until the queue is empty and nothing comes any more; `None` where that is so,
+    /// or `until` has passed.
     pub(super) async fn rest(&mut self, until: Instant) -> Option<Vec<Delivery>> {
-        let until = until.min(Instant::now() + QUIET);
-        match timeout_at(until, self.next(true)).await {
-            Ok(Event::Copies(copies)) => Some(copies),
-            Ok(Event::Lost(_)) | Err(_) => None,
+        loop {
+            match timeout_at(until.min(Instant::now() + QUIET), self.next(true)).await {
+                Ok(Event::Copies(copies)) => return Some(copies),
+                Ok(Event::Lost(_)) => return None,
+                Err(_) if Instant::now() >= until || !self.has_more(until).await => return None,
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Whether copies are left in the queue, as far as the broker says in time.
+    async fn has_more(&mut self, until: Instant) -> bool {
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let asked =
+            timeout_at(until, self.channel.queue_declare(self.queue.clone(), options, FieldTable::default())).await;
+        asked.is_ok_and(|asked| asked.is_ok_and(|queue| queue.message_count() > 0))
+    }
+
+    /// Has nothing more sent.
+    pub(super) async fn cancel(&mut self, limit: Duration) {
+        // Where the broker does not answer, nothing comes either.
+        timeout(limit, self.channel.basic_cancel(self.queue.clone(), BasicCancelOptions::default())).await.ok();
+    }
+
+    /// The copies that the broker had sent before it has heard of [`Tapping::cancel`]; `None` after the last ones, or at `until`.
+    pub(super) async fn drain(&mut self, until: Instant) -> Option<Vec<Delivery>> {
+        match timeout_at(until, self.arrivals.next()).await.ok().flatten().map(copies)? {
+            Event::Copies(copies) => Some(copies),
+            Event::Lost(_) => None,
         }
     }
 
     /// Ends the connection, in `limit`; how many copies were left in the queue.
     pub(super) async fn end(self, limit: Duration) -> u64 {
-        let ending = async {
-            self.channel.basic_cancel(self.queue.clone(), BasicCancelOptions::default()).await?;
-            self.channel.queue_delete(self.queue.clone(), QueueDeleteOptions::default()).await
-        };
-        let left = timeout(limit, ending).await;
+        let left = timeout(limit, self.channel.queue_delete(self.queue.clone(), QueueDeleteOptions::default())).await;
         self.link.close(limit).await;
         // Where the connection is lost, both queues have gone with it.
         left.ok().and_then(Result::ok).map_or(0, u64::from)

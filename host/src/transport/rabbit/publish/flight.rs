@@ -19,7 +19,7 @@ use super::{
 };
 use crate::transport::{
     publication::{Published, Routing},
-    topology::Exchange,
+    topology::{Exchange, ExchangeKind},
 };
 
 /// How long a message may hold a channel of its own. RabbitMQ may be silent on it for a minute, where a queue has no
@@ -27,7 +27,7 @@ use crate::transport::{
 const ALONE_FOR: Duration = Duration::from_secs(10);
 
 /// How long the broker may take to say how many messages a queue holds.
-const COUNTED_IN: Duration = Duration::from_secs(3);
+const COUNTED_IN: Duration = Duration::from_secs(1);
 
 /// What has come to an end.
 #[expect(clippy::large_enum_variant, reason = "the largest one is what comes for each message")]
@@ -87,7 +87,9 @@ pub(crate) fn sending_alone(connection: &Arc<Connection>, parcel: Arc<Parcel>, n
     Box::pin(async move {
         let sending = async {
             let channel = open(&connection).await?;
-            let queue = declare::short(&parcel.route.key).ok();
+            // Fanouts have no queue of the key's name.
+            let is_named = parcel.route.exchange.as_ref().is_none_or(|exchange| exchange.kind == ExchangeKind::Topic);
+            let queue = declare::short(&parcel.route.key).ok().filter(|_| is_named);
             match publish(&channel, parcel).await?.await? {
                 Confirmation::Ack(None) => Ok(Published::Confirmed),
                 Confirmation::Ack(Some(_)) => Ok(Published::Unroutable),

@@ -54,6 +54,8 @@ pub(crate) struct Lane {
     pub(crate) waiting: VecDeque<Job>,
     /// Which of its confirmed messages were returned.
     pub(crate) ledger: Returns<Job>,
+    /// How many messages the broker has yet to speak of in this life.
+    unconfirmed: usize,
 }
 
 /// A channel that nothing more is sent on.
@@ -123,17 +125,27 @@ impl Lane {
         self.channel = None;
         self.is_opening = false;
         self.life += 1;
+        self.unconfirmed = 0;
         send_again(std::mem::take(&mut self.ledger));
+    }
+
+    /// Gives all of its channels up.
+    pub(crate) fn lose(&mut self) {
+        self.close();
         self.retired.drain(..).for_each(|retired| send_again(retired.ledger));
     }
 
-    /// Sends nothing more on the channel that there is in this life, and waits for what is on its way there: so many
-    /// messages are in the whole lane. Whether that was so; nothing is done in a later life.
-    pub(crate) fn retire(&mut self, life: u64, unconfirmed: usize) -> bool {
+    /// Notes that a message is sent in this life.
+    pub(crate) fn send(&mut self) {
+        self.unconfirmed += 1;
+    }
+
+    /// Sends nothing more on the channel that there is in this life, and waits for what is on its way there. Whether that
+    /// was so; nothing is done in a later life.
+    pub(crate) fn retire(&mut self, life: u64) -> bool {
         let Some(channel) = self.channel.take_if(|_| self.life == life) else { return false };
-        let elsewhere: usize = self.retired.iter().map(|retired| retired.unconfirmed).sum();
         let ledger = std::mem::take(&mut self.ledger);
-        let unconfirmed = unconfirmed.saturating_sub(elsewhere);
+        let unconfirmed = std::mem::take(&mut self.unconfirmed);
         self.retired.push_back(Retired { _channel: channel, life, unconfirmed, ledger });
         self.life += 1;
         if self.retired.len() > MAX_RETIRED
@@ -147,6 +159,7 @@ impl Lane {
     /// Where it is noted what the broker says of a message of this life; `None` where the channel is gone.
     pub(crate) fn hear(&mut self, life: u64) -> Option<&mut Returns<Job>> {
         if life == self.life {
+            self.unconfirmed = self.unconfirmed.saturating_sub(1);
             return Some(&mut self.ledger);
         }
         let retired = self.retired.iter_mut().find(|retired| retired.life == life)?;

@@ -4,31 +4,28 @@
 //! broker, and each message's [`Job`] has an answer, whatever the broker does or leaves undone. Messages are pipelined:
 //! none waits for the confirmation of another.
 
+mod said;
+
 use std::{
     collections::{HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
 
-use lapin::Confirmation;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::{
     super::wire::{failure, link::Link},
-    blame::blame,
     doubts::Doubts,
     exchanges::{Exchanges, Obstacle},
     flight::{self, Event},
     flights::{Flight, Flights},
     illness::{Bounds, Illness},
     lanes::{ALONE, Lanes, MAX_UNCONFIRMED},
-    parcel::{Attempted, Job, Refusal},
+    parcel::{Attempted, Job},
     underway::Underway,
 };
-use crate::transport::{
-    publication::{Company, Published, Routing},
-    topology::ExchangeKind,
-};
+use crate::transport::publication::{Company, Published};
 
 /// How often it is looked whose time is over.
 const LOOK: Duration = Duration::from_millis(250);
@@ -47,7 +44,7 @@ pub(crate) struct Outbox {
     exchanges: Exchanges,
     flights: Flights<Job>,
     illness: Illness,
-    doubts: Doubts,
+    doubts: Doubts<Job>,
     /// Jobs that are to go alone.
     lonely: VecDeque<Job>,
     /// How many have a channel of their own.
@@ -90,7 +87,8 @@ impl Outbox {
 
     /// How many messages have no answer yet.
     pub(crate) fn unanswered(&self) -> usize {
-        self.flights.len() + self.lanes.waiting() + self.exchanges.waiting() + self.lonely.len()
+        let waiting = self.lanes.waiting() + self.exchanges.waiting() + self.doubts.waiting();
+        self.flights.len() + waiting + self.lonely.len()
     }
 
     /// Puts a message on its way. [`Outbox::advance`] sends it.
@@ -148,6 +146,7 @@ impl Outbox {
         {
             let parcel = Arc::clone(&job.parcel);
             let flight = self.flights.begin(job, number, Instant::now());
+            lane.send();
             self.underway.begin(flight::sending(&channel, parcel, number, life, flight));
         }
     }
@@ -206,6 +205,7 @@ impl Outbox {
         self.exchanges.sweep();
         self.lanes.sweep();
         self.lonely.retain(|job| !job.is_abandoned());
+        again(self.doubts.overdue(now));
         let is_blocked = self.link.events.is_blocked();
         if std::mem::replace(&mut self.was_blocked, is_blocked) || is_blocked {
             // The broker reads nothing, and has said so: nobody is to blame.
@@ -241,11 +241,9 @@ impl Outbox {
     fn lose(&mut self, number: usize) {
         self.exchanges.forget(number);
         if let Some(lane) = self.lanes.get(number) {
-            lane.close();
+            lane.lose();
         }
-        for flight in self.flights.take_lane(number) {
-            flight.job.answer(Attempted::Again);
-        }
+        again(self.flights.take_lane(number).into_iter().map(|flight| flight.job));
     }
 
     fn note(&mut self, event: Event) {
@@ -291,8 +289,9 @@ impl Outbox {
                             true => Attempted::Again,
                             false => Attempted::Published(Published::Unconfirmed),
                         };
-                        if let Some(flight) = self.flights.fail(number) {
-                            flight.job.answer(silent);
+                        if let Some(Flight { job, .. }) = self.flights.fail(number) {
+                            again(self.doubts.unanswered(&job.parcel.route));
+                            job.answer(silent);
                         }
                     }
                     Some(Err(error)) => self.fail(number, &error),
@@ -300,101 +299,9 @@ impl Outbox {
             }
         }
     }
+}
 
-    fn note_said(&mut self, number: usize, life: u64, flight: u64, said: lapin::Result<Confirmation>) {
-        let ledger = self.lanes.get(number).and_then(|lane| lane.hear(life));
-        let (returned, is_taken) = match said {
-            Ok(Confirmation::Ack(returned)) => (returned, true),
-            Ok(Confirmation::Nack(returned)) => (returned, false),
-            // Never on a channel that confirms.
-            Ok(Confirmation::NotRequested) => (None, false),
-            Err(error) => return self.fail(flight, &error),
-        };
-        let Some(ledger) = ledger else {
-            // Of a channel that is gone: whether it was returned is not known any more.
-            if let Some(flight) = self.flights.fail(flight) {
-                flight.job.answer(Attempted::Again);
-            }
-            return;
-        };
-        if let Some(returned) = returned {
-            ledger.add_returned(returned.into());
-        }
-        let Some(Flight { job, .. }) = self.flights.confirm(flight) else { return };
-        if !is_taken {
-            return match self.doubts.nacked(&job.parcel.route, life, Instant::now()) {
-                None => self.lonely.push_back(job),
-                Some(is_full) => self.answered(job, Published::Nacked { is_full }),
-            };
-        }
-        match job.parcel.publication.routing {
-            Routing::Mandatory => ledger.add_confirmed(job),
-            Routing::BestEffort => self.answered(job, Published::Confirmed),
-        }
-    }
-
-    /// Notes what the broker says of a message that went alone.
-    fn confirm(&mut self, number: u64, published: Published) {
-        let Some(Flight { job, .. }) = self.flights.confirm(number) else { return };
-        let route = &job.parcel.route;
-        if let Published::Nacked { is_full } = published {
-            self.doubts.refused(route, is_full);
-        } else if let Some(life) = self.doubts.taken(route) {
-            let number = self.lanes.of(route);
-            let unconfirmed = self.flights.count(number);
-            if self.lanes.get(number).is_some_and(|lane| lane.retire(life, unconfirmed)) {
-                tracing::info!(queue = route.key, "RabbitMQ refused on one channel what it takes on another");
-            }
-        }
-        self.answered(job, published);
-    }
-
-    fn answered(&mut self, job: Job, published: Published) {
-        let route = &job.parcel.route;
-        if self.illness.recovers(route) {
-            let (exchange, key) = (route.exchange_name(), &route.key);
-            tracing::info!(exchange, key, "RabbitMQ answers again for what is sent there");
-        }
-        job.answer(Attempted::Published(published));
-    }
-
-    /// Notes that the channel of a message has ended.
-    fn fail(&mut self, number: u64, error: &lapin::Error) {
-        let Some(Flight { job, lane, .. }) = self.flights.fail(number) else { return };
-        // Most likely an exchange has gone.
-        self.exchanges.forget(lane);
-        let exchange = job.parcel.route.exchange.as_ref();
-        exchange.inspect(|exchange| self.exchanges.forget_one(&exchange.name));
-        let is_ours_to_declare =
-            failure::is_not_found(error) && exchange.is_some_and(|exchange| exchange.kind != ExchangeKind::Others);
-        let refusal = match blame(&job.parcel, error) {
-            Some(refusal) => refusal,
-            // There is nobody else who may be to blame.
-            None if lane == ALONE && failure::is_of_channel(error) && !is_ours_to_declare => {
-                Refusal::Other(failure::text(error))
-            }
-            None => return job.answer(Attempted::Again),
-        };
-        match &refusal {
-            Refusal::TooLarge { limit } => self.max_size = Some(*limit),
-            Refusal::Exchange(_) => {
-                self.illness.refuses(job.parcel.route.exchange_name(), refusal.clone(), Instant::now());
-            }
-            Refusal::Other(_) => {}
-        }
-        job.answer(Attempted::Refused(refusal));
-    }
-
-    fn answer(&mut self) {
-        for (job, is_returned) in self.lanes.settle() {
-            self.answered(job, if is_returned { Published::Unroutable } else { Published::Confirmed });
-        }
-        for lane in self.lanes.numbers() {
-            if self.flights.count(lane) == 0
-                && let Some(lane) = self.lanes.get(lane)
-            {
-                lane.ledger.clear_returned();
-            }
-        }
-    }
+/// Has these sent again.
+fn again(jobs: impl IntoIterator<Item = Job>) {
+    jobs.into_iter().for_each(|job| job.answer(Attempted::Again));
 }
