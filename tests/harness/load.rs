@@ -23,6 +23,7 @@ use tokio::runtime::Runtime;
 use super::{
     OsloClient, PATIENCE,
     ledger::{Fate, Kind, Ledger},
+    oslo::OsloError,
 };
 
 /// How long a sender waits where nothing may be lost; whatever takes longer is. A cluster that has to notice that a node is frozen takes half
@@ -143,6 +144,12 @@ async fn send(client: Arc<Client>, limit: Duration, ledger: Arc<Ledger>, stop: A
     }
 }
 
+/// Whether a sender is told that its request may not have been sent. Where a connection of its pool is made while the broker
+/// goes, oslo.messaging raises what the socket has met.
+fn is_of_sending(error: &OsloError) -> bool {
+    error.class == "MessageDeliveryFailure" || error.bases.iter().any(|base| base == "builtins.OSError")
+}
+
 fn oslo_send(client: &OsloClient, ledger: &Ledger) {
     let record = |number: u64| json!({"topic": "conductor", "method": "record", "args": {"n": number}, "timeout": LIMIT.as_secs()});
     let number = ledger.begin(Kind::Call);
@@ -150,14 +157,14 @@ fn oslo_send(client: &OsloClient, ledger: &Ledger) {
         Ok(result) if result == number => Fate::Answered,
         Ok(result) => Fate::Wrong(result.to_string()),
         Err(error) if error.class == "MessagingTimeout" => Fate::Unanswered,
-        Err(error) if error.class == "MessageDeliveryFailure" => Fate::Unsure,
+        Err(error) if is_of_sending(&error) => Fate::Unsure,
         Err(error) => Fate::Wrong(format!("{error:?}")),
     };
     ledger.end(number, fate);
     let number = ledger.begin(Kind::Cast);
     let fate = match client.cast(record(number)) {
         Ok(()) => Fate::Confirmed,
-        Err(error) if error.class == "MessageDeliveryFailure" => Fate::Unsure,
+        Err(error) if is_of_sending(&error) => Fate::Unsure,
         Err(error) => Fate::Wrong(format!("{error:?}")),
     };
     ledger.end(number, fate);

@@ -222,6 +222,10 @@ impl Outbox {
                 continue;
             }
             let route = &job.parcel.route;
+            if lane == ALONE {
+                // Who waits for what is said of it waits no longer than it.
+                again(self.doubts.unanswered(route));
+            }
             if self.illness.falls_ill(route) {
                 let (exchange, key) = (route.exchange_name(), &route.key);
                 tracing::warn!(
