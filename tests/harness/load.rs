@@ -144,10 +144,15 @@ async fn send(client: Arc<Client>, limit: Duration, ledger: Arc<Ledger>, stop: A
     }
 }
 
-/// Whether a sender is told that its request may not have been sent. Where a connection of its pool is made while the broker
-/// goes, oslo.messaging raises what the socket has met.
+/// What says that a connection has gone. oslo.messaging raises it as it is where a connection of its pool is made meanwhile.
+const LOST: [&str; 3] =
+    ["builtins.OSError", "amqp.exceptions.RecoverableConnectionError", "kombu.exceptions.OperationalError"];
+
+/// Whether a sender is told that its request may not have been sent.
 fn is_of_sending(error: &OsloError) -> bool {
-    error.class == "MessageDeliveryFailure" || error.bases.iter().any(|base| base == "builtins.OSError")
+    let own = format!("{}.{}", error.module, error.class);
+    let mut classes = error.bases.iter().chain([&own]);
+    error.class == "MessageDeliveryFailure" || classes.any(|class| LOST.contains(&class.as_str()))
 }
 
 fn oslo_send(client: &OsloClient, ledger: &Ledger) {
