@@ -11,14 +11,10 @@ use lapin::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    super::wire::properties::{self, COMPRESSION, Properties},
-    acks::Acks,
-    offsets::StreamPlace,
-};
+use super::{super::wire::properties, acks::Acks, offsets::StreamPlace};
 use crate::transport::{
     error::Error,
-    message::{Arrived, Carried, Disposition, Header, Message, Origin},
+    message::{Arrived, Disposition, Header, Origin},
 };
 
 /// The header in which a quorum queue counts the deliveries that failed.
@@ -158,27 +154,14 @@ pub(crate) fn delivery(delivery: lapin::message::Delivery, from: From<'_>, way: 
     let lapin::message::Delivery {
         delivery_tag: tag, exchange, routing_key, redelivered, properties, data, acker, ..
     } = delivery;
-    let headers = properties::headers(&properties);
-    let counted = match headers.get(DELIVERY_COUNT) {
+    let mut message = properties::message(properties, data, redelivered);
+    let counted = match message.headers.get(DELIVERY_COUNT) {
         Some(Header::Number(number)) if from.counts => Some(u32::try_from((*number).max(0)).unwrap_or(u32::MAX)),
         // Left out before the second delivery.
         _ if from.counts => Some(0),
         // A copy in a stream would reach every reader: its messages are not counted at all.
         _ if from.place.is_some() => Some(0),
         _ => None,
-    };
-    let mut message = Message {
-        content_type: properties.content_type().as_ref().map(ToString::to_string),
-        compression: match headers.get(COMPRESSION) {
-            Some(Header::Text(text)) => Some(text.clone()),
-            Some(Header::Number(_)) | None => None,
-        },
-        expiration: properties::expiration(&properties),
-        redelivered,
-        headers,
-        carried: Some(Carried::new(Properties::new(properties))),
-        body: data.into(),
-        ..Message::default()
     };
     let (exchange, routing_key) = (exchange.to_string(), routing_key.to_string());
     message.note_arrival(Origin { exchange, routing_key, queue: from.queue.to_owned() }, counted);

@@ -20,7 +20,7 @@ use super::{
     super::wire::{
         connect::{Connector, Patience, Purpose, Role},
         link::Link,
-        properties::{self, COMPRESSION, Properties},
+        properties::{self, Properties},
         shown,
         task::{Task, lock},
     },
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::transport::{
     error::Error,
-    message::{Carried, Header, Message, Origin},
+    message::{Carried, Message, Origin},
     publication::Retry,
     topology::{self, Tapped},
 };
@@ -132,26 +132,10 @@ impl Tap {
 impl Overheard {
     fn of(delivery: Delivery) -> Self {
         let Delivery { exchange, routing_key, redelivered, properties, data, .. } = delivery;
-        let headers = properties::headers(&properties);
-        let message = Message {
-            content_type: properties.content_type().as_ref().map(ToString::to_string),
-            compression: match headers.get(COMPRESSION) {
-                Some(Header::Text(text)) => Some(text.clone()),
-                Some(Header::Number(_)) | None => None,
-            },
-            expiration: properties::expiration(&properties),
-            redelivered,
-            // As it was published: what its headers say of another origin may be a lie.
-            origin: Origin {
-                exchange: exchange.to_string(),
-                routing_key: routing_key.to_string(),
-                queue: String::new(),
-            },
-            headers,
-            carried: Some(Carried::new(Properties::new(properties))),
-            body: data.into(),
-            ..Message::default()
-        };
+        // As it was published: what its headers say of another origin may be a lie.
+        let origin =
+            Origin { exchange: exchange.to_string(), routing_key: routing_key.to_string(), queue: String::new() };
+        let message = Message { origin, ..properties::message(properties, data, redelivered) };
         Self { message }
     }
 

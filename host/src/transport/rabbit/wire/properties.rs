@@ -13,7 +13,7 @@ use super::{declare, size};
 use crate::{
     compression::Compression,
     transport::{
-        message::{Carried, Header, Headers, NOT_COPIED},
+        message::{Carried, Header, Headers, Message, NOT_COPIED},
         publication::{Copied, Lifetime},
     },
 };
@@ -44,8 +44,26 @@ impl Properties {
     }
 }
 
+/// A delivered message, but for where it came from and how often it was tried.
+pub(crate) fn message(properties: BasicProperties, body: Vec<u8>, redelivered: bool) -> Message {
+    let headers = headers(&properties);
+    Message {
+        content_type: properties.content_type().as_ref().map(ToString::to_string),
+        compression: match headers.get(COMPRESSION) {
+            Some(Header::Text(text)) => Some(text.clone()),
+            Some(Header::Number(_)) | None => None,
+        },
+        expiration: expiration(&properties),
+        redelivered,
+        headers,
+        carried: Some(Carried::new(Properties::new(properties))),
+        body: body.into(),
+        ..Message::default()
+    }
+}
+
 /// The headers that are strings or integers.
-pub(crate) fn headers(properties: &BasicProperties) -> Headers {
+fn headers(properties: &BasicProperties) -> Headers {
     let Some(table) = properties.headers() else { return Headers::new() };
     let known = table.inner().iter().filter_map(|(name, value)| Some((name.to_string(), header(value)?)));
     known.collect()
