@@ -41,12 +41,14 @@ fn a_terminal_is_redrawn_and_is_as_before_after_ctrl_c() {
     let client = OsloClient::start(&vhost.url());
     let scratch = Scratch::new();
     let typescript = scratch.path().join("typescript");
-    let typed = format!("{} watch --transport-url {}", nova_host().display(), vhost.url());
+    // `exec`: a shell that stays (dash does, bash does not) gets the ctrl-c as well, and ends with 130.
+    let typed = format!("exec {} watch --transport-url {}", nova_host().display(), vhost.url());
     // A terminal of its own; what is typed here is typed there.
     let mut script = Command::new("script")
         .args(["--quiet", "--flush", "--return", "--command", &typed])
         .arg(&typescript)
         .env("TERM", "xterm")
+        .env("SHELL", "/bin/sh")
         .current_dir(scratch.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
