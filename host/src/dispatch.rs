@@ -33,6 +33,11 @@ pub enum Outcome {
     Failed(Failure),
     /// No handler was started.
     Refused(Refusal),
+    /// The handler leaves it to others, and there are none.
+    Declined {
+        /// The method asked for.
+        method: String,
+    },
     /// The handler did not answer.
     Faulted(Fault),
     /// The handler succeeded, and its effects could not all be released.
@@ -111,8 +116,10 @@ impl Outcome {
             Self::Replied(_) => Ending::Replied,
             Self::Failed(_) => Ending::Failed,
             Self::Refused(_) => Ending::Refused,
+            Self::Declined { .. } => Ending::Declined,
             Self::Faulted(fault) => match fault {
                 Fault::Trapped { .. } => Ending::Trapped,
+                Fault::Declined => Ending::Declined,
                 Fault::TimedOut { .. } => Ending::TimedOut,
                 Fault::OutOfMemory { .. } => Ending::OutOfMemory,
                 Fault::OutOfStack { .. } => Ending::OutOfStack,
@@ -139,7 +146,7 @@ impl Outcome {
             Self::Faulted(Fault::OutOfInstances { .. }) => Some(Limit::Instances),
             Self::Faulted(Fault::ResultTooLarge { .. }) => Some(Limit::Result),
             Self::Replied(_) | Self::Failed(_) | Self::Refused(_) | Self::Faulted(_) => None,
-            Self::Unreleased(_) | Self::Exhausted { .. } | Self::Panicked => None,
+            Self::Declined { .. } | Self::Unreleased(_) | Self::Exhausted { .. } | Self::Panicked => None,
         }
     }
 }
@@ -299,10 +306,11 @@ impl Admitted {
             Work::Done(outcome) => return outcome,
         };
         // Held here, and dropped without being released unless the handler succeeds.
-        let session = invocation.info.session.clone();
+        let (session, method) = (invocation.info.session.clone(), invocation.method.clone());
         let result = match generation.program.handle(*invocation).await {
             Ok(Answer::Result(result)) => result,
             Ok(Answer::Failure(failure)) => return Outcome::Failed(failure),
+            Err(Fault::Declined) => return Outcome::Declined { method },
             Err(fault) => return Outcome::Faulted(fault),
         };
         let released = match session {

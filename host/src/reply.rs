@@ -104,7 +104,12 @@ pub fn verdict(outcome: Outcome, kind: Kind) -> Verdict {
         (Outcome::Exhausted { .. }, _) => Fate::Poison,
         (Outcome::Replied(_), _) | (_, Kind::Call) => Fate::Done,
         (
-            Outcome::Failed(_) | Outcome::Refused(_) | Outcome::Faulted(_) | Outcome::Unreleased(_) | Outcome::Panicked,
+            Outcome::Failed(_)
+            | Outcome::Refused(_)
+            | Outcome::Declined { .. }
+            | Outcome::Faulted(_)
+            | Outcome::Unreleased(_)
+            | Outcome::Panicked,
             Kind::Cast,
         ) => Fate::Untold,
     };
@@ -113,6 +118,8 @@ pub fn verdict(outcome: Outcome, kind: Kind) -> Verdict {
         Outcome::Replied(result) => (Level::DEBUG, Answer::Result(result)),
         Outcome::Failed(failure) => (Level::INFO, Answer::Failure(failure)),
         Outcome::Refused(refusal) => (Level::WARN, Answer::Failure(refused(&refusal))),
+        // As if there were no such handler.
+        Outcome::Declined { method } => (Level::WARN, Answer::Failure(refused(&Refusal::NoSuchMethod { method }))),
         Outcome::Faulted(fault) => {
             let class = match &fault {
                 Fault::Trapped { .. } => "HandlerTrapped",
@@ -121,7 +128,7 @@ pub fn verdict(outcome: Outcome, kind: Kind) -> Verdict {
                 Fault::OutOfStack { .. } => "HandlerOutOfStack",
                 Fault::OutOfTables { .. } => "HandlerOutOfTables",
                 Fault::InvalidResult { .. } | Fault::ResultTooLarge { .. } => "InvalidResult",
-                Fault::OutOfInstances { .. } | Fault::Unavailable { .. } => "HandlerUnavailable",
+                Fault::OutOfInstances { .. } | Fault::Declined | Fault::Unavailable { .. } => "HandlerUnavailable",
             };
             let mut failure = Failure::new(MODULE, class, fault.to_string());
             failure.add_frames(fault.frames());

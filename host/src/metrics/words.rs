@@ -42,6 +42,8 @@ words! {
         Failed = "failed",
         /// No handler was started.
         Refused = "refused",
+        /// The handler left it to others.
+        Declined = "declined",
         /// The handler trapped.
         Trapped = "trapped",
         /// It ran past its deadline.

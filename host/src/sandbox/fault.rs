@@ -83,6 +83,9 @@ pub enum Fault {
         /// The limit.
         limit: Bytes,
     },
+    /// It leaves the request to others.
+    #[error("the handler declines the request")]
+    Declined,
     /// It could not be started.
     #[error("the handler could not be started: {reason}")]
     Unavailable {
@@ -109,6 +112,7 @@ impl Fault {
             Self::OutOfInstances { .. }
             | Self::InvalidResult { .. }
             | Self::ResultTooLarge { .. }
+            | Self::Declined
             | Self::Unavailable { .. } => &[],
         }
     }

@@ -120,12 +120,13 @@ impl Instances {
         if state.log.exceeded() {
             self.metrics.hit(Limit::Log);
         }
+        let is_declined = state.asked.is_declined();
         match ran {
             Ok(answer) => {
                 if is_request {
                     self.keep(live, limits);
                 }
-                Ok(answer)
+                if is_declined { Err(Fault::Declined) } else { Ok(answer) }
             }
             Err(error) => Err(Fault::classify(&error, state.log.take_panic(), limits)),
         }

@@ -34,12 +34,13 @@ impl RequestInfo {
 pub(super) struct Asked {
     info: Option<RequestInfo>,
     deadline: Instant,
+    is_declined: bool,
 }
 
 impl Asked {
     /// Without a request, the instance is asked by the host: `describe`.
     pub(super) const fn new(info: Option<RequestInfo>, deadline: Instant) -> Self {
-        Self { info, deadline }
+        Self { info, deadline, is_declined: false }
     }
 
     /// Forgets the request: its context holds a token.
@@ -55,6 +56,11 @@ impl Asked {
     /// Whether there is a request.
     pub(super) const fn is_request(&self) -> bool {
         self.info.is_some()
+    }
+
+    /// Whether the guest leaves the request to others.
+    pub(super) const fn is_declined(&self) -> bool {
+        self.is_declined
     }
 
     /// What may be done for the request, where anything may.
@@ -83,5 +89,9 @@ impl Host for Asked {
     fn time_left_ms(&mut self) -> u64 {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if self.is_request() { u64::try_from(left.as_millis()).unwrap_or(u64::MAX) } else { 0 }
+    }
+
+    fn decline(&mut self) {
+        self.is_declined = self.is_request();
     }
 }
