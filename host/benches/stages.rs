@@ -126,7 +126,7 @@ impl Bench {
         let transport = Transport::new(self.config.transport_url.clone(), self.config.rabbit.clone());
         let current = self.keeper.current().clone();
         let metrics = Metrics::default();
-        let starting = Host::start(&self.config, &metrics, transport.clone(), current);
+        let starting = Host::start(&self.config, &metrics, transport.clone(), current, None);
         let host = self.runtime.block_on(starting).expect("it serves");
         let client = Client::new(transport);
         let call = || client.call(invocation(), client::Options::default());

@@ -8,6 +8,7 @@ mod check;
 mod compile;
 mod contract;
 mod exit;
+mod forward;
 mod handlers;
 mod inspect;
 mod metrics;
@@ -80,6 +81,8 @@ enum Command {
     Check(check::Check),
     /// List, add, remove and roll back handlers of a running host
     Handlers(handlers::Handlers),
+    /// Say which requests of a running host go on to the service behind it, and change that
+    Forward(forward::Forward),
     /// Compile a component; the host runs this itself
     #[command(hide = true)]
     Compile(compile::Compile),
@@ -112,6 +115,7 @@ impl Cli {
             Command::Cast(cast) => cast.run(&options).await,
             Command::Check(check) => check.run(&options).await,
             Command::Handlers(handlers) => handlers.run(&options).await,
+            Command::Forward(forward) => forward.run(&options).await,
             Command::Compile(compile) => compile.run(),
             Command::Metrics => metrics::run(&options).await,
             Command::Status => status::run(&options).await,

@@ -13,7 +13,7 @@ use std::{
 use crate::{
     capability,
     catalog::load,
-    control,
+    control, forward,
     metrics::http,
     sandbox::Limits,
     serve,
@@ -63,6 +63,8 @@ pub struct Config {
     pub capability: capability::Config,
     /// The section `metrics`.
     pub metrics: http::Config,
+    /// The section `forward`; `None` where nothing is.
+    pub forward: Option<forward::Config>,
     /// What the operator should know although the service starts, a line each.
     pub warnings: Vec<String>,
 }
@@ -144,13 +146,15 @@ impl Config {
             (Some(topics), None) => topics,
             (None, topic) => vec![topic.unwrap_or_else(|| DEFAULT_TOPIC.to_owned())],
         };
+        let control_exchange = all.take("control_exchange", DEFAULT_CONTROL_EXCHANGE.to_owned());
         let mut config = Self {
             transport_url,
-            control_exchange: all.take("control_exchange", DEFAULT_CONTROL_EXCHANGE.to_owned()),
+            forward: forward::Config::read(all, &control_exchange, &topics),
+            control_exchange,
             topics,
-            server,
             log: all.take("log", "info".to_owned()),
-            serve: serve::Config::read(all),
+            serve: serve::Config { server: server.clone(), ..serve::Config::read(all) },
+            server,
             rabbit: rabbit::Config::read(all),
             handlers: load::Config::read(all),
             control: control::socket::Config::read(all),
@@ -181,11 +185,14 @@ impl Config {
     /// The subscription that the service has.
     #[must_use]
     pub fn subscription(&self) -> transport::Subscription {
+        let front = self.forward.as_ref().and_then(|forward| forward.front.as_ref());
+        let queue_prefix = self.forward.as_ref().map(|forward| forward.queue_prefix.clone());
         transport::Subscription {
-            exchange: self.control_exchange.clone(),
+            exchange: front.unwrap_or(&self.control_exchange).clone(),
             topics: self.topics.clone(),
             server: self.server.clone(),
             prefetch: self.serve.max_in_flight,
+            queue_prefix: queue_prefix.unwrap_or_default(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! out ([`protocol`]), bounded in size and time; whoever is not the same user, or root, is not heard ([`socket`]).
 
 pub mod client;
+mod forwarding;
 pub mod protocol;
 pub mod socket;
 
@@ -17,7 +18,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{catalog::keeper::Keeper, metrics::Metrics};
+use crate::{catalog::keeper::Keeper, forward::Forwarding, metrics::Metrics};
 use protocol::{ControlAnswer, ControlRequest, Kind};
 use socket::Listener;
 
@@ -33,12 +34,23 @@ const MAX_CONNECTIONS: usize = 16;
 /// Wait after a connection could not be accepted: there are too many open files, and it would fail again at once.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// What operators ask about, and change. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Operated {
+    /// The handlers.
+    pub keeper: Arc<Keeper>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What is forwarded, where anything is.
+    pub forwarding: Option<Forwarding>,
+}
+
 /// Answers operators until told to stop.
 ///
 /// # Cancel safety
 ///
 /// Dropped half-way, an operation is done or not begun; its operator gets no answer.
-pub async fn serve(listener: Listener, keeper: Arc<Keeper>, metrics: Metrics, stop: CancellationToken) {
+pub async fn serve(listener: Listener, operated: Operated, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let connections = TaskTracker::new();
     let next = async || {
@@ -48,9 +60,9 @@ pub async fn serve(listener: Listener, keeper: Arc<Keeper>, metrics: Metrics, st
     while let Some((place, accepted)) = stop.run_until_cancelled(next()).await {
         match accepted {
             Ok(stream) => {
-                let (keeper, metrics) = (Arc::clone(&keeper), metrics.clone());
+                let operated = operated.clone();
                 let converse = async move {
-                    if let Err(error) = converse(stream, keeper, &metrics).await {
+                    if let Err(error) = converse(stream, operated).await {
                         tracing::warn!(%error, "control socket: an operator was not answered");
                     }
                     drop(place);
@@ -68,13 +80,13 @@ pub async fn serve(listener: Listener, keeper: Arc<Keeper>, metrics: Metrics, st
 }
 
 /// One request, one answer.
-async fn converse(stream: UnixStream, keeper: Arc<Keeper>, metrics: &Metrics) -> io::Result<()> {
+async fn converse(stream: UnixStream, operated: Operated) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut line = Vec::new();
     let mut reader = BufReader::new(reader.take(MAX_REQUEST));
     timeout(PATIENCE, reader.read_until(b'\n', &mut line)).await??;
     let answer = match serde_json::from_slice(&line) {
-        Ok(request) => answer(request, keeper, metrics).await,
+        Ok(request) => answer(request, operated).await,
         Err(error) => ControlAnswer::failed(Kind::Request, format!("the request makes no sense: {error}")),
     };
     let mut text = serde_json::to_vec(&answer)?;
@@ -84,7 +96,8 @@ async fn converse(stream: UnixStream, keeper: Arc<Keeper>, metrics: &Metrics) ->
 }
 
 /// Does what is asked.
-async fn answer(request: ControlRequest, keeper: Arc<Keeper>, metrics: &Metrics) -> ControlAnswer {
+async fn answer(request: ControlRequest, operated: Operated) -> ControlAnswer {
+    let Operated { keeper, metrics, forwarding } = operated;
     match request {
         ControlRequest::Metrics {} => ControlAnswer::Metrics { text: metrics.encode() },
         ControlRequest::Status {} => ControlAnswer::Status(metrics.health()),
@@ -93,6 +106,8 @@ async fn answer(request: ControlRequest, keeper: Arc<Keeper>, metrics: &Metrics)
         ControlRequest::Rollback { name } => {
             at_once(keeper, move |keeper| ControlAnswer::rollback(keeper, &name)).await
         }
+        ControlRequest::Forward {} => forwarding::list(forwarding.as_ref()),
+        ControlRequest::ForwardSet(set) => forwarding::set(forwarding.as_ref(), &keeper, &set),
         ControlRequest::Add { file, name, force } => ControlAnswer::added(keeper.add(&file, name, force).await),
     }
 }

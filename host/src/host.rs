@@ -17,9 +17,10 @@ use crate::{
     },
     catalog::{Current, Scan, keeper::Keeper, load::Cache},
     config::Config,
+    forward::Forwarding,
     metrics::{Metrics, Phase},
     sandbox::{self, Compiler, Sandbox, SetUpError},
-    serve::{Shutdown, serve},
+    serve::{Shutdown, With, serve},
     transport::{self, Transport},
 };
 
@@ -139,6 +140,7 @@ impl Host {
         metrics: &Metrics,
         transport: Transport,
         current: Current,
+        forwarding: Option<Forwarding>,
     ) -> Result<Self, Error> {
         let (capability, exchange) = (&config.capability, &config.control_exchange);
         let capabilities = Capabilities::new(capability, &transport, exchange, &config.rabbit)?;
@@ -155,9 +157,7 @@ impl Host {
         let task = serve(
             config.serve.clone(),
             metrics.clone(),
-            transport.clone(),
-            current,
-            capabilities.clone(),
+            With { transport: transport.clone(), catalog: current, capabilities: capabilities.clone(), forwarding },
             deliveries,
             shutdown.clone(),
         );

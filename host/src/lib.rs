@@ -32,6 +32,7 @@ pub mod version;
 
 pub mod catalog;
 pub mod dispatch;
+pub mod forward;
 pub mod lending;
 
 pub mod sandbox;

@@ -4,6 +4,7 @@
 //! name or a word of an enum here, never what a caller or a guest wrote: nobody outside can make more series.
 
 mod connections;
+mod forward;
 pub mod health;
 pub mod http;
 mod outgoing;
@@ -23,7 +24,7 @@ use prometheus_client::{
 use tokio::time::Instant;
 
 pub use phase::Phase;
-pub use words::{Code, Connection, Effect, Ending, Limit, Origin, ReplyFate, Sending, Sent};
+pub use words::{Code, Connection, Effect, Ending, Limit, Origin, ReplyFate, Sending, Sent, Went};
 
 /// What all names begin with.
 const PREFIX: &str = "nova_host";
@@ -57,6 +58,7 @@ struct Inner {
     generation: Family<HandlerLabel, Gauge<u64, AtomicU64>>,
     load_refused: Counter,
     connections: connections::Current,
+    forwarded: forward::Forwarded,
     health: health::Current,
     outgoing: outgoing::Outgoing,
     phase: phase::Current,
@@ -126,6 +128,7 @@ impl Default for Metrics {
             phase: phase::Current::register(&mut registry),
             connections: connections::Current::register(&mut registry),
             health: health::Current::register(&mut registry),
+            forwarded: forward::Forwarded::register(&mut registry),
             registry,
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),

@@ -107,6 +107,7 @@ pub fn verdict(outcome: Outcome, kind: Kind) -> Verdict {
             Outcome::Failed(_)
             | Outcome::Refused(_)
             | Outcome::Declined { .. }
+            | Outcome::Unforwarded { .. }
             | Outcome::Faulted(_)
             | Outcome::Unreleased(_)
             | Outcome::Panicked,
@@ -120,6 +121,10 @@ pub fn verdict(outcome: Outcome, kind: Kind) -> Verdict {
         Outcome::Refused(refusal) => (Level::WARN, Answer::Failure(refused(&refusal))),
         // As if there were no such handler.
         Outcome::Declined { method } => (Level::WARN, Answer::Failure(refused(&Refusal::NoSuchMethod { method }))),
+        Outcome::Unforwarded { fallback, reason } => {
+            let message = format!("the request is for the service behind this one ({fallback}), which it did not reach: {reason}");
+            (Level::ERROR, Answer::Failure(Failure::new(MODULE, "FallbackUnavailable", message)))
+        }
         Outcome::Faulted(fault) => {
             let class = match &fault {
                 Fault::Trapped { .. } => "HandlerTrapped",

@@ -10,6 +10,7 @@ mod dead_letter;
 mod delivery;
 mod duplicates;
 mod end;
+mod forward;
 mod guard;
 mod heartbeat;
 mod late;
@@ -27,6 +28,7 @@ use crate::{
     capability::Capabilities,
     catalog::Current,
     dispatch,
+    forward::Forwarding,
     lending::{Lending, Slot, most_lent},
     metrics::Metrics,
     transport::{Deliveries, Delivery, Transport},
@@ -64,6 +66,19 @@ pub struct Shutdown {
     pub now: CancellationToken,
 }
 
+/// What requests are answered with.
+#[derive(Debug)]
+pub struct With {
+    /// Where replies go, and what is sent on.
+    pub transport: Transport,
+    /// The handlers.
+    pub catalog: Current,
+    /// What they may do.
+    pub capabilities: Capabilities,
+    /// What goes on to the service behind this one, if there is one.
+    pub forwarding: Option<Forwarding>,
+}
+
 /// What all deliveries share.
 #[derive(Debug)]
 struct Corridor {
@@ -74,6 +89,9 @@ struct Corridor {
     dispatch: dispatch::Options,
     max_attempts: u32,
     dead_letters: Option<DeadLetters>,
+    forwarding: Option<Forwarding>,
+    /// The name of this server.
+    server: String,
     duplicates: Duplicates,
     /// The queues that are served: nothing is answered there.
     queues: Arc<[String]>,
@@ -91,15 +109,8 @@ struct Corridor {
 /// back to the broker.
 ///
 /// Does not return an error: nothing that a message, a guest or a broker does ends the service.
-pub async fn serve(
-    config: Config,
-    metrics: Metrics,
-    transport: Transport,
-    catalog: Current,
-    capabilities: Capabilities,
-    mut deliveries: Deliveries,
-    shutdown: Shutdown,
-) {
+pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries: Deliveries, shutdown: Shutdown) {
+    let With { transport, catalog, capabilities, forwarding } = with;
     let permits = Arc::new(Semaphore::new(usize::from(config.max_in_flight)));
     let corridor = Arc::new(Corridor {
         metrics,
@@ -109,6 +120,8 @@ pub async fn serve(
         dispatch: config.dispatch,
         max_attempts: config.max_attempts,
         dead_letters: config.dead_letters.clone(),
+        forwarding,
+        server: config.server.clone(),
         duplicates: Duplicates::default(),
         queues: deliveries.queues(),
         late: Late::default(),

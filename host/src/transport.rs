@@ -24,7 +24,7 @@ pub use connections::{Carries, Connected, Connections};
 pub use deliveries::{Deliveries, Delivery, Settlement};
 pub use destination::{Destination, Subscription};
 pub use error::Error;
-pub use message::{ATTEMPTS, Attempts, Disposition, EXCHANGE, Header, Headers, Message, Origin, ROUTING_KEY};
+pub use message::{ATTEMPTS, Attempts, Disposition, EXCHANGE, FORWARDED, Header, Headers, Message, Origin, ROUTING_KEY};
 pub use publication::{Company, Copied, Lifetime, Publication, Published, Retry, Routing};
 pub use url::Url;
 

@@ -196,7 +196,7 @@ impl Session {
                 let keeper = host::keeper(config, &metrics).await.map_err(Failed::from)?;
                 host::load(&keeper).await.map_err(Failed::from)?;
                 let current = keeper.current().clone();
-                Some(Host::start(config, &metrics, transport.clone(), current).await.map_err(Failed::from)?)
+                Some(Host::start(config, &metrics, transport.clone(), current, None).await.map_err(Failed::from)?)
             }
             Url::Rabbit(_) => None,
         };

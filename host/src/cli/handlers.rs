@@ -116,6 +116,8 @@ fn lines(answer: &ControlAnswer, name: &str) -> Vec<String> {
             vec![format!("no handler in {}", directory.display())]
         }
         ControlAnswer::Handlers { handlers, .. } => handlers.iter().flat_map(handler).collect(),
+        // To another subcommand.
+        ControlAnswer::Forward(_) => Vec::new(),
         ControlAnswer::Metrics { text } => text.lines().map(str::to_owned).collect(),
         ControlAnswer::Added { generation } => vec![format!("{name} is served: generation {generation}")],
         ControlAnswer::Replaced { generation, instead_of } => {

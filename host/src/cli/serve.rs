@@ -16,7 +16,8 @@ use super::{
 use crate::{
     catalog::watch::{Looks, Wish},
     config::Config,
-    control::socket::Listener,
+    control::{Operated, socket::Listener},
+    forward::Forwarding,
     host::{self, Beside, Host},
     metrics::{Metrics, http::Exporter},
     transport::Transport,
@@ -85,8 +86,10 @@ async fn start(
     looks: Looks,
 ) -> Result<Host, Failed> {
     let keeper = host::keeper(config, metrics).await?;
+    let forwarding = Forwarding::new(config.forward.as_ref());
     if let Some(listener) = control {
-        beside.control(listener, Arc::clone(&keeper), metrics.clone());
+        let operated = Operated { keeper: Arc::clone(&keeper), metrics: metrics.clone(), forwarding: forwarding.clone() };
+        beside.control(listener, operated);
     }
     let scan = host::load(&keeper).await?;
     let current = keeper.current().clone();
@@ -95,7 +98,7 @@ async fn start(
     if let Some(connections) = transport.connections() {
         metrics.tell_of(connections);
     }
-    Ok(Host::start(config, metrics, transport, current).await?)
+    Ok(Host::start(config, metrics, transport, current, forwarding).await?)
 }
 
 /// The control socket. Where somebody has chosen its place, the service does not start without it.

@@ -9,6 +9,7 @@ use crate::{
         keeper::{Change, Error, Keeper, RolledBack},
         shelf::HandlerState,
     },
+    forward::{MethodState, OnFailure},
     metrics::health::Health,
 };
 
@@ -33,6 +34,10 @@ pub enum ControlRequest {
         #[serde(default)]
         force: bool,
     },
+    /// What is forwarded, and what was.
+    Forward {},
+    /// Forward other requests than before.
+    ForwardSet(ForwardSet),
     /// Stop serving a handler and take it out of the directory.
     Remove {
         /// Its name.
@@ -43,6 +48,45 @@ pub enum ControlRequest {
         /// The handler's name.
         name: String,
     },
+}
+
+/// What is to be forwarded from now on: `{"command": "forward-set", "methods": "compute_task.*", "side": "serve 10%"}`. What is
+/// absent stays as it is; where all is, what the configuration says is in force again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForwardSet {
+    /// `METHOD`, `NAMESPACE.METHOD`, `NAMESPACE.*` or `*`.
+    pub methods: String,
+    /// `serve`, `forward`, or a share such as `serve 10%`.
+    #[serde(default)]
+    pub side: Option<String>,
+    /// What becomes of one whose handler fails.
+    #[serde(default)]
+    pub on_failure: Option<OnFailure>,
+}
+
+/// What is forwarded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForwardState {
+    /// The exchange of the service behind.
+    pub exchange: String,
+    /// Its topic; `null` is each request's own.
+    pub topic: Option<String>,
+    /// The rules in force, the widest first.
+    pub rules: Vec<RuleState>,
+    /// What went where since the start, by method.
+    pub methods: Vec<MethodState>,
+}
+
+/// A rule in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleState {
+    /// What it is for.
+    pub methods: String,
+    /// What it says of who answers; `null` is a handler that has the method, or else the service behind.
+    pub side: Option<String>,
+    /// What it says of handlers' failures.
+    pub on_failure: Option<OnFailure>,
 }
 
 /// What the host answers: `{"answer": "removed"}`.
@@ -63,6 +107,8 @@ pub enum ControlAnswer {
     },
     /// To [`ControlRequest::Status`].
     Status(Health),
+    /// To [`ControlRequest::Forward`] and [`ControlRequest::ForwardSet`].
+    Forward(ForwardState),
     /// It is in force, for the first time.
     Added {
         /// Its number.

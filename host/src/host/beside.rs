@@ -14,8 +14,7 @@ use crate::{
         keeper::Keeper,
         watch::{self, Looks, Watch},
     },
-    control::{self, socket::Listener},
-    metrics::Metrics,
+    control::{self, Operated, socket::Listener},
 };
 
 /// Time for what goes on to end. None of it waits for anybody once it is told.
@@ -30,9 +29,9 @@ pub struct Beside {
 
 impl Beside {
     /// Lets operators exchange handlers.
-    pub fn control(&self, listener: Listener, keeper: Arc<Keeper>, metrics: Metrics) {
+    pub fn control(&self, listener: Listener, operated: Operated) {
         tracing::info!(socket = %listener.path().display(), "listening for `nova-host handlers`");
-        self.tasks.spawn(control::serve(listener, keeper, metrics, self.stop.clone()));
+        self.tasks.spawn(control::serve(listener, operated, self.stop.clone()));
     }
 
     /// Exchanges handlers as their files change after this scan, or where that is wished for.

@@ -44,6 +44,8 @@ words! {
         Refused = "refused",
         /// The handler left it to others.
         Declined = "declined",
+        /// It was for the service behind this one, and did not get there.
+        Unforwarded = "unforwarded",
         /// The handler trapped.
         Trapped = "trapped",
         /// It ran past its deadline.
@@ -244,5 +246,19 @@ mod tests {
             let name = if kind == "counter" { format!("{name}_total") } else { name.to_owned() };
             assert!(page.contains(&format!("| `{name}` |")), "{name}");
         }
+    }
+}
+
+words! {
+    /// Where a request went, of a service that forwards.
+    Went {
+        /// A handler, or the host itself, has answered it.
+        Served = "served",
+        /// The fallback's queue has it.
+        Forwarded = "forwarded",
+        /// It was for all servers, of which the fallback's have copies of their own.
+        Left = "left",
+        /// It was to go on, and could not.
+        Failed = "failed",
     }
 }

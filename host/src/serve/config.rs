@@ -32,6 +32,8 @@ pub struct Config {
     pub dispatch: dispatch::Options,
     /// How often a request may be delivered without coming to an end; 0 is without bound.
     pub max_attempts: u32,
+    /// The name of this server, for what it sends on.
+    pub server: String,
     /// Where dead letters go, if anywhere.
     pub dead_letters: Option<DeadLetters>,
 }
@@ -52,6 +54,7 @@ impl Default for Config {
             grace_period: DEFAULT_GRACE_PERIOD,
             dispatch: dispatch::Options::default(),
             max_attempts: DEFAULT_MAX_ATTEMPTS,
+            server: String::new(),
             dead_letters: None,
         }
     }
@@ -71,6 +74,7 @@ impl Config {
                 ping: settings.take("rpc_ping_enabled", false),
             },
             max_attempts: settings.take_within("delivery.max_attempts", default.max_attempts, 0..=MAX_ATTEMPTS),
+            server: String::new(),
             dead_letters: DeadLetters::read(settings),
         }
     }

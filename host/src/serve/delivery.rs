@@ -10,6 +10,8 @@
 
 use std::{mem, sync::Arc};
 
+use tokio::time::Instant;
+
 use super::duplicates::{Claim, Duplicates, Running};
 use crate::{
     lending::{Lending, Slot, Standing},
@@ -30,6 +32,8 @@ struct Held {
 pub(super) struct Pulled {
     /// The message.
     pub(super) message: Message,
+    /// When it came.
+    since: Instant,
     held: Held,
 }
 
@@ -38,6 +42,8 @@ pub(super) struct Pulled {
 pub(super) struct Claimed {
     /// The message.
     pub(super) message: Message,
+    /// When it came.
+    pub(super) since: Instant,
     held: Claims,
     /// `None` where the sender has not marked it.
     claim: Option<Running>,
@@ -68,7 +74,7 @@ impl Pulled {
     /// Begins with what the broker has delivered.
     pub(super) fn new(delivery: Delivery, permit: Arc<Slot>, in_flight: InFlight) -> Self {
         let Delivery { message, settlement } = delivery;
-        Self { message, held: Held { settlement, permit, in_flight } }
+        Self { message, since: Instant::now(), held: Held { settlement, permit, in_flight } }
     }
 
     /// Claims the request by its mark, or without one. Where another delivery of it runs, waits until that has ended.
@@ -88,7 +94,7 @@ impl Pulled {
                 Claim::Done => return Err(self.end()),
             },
         };
-        Ok(Claimed { message: self.message, held: Claims::Unsettled(self.held), claim })
+        Ok(Claimed { message: self.message, since: self.since, held: Claims::Unsettled(self.held), claim })
     }
 
     /// Ends a delivery that is no request.

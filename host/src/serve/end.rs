@@ -2,6 +2,8 @@
 //!
 //! Before it: [`super::work`] knows what became of it, and has told the caller. After it: the next delivery.
 
+use std::time::Duration;
+
 use tokio::time::timeout;
 
 use super::{
@@ -23,10 +25,20 @@ pub(super) struct Notes {
     pub(super) attempts: u32,
 }
 
+/// How a letter waits that its destination does not take now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hold {
+    /// Whether it may wait at all.
+    pub(super) may_wait: bool,
+    /// Whether it waits for a queue that is missing.
+    pub(super) for_missing: bool,
+    /// How long.
+    pub(super) patience: Duration,
+}
+
 impl Corridor {
     /// Lets a letter wait that its destination does not take now.
-    pub(super) async fn wait(&self, letter: Letter, trouble: Trouble) -> Delivered {
-        let patience = self.transport.missing_queue_patience();
+    pub(super) async fn wait(&self, letter: Letter, trouble: Trouble, patience: Duration) -> Delivered {
         self.late.wait(letter, trouble, patience, &self.transport, &self.tasks, &self.abandon).await
     }
 
@@ -61,8 +73,9 @@ impl Corridor {
     ) -> Buried {
         let Some(to) = &self.dead_letters else { return Buried::Refused };
         let death = Death { outcome, error, attempts: notes.attempts };
+        let patience = self.transport.missing_queue_patience();
         let reason = match dead_letter::letter(to, message, &notes.particulars, death) {
-            Ok(letter) => match self.post(letter, may_wait).await {
+            Ok(letter) => match self.post(letter, Hold { may_wait, for_missing: false, patience }).await {
                 Delivered::Taken => {
                     tracing::info!(exchange = to.exchange, "sent to the dead-letter exchange");
                     self.metrics.dead_letter();
@@ -87,13 +100,14 @@ impl Corridor {
         Buried::Refused
     }
 
-    async fn post(&self, mut letter: Letter, may_wait: bool) -> Delivered {
+    /// Sends a letter, or lets it wait where its destination does not take it now.
+    pub(super) async fn post(&self, mut letter: Letter, hold: Hold) -> Delivered {
         let trouble = if self.late.has(letter.destination()) {
             Trouble::Silent
         } else {
             match timeout(HOLD_FOR, letter.send(&self.transport, Company::Shared)).await {
                 Ok(Ok(None)) => return Delivered::Taken,
-                Ok(Ok(Some(Trouble::Missing))) => {
+                Ok(Ok(Some(Trouble::Missing))) if !hold.for_missing => {
                     return Delivered::GivenUp("no queue is bound to it for this routing key".to_owned());
                 }
                 Ok(Ok(Some(trouble))) => trouble,
@@ -102,7 +116,7 @@ impl Corridor {
             }
         };
         match self.unsettled.try_acquire() {
-            Ok(_share) if may_wait => self.wait(letter, trouble).await,
+            Ok(_share) if hold.may_wait => self.wait(letter, trouble, hold.patience).await,
             _ => Delivered::GivenUp(format!("{}, and too many messages wait", trouble.as_str())),
         }
     }

@@ -2,6 +2,8 @@
 
 #[path = "tests/dead_letters.rs"]
 mod dead_letters;
+#[path = "tests/forward.rs"]
+mod forward;
 #[path = "tests/policies.rs"]
 mod policies;
 #[path = "tests/refused.rs"]
@@ -19,6 +21,11 @@ use crate::{
     testing::{ECHO, LOOP, catalog, tight, wide},
     transport::{Destination, Disposition, Message, Subscription, memory::Broker},
 };
+
+fn with(transport: &Transport, catalog: Catalog, forwarding: Option<Forwarding>) -> With {
+    let catalog = Current::new(catalog, Duration::ZERO);
+    With { transport: transport.clone(), catalog, capabilities: Capabilities::default(), forwarding }
+}
 
 struct Service {
     broker: Broker,
@@ -54,7 +61,8 @@ impl Service {
     async fn on(broker: Broker, catalog: Catalog, config: Config) -> Self {
         let transport = Transport::Memory(broker.clone());
         let (shutdown, metrics) = (Shutdown::default(), Metrics::default());
-        let task = Self::serve(&transport, &metrics, catalog, config, &shutdown).await;
+        let with = with(&transport, catalog, None);
+        let task = Self::serve(&metrics, with, config, &shutdown).await;
         Self { broker, client: Client::new(transport), shutdown, metrics, task }
     }
 
@@ -73,24 +81,16 @@ impl Service {
         }
     }
 
-    async fn serve(
-        transport: &Transport,
-        metrics: &Metrics,
-        catalog: Catalog,
-        config: Config,
-        shutdown: &Shutdown,
-    ) -> tokio::task::JoinHandle<()> {
+    async fn serve(metrics: &Metrics, with: With, config: Config, shutdown: &Shutdown) -> tokio::task::JoinHandle<()> {
         let subscription = Subscription {
             exchange: "nova".into(),
             topics: vec!["t".into()],
             server: "s".into(),
             prefetch: config.max_in_flight,
+            queue_prefix: String::new(),
         };
-        let deliveries = transport.listen(subscription).await.unwrap();
-        let current = Current::new(catalog, Duration::ZERO);
-        let capabilities = crate::capability::Capabilities::default();
-        let (metrics, transport) = (metrics.clone(), transport.clone());
-        tokio::spawn(serve(config, metrics, transport, current, capabilities, deliveries, shutdown.clone()))
+        let deliveries = with.transport.listen(subscription).await.unwrap();
+        tokio::spawn(serve(config, metrics.clone(), with, deliveries, shutdown.clone()))
     }
 
     /// Waits until this many requests run.
@@ -178,7 +178,8 @@ async fn what_is_not_finished_in_time_goes_back_and_another_server_runs_it() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let config = Config { max_in_flight: 1, grace_period: LONG, ..Config::default() };
-        let _runs_on = Service::serve(&transport, &Metrics::default(), other, config, &Shutdown::default()).await;
+        let with = with(&transport, other, None);
+        let _runs_on = Service::serve(&Metrics::default(), with, config, &Shutdown::default()).await;
     };
     let (answer, ()) = tokio::join!(call, swap);
     assert_eq!(answer.unwrap().get(), r#"{"a": 1}"#);

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     catalog::Policy,
     compression::Error::Corrupt,
-    dispatch::{Outcome, Resolved, resolve},
+    dispatch::{Outcome, Refusal, Resolved, resolve},
     envelope::{self, ReplyTo, Request},
     metrics::ReplyFate,
     printable::{printable, printed},
@@ -40,8 +40,10 @@ const MAX_FAILURE: usize = 1024;
 
 /// What a claimed request comes to.
 #[derive(Debug)]
-enum Worked {
+pub(super) enum Worked {
     Outcome(Outcome),
+    /// It needs no answer from here.
+    Settled(Disposition),
     /// A copy of its message takes its place.
     Replaced,
     /// It has not begun and is to begin elsewhere.
@@ -103,6 +105,7 @@ impl Corridor {
         };
         let outcome = match worked {
             Ok(Worked::Outcome(outcome)) => outcome,
+            Ok(Worked::Settled(disposition)) => return drop(claimed.end().settle(disposition).await),
             Ok(Worked::Replaced) => return claimed.replaced().await,
             Ok(Worked::GivenBack) => return claimed.give_back().await,
             Err(_) => {
@@ -120,17 +123,20 @@ impl Corridor {
     }
 
     /// Finds who answers and has the request run.
-    async fn work(&self, request: Request, claimed: &mut Claimed, notes: &mut Notes) -> Worked {
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] where nobody has it.
+    pub(super) async fn serve(
+        &self,
+        request: Request,
+        claimed: &mut Claimed,
+        notes: &mut Notes,
+    ) -> Result<Worked, Refusal> {
         #[cfg(test)]
         crate::testing::panic_where_asked(&request);
-        let resolved = match resolve(&self.catalog, self.dispatch, request) {
-            Ok(resolved) => resolved,
-            Err(refusal) => {
-                self.metrics.nobody();
-                return Worked::Outcome(Outcome::Refused(refusal));
-            }
-        };
-        let Some(generation) = resolved.handler() else { return self.attempt(resolved, claimed, notes).await };
+        let resolved = resolve(&self.catalog, self.dispatch, request)?;
+        let Some(generation) = resolved.handler() else { return Ok(self.attempt(resolved, claimed, notes).await) };
         if self.dead_letters.is_some() {
             let digest = generation.program.digest().short().to_owned();
             notes.particulars.handler = Some((generation.name.clone(), digest));
@@ -141,7 +147,7 @@ impl Corridor {
         if let Worked::Outcome(outcome) = &worked {
             running.end(outcome.ending(), outcome.limit());
         }
-        worked
+        Ok(worked)
     }
 
     /// Runs the request as its policy says.
@@ -158,7 +164,7 @@ impl Corridor {
                 return Worked::Replaced;
             }
         }
-        if self.dead_letters.is_none() {
+        if self.dead_letters.is_none() && self.forwarding.is_none() {
             // Decoded, it is not needed any more, and may be large.
             claimed.message.body = Bytes::new();
         }
@@ -226,9 +232,10 @@ impl Corridor {
             }
             Err(_) => (super::answer::letter(reply_to, &verdict.answer), Trouble::Silent),
         };
+        let patience = self.transport.missing_queue_patience();
         let share = if ended.is_unsettled() { self.unsettled.try_acquire().ok() } else { None };
         if share.is_some() {
-            match self.wait(letter, trouble).await {
+            match self.wait(letter, trouble, patience).await {
                 Delivered::Taken => {
                     self.metrics.reply(ReplyFate::Late);
                     drop(self.conclude(ended, verdict.fate, &notes, &verdict).await);
@@ -238,7 +245,7 @@ impl Corridor {
             return;
         }
         let message = self.conclude(ended, verdict.fate, &notes, &verdict).await;
-        match self.wait(letter, trouble).await {
+        match self.wait(letter, trouble, patience).await {
             Delivered::Taken => self.metrics.reply(ReplyFate::Late),
             Delivered::GivenUp(reason) => {
                 self.dropped(reply_to, &reason);

@@ -20,6 +20,8 @@ pub struct Subscription {
     pub server: String,
     /// How many deliveries may be unsettled at once, for each queue; 1 to 65,535 (AMQP's `prefetch-count`).
     pub prefetch: u16,
+    /// What the names of the queues begin with; empty, as oslo.messaging names them. The fanout queue's has none.
+    pub queue_prefix: String,
 }
 
 /// Where a message goes.

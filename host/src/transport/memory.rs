@@ -88,11 +88,12 @@ impl Broker {
     /// Makes the three queues of each topic, where they do not exist, and consumes them.
     pub(super) fn listen(&self, subscription: &Subscription, sender: mpsc::Sender<Arrived<Settlement>>) -> Consumer {
         let mut consumer = Consumer::new(self, sender, Vec::new());
-        let Subscription { exchange, topics, server, prefetch } = subscription;
+        let Subscription { exchange, topics, server, prefetch, queue_prefix } = subscription;
         for topic in topics {
             let (exchange, topic, server) = (exchange.clone(), topic.clone(), server.clone());
-            let shared = self.bind(Destination::Topic { exchange: exchange.clone(), topic: topic.clone() }, &topic);
-            let direct_name = format!("{topic}.{server}");
+            let shared_name = format!("{queue_prefix}{topic}");
+            let shared = self.bind(Destination::Topic { exchange: exchange.clone(), topic: topic.clone() }, &shared_name);
+            let direct_name = format!("{queue_prefix}{topic}.{server}");
             let direct = self.bind(Destination::Server { exchange, topic: topic.clone(), server }, &direct_name);
             let fanout_name = format!("{topic}_fanout_{}", uuid::Uuid::new_v4().simple());
             let fanout = self.bind(Destination::Fanout { topic }, &fanout_name);
@@ -233,7 +234,11 @@ fn beside(publication: &Publication) -> Message {
     Message {
         content_type: carried.and_then(|beside| beside.content_type.clone()),
         compression: carried.and_then(|beside| beside.compression.clone()),
-        expiration: carried.and_then(|beside| beside.expiration).filter(|_| *lifetime == Lifetime::Same),
+        expiration: carried.and_then(|beside| beside.expiration).and_then(|expiration| match lifetime {
+            Lifetime::Same => Some(expiration),
+            Lifetime::Left(left) => Some(*left),
+            Lifetime::Unbounded => None,
+        }),
         headers,
         ..Message::default()
     }

@@ -15,6 +15,9 @@ pub const EXCHANGE: &str = "x-nova-host-exchange";
 /// The header with the routing key that the original of a copy was published with.
 pub const ROUTING_KEY: &str = "x-nova-host-routing-key";
 
+/// The header of a request that was forwarded: the name of the server that did it. It is forwarded once.
+pub const FORWARDED: &str = "x-nova-host-forwarded";
+
 /// Headers that a copy must not have from its original: ours, and those with which RabbitMQ would send it to further
 /// queues or which it sets itself.
 pub(super) const NOT_COPIED: [&str; 7] =

@@ -54,6 +54,8 @@ pub struct Copied {
 pub enum Lifetime {
     /// As long as its original, counted anew.
     Same,
+    /// So long, where its original was to expire at all.
+    Left(Duration),
     /// For ever.
     Unbounded,
 }

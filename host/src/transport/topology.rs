@@ -177,7 +177,8 @@ pub fn subscription(subscription: &Subscription, suffix: &str, options: &Options
         for queue in [topic.clone(), server_queue(topic, &subscription.server)] {
             // Twice the same exchange: that is what the reference does.
             let exchange = control_exchange(&subscription.exchange, options);
-            topology.add(exchange, topic_queue(queue.clone(), options), queue);
+            let name = format!("{}{queue}", subscription.queue_prefix);
+            topology.add(exchange, topic_queue(name, options), queue);
         }
         let exchange = fanout_exchange(topic, options);
         let queue = if options.rabbit_stream_fanout {
@@ -295,10 +296,16 @@ fn control_exchange(name: &str, options: &Options) -> Exchange {
     }
 }
 
+/// The name of the exchange of a topic's fanouts.
+#[must_use]
+pub fn fanout_name(topic: &str) -> String {
+    format!("{topic}_fanout")
+}
+
 /// The exchange depends on the topic only: services with the same topic on different control exchanges share it.
 fn fanout_exchange(topic: &str, options: &Options) -> Exchange {
     Exchange {
-        name: format!("{topic}_fanout"),
+        name: fanout_name(topic),
         kind: ExchangeKind::Fanout,
         durable: options.rabbit_transient_quorum_queue,
         auto_delete: true,

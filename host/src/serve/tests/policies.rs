@@ -11,7 +11,7 @@ use crate::{
 
 fn config(policy: Policy, max_attempts: u32) -> Config {
     let dispatch = dispatch::Options { policy, ping: true };
-    Config { max_in_flight: 1, grace_period: LONG, dispatch, max_attempts, dead_letters: None }
+    Config { max_in_flight: 1, grace_period: LONG, dispatch, max_attempts, dead_letters: None, ..Config::default() }
 }
 
 fn call() -> Message {

@@ -88,6 +88,7 @@ async fn listen(text: &'static str, declare: Options) -> (Error, usize) {
         topics: vec!["conductor".into()],
         server: "host-1".into(),
         prefetch: 1,
+        queue_prefix: String::new(),
     };
     let client = Client::new(address, config);
     let (sender, _receiver) = mpsc::channel(1);

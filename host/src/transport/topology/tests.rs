@@ -66,7 +66,7 @@ impl Golden {
 }
 
 fn served() -> Subscription {
-    Subscription { exchange: "openstack".into(), topics: vec!["golden".into()], server: "host1".into(), prefetch: 64 }
+    Subscription { exchange: "openstack".into(), topics: vec!["golden".into()], server: "host1".into(), prefetch: 64, queue_prefix: String::new() }
 }
 
 /// The frames that a topology becomes.

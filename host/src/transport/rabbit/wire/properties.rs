@@ -104,9 +104,14 @@ pub(crate) fn of_own(expiration: Option<Duration>, compression: Option<Compressi
         .with_delivery_mode(PERSISTENT)
         .with_priority(0);
     match expiration {
-        Some(expiration) => properties.with_expiration(expiration.as_millis().min(MAX_EXPIRATION).to_string().into()),
+        Some(expiration) => properties.with_expiration(milliseconds(expiration).into()),
         None => properties,
     }
+}
+
+/// A duration as AMQP's `expiration` has it.
+fn milliseconds(duration: Duration) -> String {
+    duration.as_millis().min(MAX_EXPIRATION).to_string()
 }
 
 /// What a copy carries: all that its original did, but for [`NOT_COPIED`], and for the user id, which the broker would
@@ -135,8 +140,10 @@ pub(crate) fn of_copy(copied: &Copied, frame_max: usize) -> BasicProperties {
         kind with_type,
         app_id with_app_id,
     );
-    if let (Lifetime::Same, Some(expiration)) = (copied.lifetime, original.expiration()) {
-        properties = properties.with_expiration(expiration.clone());
+    match (copied.lifetime, original.expiration()) {
+        (Lifetime::Same, Some(expiration)) => properties = properties.with_expiration(expiration.clone()),
+        (Lifetime::Left(left), Some(_)) => properties = properties.with_expiration(milliseconds(left).into()),
+        (Lifetime::Unbounded, _) | (_, None) => {}
     }
     let table = table_of_copy(original, copied, frame_max.saturating_sub(4 + size::header_frame(&properties)));
     properties.with_headers(table)
