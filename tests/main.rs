@@ -23,6 +23,7 @@ mod contract;
 mod delivery;
 mod diagnostics;
 mod faults;
+mod forward;
 mod health;
 mod http;
 mod interop;

@@ -3,6 +3,7 @@
 //! Before it: [`crate::cli`] has the configuration. After it: [`crate::serve`] runs. Handlers are loaded first; operators are
 //! answered meanwhile, and while the broker is waited for ([`Beside`]). Nothing that stops here waits without a bound.
 
+mod behind;
 mod beside;
 
 use std::{sync::Arc, time::Duration};
@@ -24,6 +25,7 @@ use crate::{
     transport::{self, Transport},
 };
 
+use behind::Behind;
 pub use beside::Beside;
 
 /// Time after the grace period for all that is left then: giving back what has not ended, deleting our own queues, closing
@@ -170,8 +172,14 @@ impl Host {
         );
         metrics.enter(Phase::Serving);
         let (looker, stop) = (capabilities.clone(), shutdown.stop.clone());
+        let behind = Behind::new(config, &transport, metrics);
         let looking = async move {
-            stop.run_until_cancelled(looker.look()).await;
+            let behind = async {
+                if let Some(behind) = behind {
+                    behind.look().await;
+                }
+            };
+            stop.run_until_cancelled(async { tokio::join!(looker.look(), behind) }).await;
         };
         Ok(Self {
             shutdown,

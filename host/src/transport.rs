@@ -128,7 +128,8 @@ impl Transport {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] where the broker refuses, [`Error::TooLarge`] where it takes no message of that size.
+    /// [`Error::Refused`] where the broker refuses, [`Error::NoExchange`] where others have not declared theirs,
+    /// [`Error::TooLarge`] where it takes no message of that size.
     ///
     /// # Cancel safety
     ///

@@ -200,7 +200,12 @@ impl OsloServer {
 
     /// Starts a server of a release.
     pub(crate) fn of(release: Release, url: &str, topic: &str, server: &str) -> Self {
-        let (process, mut answers) = Python::start(release, "server.py", &[url, topic, server]);
+        Self::on(release, url, topic, server, "nova")
+    }
+
+    /// Starts a server of a release on another exchange.
+    pub(crate) fn on(release: Release, url: &str, topic: &str, server: &str, exchange: &str) -> Self {
+        let (process, mut answers) = Python::start(release, "server.py", &[url, topic, server, exchange]);
         let mut line = String::new();
         answers.read_line(&mut line).ok();
         assert_eq!(line.trim(), "ready", "server.py: {}", Log::read(&process.log()));
@@ -210,6 +215,24 @@ impl OsloServer {
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.process.child.id()
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.process.log()).expect("its log")
+    }
+
+    /// Ends it in order, and gives its log.
+    pub(crate) fn end(mut self) -> String {
+        self.process.input.get_mut().map(Option::take).ok();
+        process::end(&mut self.process.child, PATIENCE);
+        self.log()
+    }
+
+    /// Kills it, and waits until it has gone. Its log stays.
+    pub(crate) fn kill(&mut self) {
+        self.process.child.kill().expect("it is ours");
+        self.process.child.wait().expect("it is ours");
     }
 }
 

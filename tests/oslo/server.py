@@ -1,7 +1,7 @@
 """A small real oslo.messaging server, of the newest release or the oldest (`oldest.py`), to test Nova Host's own client
 against.
 
-    server.py TRANSPORT_URL TOPIC [SERVER]
+    server.py TRANSPORT_URL TOPIC [SERVER [EXCHANGE]]
 
 Prints `ready` when it consumes, and ends when its standard input does.
 """
@@ -47,6 +47,12 @@ class Endpoint:
         """Raises an exception of nova's, with arguments by name."""
         raise nova.exception.InstanceNotFound(instance_id=instance_id)
 
+    def record(self, ctxt, n):
+        """Writes to the log that it has run, as the handler of that name does."""
+        # In one piece: other threads write too.
+        sys.stderr.write(f"python: recorded {n}\n")
+        return n
+
     def sleep(self, ctxt, seconds):
         """Answers late."""
         time.sleep(seconds)
@@ -60,10 +66,11 @@ class Namespaced(Endpoint):
 
 
 def main():
-    url, topic, server = (sys.argv[1:] + ["python-1"])[:3]
+    url, topic = sys.argv[1:3]
+    server, exchange = (sys.argv[3:] + ["python-1", "nova"][len(sys.argv) - 3 :])[:2]
     cfg.CONF([], project="nova-host-tests")
     transport = oslo_messaging.get_rpc_transport(cfg.CONF, url)
-    target = oslo_messaging.Target(exchange="nova", topic=topic, server=server)
+    target = oslo_messaging.Target(exchange=exchange, topic=topic, server=server)
     rpc_server = oslo_messaging.get_rpc_server(transport, target, [Endpoint(), Namespaced()])
     rpc_server.start()
     print("ready", flush=True)

@@ -2,6 +2,8 @@
 //!
 //! After it: [`crate::control`], over the socket of a host on this machine.
 
+mod aside;
+
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -12,6 +14,7 @@ use crate::{
     forward::{MethodState, OnFailure},
     printable::printable,
 };
+use aside::Site;
 
 /// It is asked for on this machine, and is there at once.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -32,6 +35,20 @@ enum What {
     List,
     /// Have the requests of some methods served or forwarded, until the next start
     Set(Set),
+    /// Look whether all is ready, and put this service before the one behind
+    Prepare {
+        /// Change nothing; say what would be changed
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Say whether this service stands before the one behind; ends with code 8 where it does not
+    Status,
+    /// Give the service behind its requests back
+    Undo {
+        /// Change nothing; say what would be changed
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -52,6 +69,9 @@ impl Forward {
         let request = match self.what {
             What::List => ControlRequest::Forward {},
             What::Set(set) => ControlRequest::ForwardSet(set.request()?),
+            What::Prepare { dry_run } => return Site::open(&config).await?.prepare(options, dry_run).await,
+            What::Status => return Site::open(&config).await?.status(options).await,
+            What::Undo { dry_run } => return Site::open(&config).await?.undo(dry_run).await,
         };
         let answer = ask(&config, &request, PATIENCE).await?;
         if options.json {

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::*;
 use crate::{
     sandbox::Limits,
+    settings::Bytes,
     testing::{ECHO, LOOP, catalog, current, generation, program, tight, wide},
 };
 

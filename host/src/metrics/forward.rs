@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
@@ -17,6 +17,19 @@ use super::{Metrics, SECONDS, Went};
 pub(super) struct Forwarded {
     requests: Family<Labels, Counter>,
     duration: Histogram,
+    front: Family<Topic, Gauge>,
+    messages: Family<Queue, Gauge>,
+    consumers: Family<Queue, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Topic {
+    topic: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Queue {
+    queue: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -27,7 +40,13 @@ struct Labels {
 
 impl Forwarded {
     pub(super) fn register(all: &mut Registry) -> Self {
-        let forwarded = Self { requests: Family::default(), duration: Histogram::new(SECONDS) };
+        let forwarded = Self {
+            requests: Family::default(),
+            duration: Histogram::new(SECONDS),
+            front: Family::default(),
+            messages: Family::default(),
+            consumers: Family::default(),
+        };
         all.register(
             "forward_requests",
             "Requests by method and by who has them, where there is a service behind this one",
@@ -38,6 +57,21 @@ impl Forwarded {
             "Time from a request's delivery until the queue of the service behind has it",
             forwarded.duration.clone(),
         );
+        all.register(
+            "forward_front",
+            "Whether requests to a topic came to a Nova Host when it was looked last",
+            forwarded.front.clone(),
+        );
+        all.register(
+            "forward_queue_messages",
+            "Messages that wait in a queue of the service behind, when it was looked last",
+            forwarded.messages.clone(),
+        );
+        all.register(
+            "forward_queue_consumers",
+            "Consumers of a queue of the service behind, when it was looked last",
+            forwarded.consumers.clone(),
+        );
         forwarded
     }
 }
@@ -46,6 +80,18 @@ impl Metrics {
     /// A request of this method went there.
     pub fn went(&self, method: &Arc<str>, side: Went) {
         self.0.forwarded.requests.get_or_create(&Labels { method: method.to_string(), side }).inc();
+    }
+
+    /// Requests to a topic come to this service, or not.
+    pub fn fronts(&self, topic: &str, does: bool) {
+        self.0.forwarded.front.get_or_create(&Topic { topic: topic.to_owned() }).set(does.into());
+    }
+
+    /// How a queue of the service behind is.
+    pub fn behind(&self, queue: &str, messages: u32, consumers: u32) {
+        let queue = Queue { queue: queue.to_owned() };
+        self.0.forwarded.messages.get_or_create(&queue).set(messages.into());
+        self.0.forwarded.consumers.get_or_create(&queue).set(consumers.into());
     }
 
     /// A request was forwarded in so long.

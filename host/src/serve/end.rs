@@ -25,17 +25,6 @@ pub(super) struct Notes {
     pub(super) attempts: u32,
 }
 
-/// How a letter waits that its destination does not take now.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Hold {
-    /// Whether it may wait at all.
-    pub(super) may_wait: bool,
-    /// Whether it waits for a queue that is missing.
-    pub(super) for_missing: bool,
-    /// How long.
-    pub(super) patience: Duration,
-}
-
 impl Corridor {
     /// Lets a letter wait that its destination does not take now.
     pub(super) async fn wait(&self, letter: Letter, trouble: Trouble, patience: Duration) -> Delivered {
@@ -75,7 +64,7 @@ impl Corridor {
         let death = Death { outcome, error, attempts: notes.attempts };
         let patience = self.transport.missing_queue_patience();
         let reason = match dead_letter::letter(to, message, &notes.particulars, death) {
-            Ok(letter) => match self.post(letter, Hold { may_wait, for_missing: false, patience }).await {
+            Ok(letter) => match self.post(letter, may_wait, patience).await {
                 Delivered::Taken => {
                     tracing::info!(exchange = to.exchange, "sent to the dead-letter exchange");
                     self.metrics.dead_letter();
@@ -100,14 +89,14 @@ impl Corridor {
         Buried::Refused
     }
 
-    /// Sends a letter, or lets it wait where its destination does not take it now.
-    pub(super) async fn post(&self, mut letter: Letter, hold: Hold) -> Delivered {
+    /// Sends a letter, or lets it wait where its destination does not take it now and it `may_wait`, for so long.
+    pub(super) async fn post(&self, mut letter: Letter, may_wait: bool, patience: Duration) -> Delivered {
         let trouble = if self.late.has(letter.destination()) {
             Trouble::Silent
         } else {
             match timeout(HOLD_FOR, letter.send(&self.transport, Company::Shared)).await {
                 Ok(Ok(None)) => return Delivered::Taken,
-                Ok(Ok(Some(Trouble::Missing))) if !hold.for_missing => {
+                Ok(Ok(Some(Trouble::Missing))) if !letter.waits() => {
                     return Delivered::GivenUp("no queue is bound to it for this routing key".to_owned());
                 }
                 Ok(Ok(Some(trouble))) => trouble,
@@ -116,7 +105,7 @@ impl Corridor {
             }
         };
         match self.unsettled.try_acquire() {
-            Ok(_share) if hold.may_wait => self.wait(letter, trouble, hold.patience).await,
+            Ok(_share) if may_wait => self.wait(letter, trouble, patience).await,
             _ => Delivered::GivenUp(format!("{}, and too many messages wait", trouble.as_str())),
         }
     }

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::{
     Corridor,
     delivery::Claimed,
-    end::{Hold, Notes},
-    late::{Delivered, Letter},
+    end::Notes,
+    late::{Delivered, Letter, Trouble},
     work::Worked,
 };
 use crate::{
@@ -109,12 +109,15 @@ impl Corridor {
         let (exchange, key) = forwarding.route(&message.origin);
         let destination = Destination::Exchange { exchange: exchange.to_owned(), routing_key: key.to_owned() };
         let added = vec![(FORWARDED, Header::Text(printable(&self.server, MAX_NAME)))];
-        let letter = Letter::new(destination.clone(), [copy::of(message, destination, added, lifetime)]);
-        match self.post(letter, Hold { may_wait: true, for_missing: true, patience: PATIENCE }).await {
+        let letter = Letter::new(destination.clone(), [copy::of(message, destination, added, lifetime)]).that_waits();
+        match self.post(letter, true, PATIENCE).await {
             Delivered::Taken => {
                 self.metrics.forwarded_in(claimed.since.elapsed());
                 tracing::debug!(why, exchange, key, "forwarded");
                 (Worked::Settled(Disposition::Ack), Some(Went::Forwarded))
+            }
+            Delivered::GivenUp(reason) if reason == Trouble::Missing.as_str() => {
+                failed("it has no queue there: is it running, with that control_exchange?".to_owned())
             }
             Delivered::GivenUp(reason) => failed(reason),
         }

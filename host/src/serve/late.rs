@@ -50,6 +50,8 @@ const AT_ONCE: usize = 16;
 #[derive(Debug)]
 pub(super) struct Letter {
     destination: Destination,
+    /// Whether it may wait for an exchange that is missing.
+    waits_for_exchange: bool,
     left: VecDeque<Publication>,
 }
 
@@ -117,7 +119,17 @@ impl Trouble {
 impl Letter {
     /// Makes a letter of at least one message.
     pub(super) fn new(destination: Destination, messages: impl IntoIterator<Item = Publication>) -> Self {
-        Self { destination, left: messages.into_iter().collect() }
+        Self { destination, waits_for_exchange: false, left: messages.into_iter().collect() }
+    }
+
+    /// The same, which may wait until others have declared their exchange, and a queue for it.
+    pub(super) fn that_waits(self) -> Self {
+        Self { waits_for_exchange: true, ..self }
+    }
+
+    /// Whether it may wait until others have declared what it goes to.
+    pub(super) fn waits(&self) -> bool {
+        self.waits_for_exchange
     }
 
     /// Where it goes.
@@ -146,7 +158,11 @@ impl Letter {
     ) -> Result<Option<Trouble>, crate::transport::Error> {
         while let Some(publication) = self.left.front_mut() {
             publication.company = company;
-            match transport.publish(publication).await? {
+            let published = match transport.publish(publication).await {
+                Err(crate::transport::Error::NoExchange { .. }) if self.waits_for_exchange => Published::Unroutable,
+                published => published?,
+            };
+            match published {
                 Published::Confirmed => drop(self.left.pop_front()),
                 Published::Unroutable => return Ok(Some(Trouble::Missing)),
                 Published::Nacked { .. } => return Ok(Some(Trouble::Full)),

@@ -17,6 +17,14 @@ pub enum Error {
         /// What it said and what to do.
         reason: String,
     },
+    /// The broker was reached, and has no exchange that others declare.
+    #[error("{broker} refuses: {reason}")]
+    NoExchange {
+        /// `host:port`, never with credentials.
+        broker: String,
+        /// What it said and what to do.
+        reason: String,
+    },
     /// The broker was reached and takes no message of this size.
     #[error("the message has {length} bytes, and {broker} takes no more than {limit} (its max_message_size)")]
     TooLarge {

@@ -7,6 +7,7 @@
 //! Each connection is owned by one task, which connects, declares, works, and connects again when something breaks.
 //! lapin's own recovery stays off: it knows nothing of several hosts, jitter or refusals.
 
+mod bench;
 mod config;
 mod consume;
 mod names;
@@ -20,6 +21,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
+pub use bench::{Bench, QueueState};
 pub use config::{
     Config, DEFAULT_CONNECT_TIMEOUT, DEFAULT_HEARTBEAT_TIMEOUT_THRESHOLD, DEFAULT_KOMBU_MISSING_CONSUMER_RETRY_TIMEOUT,
     DEFAULT_KOMBU_RECONNECT_DELAY, DEFAULT_RABBIT_INTERVAL_MAX, DEFAULT_RABBIT_RETRY_BACKOFF,
@@ -164,7 +166,8 @@ impl Client {
     /// # Errors
     ///
     /// [`Error::Refused`] where the broker refuses the login before any connection of this client has succeeded, or
-    /// refuses the exchange or this message, [`Error::TooLarge`] for its size. [`Error::Unreachable`] after the last
+    /// refuses the exchange or this message, [`Error::NoExchange`] where others have not declared theirs, [`Error::TooLarge`] for
+    /// its size. [`Error::Unreachable`] after the last
     /// attempt, and after [`Client::close`].
     ///
     /// # Cancel safety
@@ -209,6 +212,9 @@ impl Client {
                 Attempted::Refused(Refusal::Exchange(reason) | Refusal::Other(reason)) => {
                     return Err(Error::Refused { broker: broker(), reason });
                 }
+                Attempted::Refused(Refusal::Missing(reason)) => {
+                    return Err(Error::NoExchange { broker: broker(), reason });
+                }
                 Attempted::Again => {
                     attempts.count_lost();
                     lost += 1;
@@ -229,6 +235,15 @@ impl Client {
     /// [`Error::Refused`] where the broker refuses or has no exchange of theirs, [`Error::Unreachable`].
     pub async fn tap(&self, tapped: topology::Tapped) -> Result<Tap, Error> {
         Tap::start(Arc::clone(&self.connector), tapped).await
+    }
+
+    /// A connection on which an operator's command asks and changes things. Tries every host once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] and [`Error::Unreachable`].
+    pub async fn bench(&self) -> Result<Bench, Error> {
+        Bench::open(&self.connector).await
     }
 
     /// Looks whether an exchange exists that others declare.

@@ -6,12 +6,14 @@
 //! Client and server must agree on the flags of the exchanges, the servers of a topic on those of its queues: a broker
 //! refuses a second declaration that differs.
 
+mod aside;
 mod options;
 mod tap;
 
 use std::{borrow::Cow, time::Duration};
 
 use super::destination::{Destination, Subscription};
+pub use aside::{Aside, Change};
 pub use options::{DEFAULT_TRANSIENT_QUEUES_TTL, Options};
 pub use tap::{Tapped, tap};
 

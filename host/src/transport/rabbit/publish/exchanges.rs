@@ -98,7 +98,10 @@ pub(crate) async fn declare(connection: Arc<Connection>, exchange: Exchange) -> 
     .map_err(|error| match &error {
         declare::Error::Name(_) => Obstacle::Refused(Refusal::Exchange(error.to_string())),
         declare::Error::Lapin(lapin) | declare::Error::TransientQueue(lapin) => {
-            match failure::missing(&exchange, lapin).or_else(|| failure::refusal(lapin)) {
+            if let Some(reason) = failure::missing(&exchange, lapin) {
+                return Obstacle::Refused(Refusal::Missing(reason));
+            }
+            match failure::refusal(lapin) {
                 Some(reason) => Obstacle::Refused(Refusal::Exchange(reason)),
                 None => Obstacle::Lost(lapin.clone()),
             }

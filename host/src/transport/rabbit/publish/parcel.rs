@@ -59,6 +59,8 @@ pub(crate) enum Refusal {
     },
     /// It takes no message for this exchange; what it says, and what to do.
     Exchange(String),
+    /// Others have not declared this exchange; what it says, and what to do.
+    Missing(String),
     /// It does not take this message; what it says, and what to do.
     Other(String),
 }

@@ -114,7 +114,7 @@ impl Outbox {
         };
         match &refusal {
             Refusal::TooLarge { limit } => self.max_size = Some(*limit),
-            Refusal::Exchange(_) => {
+            Refusal::Exchange(_) | Refusal::Missing(_) => {
                 self.illness.refuses(job.parcel.route.exchange_name(), refusal.clone(), Instant::now());
             }
             Refusal::Other(_) => {}

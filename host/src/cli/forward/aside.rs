@@ -1,0 +1,241 @@
+//! How the Python service moves aside, and back: `nova-host forward prepare`, `status` and `undo`.
+//!
+//! Before it: [`super::Forward`]. After it: the broker, through [`Bench`]. Everything is looked at before anything is changed, and
+//! each change is printed before it is made.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Exit, Failed, Options, say};
+use crate::{
+    catalog::describe,
+    client::{self, Client, Invocation, Provenance, Target},
+    config::Config,
+    envelope::{Context, Text},
+    forward,
+    printable::printable,
+    transport::{
+        Routing, Transport, Url,
+        rabbit::{self, Bench},
+        topology::Aside,
+    },
+};
+
+/// How long a service may take to answer whether it is there.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// oslo.messaging's own method. A server that does not answer it says so, which is an answer too.
+const PING: &str = "oslo_rpc_server_ping";
+
+/// Bytes of a line.
+const MAX_LINE: usize = 1024;
+
+/// One thing that is looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    /// What should be so.
+    what: String,
+    /// Whether it is.
+    holds: bool,
+    /// What to do where it is not.
+    otherwise: String,
+}
+
+/// The broker, and what is configured.
+pub(super) struct Site {
+    aside: Aside,
+    queue_prefix: String,
+    transport: Transport,
+    bench: Bench,
+}
+
+impl Site {
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`], where the configuration has no front, or the broker does not answer.
+    pub(super) async fn open(config: &Config) -> Result<Self, Failed> {
+        let Some(forward::Config { fallback, front: Some(front), queue_prefix, .. }) = &config.forward else {
+            let message = "forward.exchange and forward.front must be configured: docs/takeover.md says how a service moves aside";
+            return Err(Failed::new(Exit::Usage, message));
+        };
+        let Url::Rabbit(address) = config.transport_url.clone() else {
+            return Err(Failed::new(Exit::Usage, "memory:// is this process alone: name a broker with --transport-url"));
+        };
+        if fallback.topic.is_some() || fallback.exchange == config.control_exchange {
+            let message = "the service behind has a topic or an exchange of its own (forward.topic): nothing is to be prepared";
+            return Err(Failed::new(Exit::Usage, message));
+        }
+        let client = rabbit::Client::new(address, config.rabbit.clone());
+        let bench = client.bench().await.map_err(Failed::from)?;
+        let aside = Aside {
+            control: config.control_exchange.clone(),
+            front: front.clone(),
+            legacy: fallback.exchange.clone(),
+            topics: config.topics.clone(),
+        };
+        let (queue_prefix, transport) = (queue_prefix.clone(), Transport::Rabbit(client));
+        Ok(Self { aside, queue_prefix, transport, bench })
+    }
+
+    /// Puts this service before the one behind.
+    pub(super) async fn prepare(self, options: &Options, dry_run: bool) -> anyhow::Result<()> {
+        let checks = self.checks().await;
+        tell(&checks, options)?;
+        if let Some(failed) = checks.iter().find(|check| !check.holds) {
+            self.close().await;
+            return Err(Failed::new(Exit::NotReady, format!("nothing was changed: {}", failed.otherwise)).into());
+        }
+        self.change(&self.aside.prepare(), dry_run).await?;
+        if !dry_run {
+            let fronts = self.fronts().await;
+            tell(&fronts, options)?;
+            if let Some(failed) = fronts.iter().find(|check| !check.holds) {
+                self.close().await;
+                return Err(Failed::new(Exit::NotReady, &failed.otherwise).into());
+            }
+        }
+        self.close().await;
+        Ok(())
+    }
+
+    /// Says how it is.
+    pub(super) async fn status(self, options: &Options) -> anyhow::Result<()> {
+        let mut checks = self.checks().await;
+        checks.extend(self.fronts().await);
+        self.close().await;
+        tell(&checks, options)?;
+        match checks.iter().find(|check| !check.holds) {
+            None => Ok(()),
+            Some(failed) => Err(Failed::new(Exit::NotReady, &failed.otherwise).into()),
+        }
+    }
+
+    /// Gives the service behind its requests back.
+    pub(super) async fn undo(self, dry_run: bool) -> anyhow::Result<()> {
+        self.change(&self.aside.undo(), dry_run).await?;
+        self.close().await;
+        Ok(())
+    }
+
+    async fn change(&self, changes: &[crate::transport::topology::Change], dry_run: bool) -> Result<(), Failed> {
+        for change in changes {
+            say(format!("{}{}", if dry_run { "would " } else { "" }, printable(&change.to_string(), MAX_LINE)));
+            if !dry_run {
+                self.bench.change(change).await.map_err(Failed::from)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn close(self) {
+        self.bench.close().await;
+        self.transport.close().await;
+    }
+
+    /// What must be so before this service can be put before the one behind.
+    async fn checks(&self) -> Vec<Check> {
+        let Aside { control, front, legacy, topics } = &self.aside;
+        let mut checks = vec![
+            self.leads(legacy, control, "what the service behind sends to others reaches them").await,
+            self.leads(control, front, "what nobody else takes comes to us").await,
+        ];
+        let is_there = checks.iter().all(|check| check.holds);
+        for topic in topics {
+            let queue = format!("{}{topic}", self.queue_prefix);
+            let consumers = self.bench.queue(&queue).await;
+            let what = format!("a Nova Host consumes queue {queue}");
+            checks.push(match consumers {
+                Ok(state) => Check {
+                    what,
+                    holds: state.is_some_and(|state| state.consumers > 0),
+                    otherwise: format!("nobody consumes {queue}: start `nova-host serve` with this configuration"),
+                },
+                Err(error) => Check { what, holds: false, otherwise: error.to_string() },
+            });
+            if !is_there {
+                // To ask would declare the exchange.
+                continue;
+            }
+            let answers = self.answers(legacy, topic, None, PING).await;
+            checks.push(Check {
+                what: format!("a service answers topic {topic} on exchange {legacy}"),
+                holds: matches!(answers, Ok(_) | Err(client::Error::Remote(_))),
+                otherwise: format!(
+                    "nobody answers topic {topic} on exchange {legacy}: restart the Python servers with control_exchange = {legacy}"
+                ),
+            });
+        }
+        checks
+    }
+
+    async fn leads(&self, from: &str, to: &str, why: &str) -> Check {
+        let what = format!("exchange {from} has {to} as its alternate: {why}");
+        let policy = format!(
+            "rabbitmqctl set_policy --apply-to exchanges --priority 100 -p VHOST {from}-alternate '^{from}$' \
+             '{{\"alternate-exchange\":\"{to}\"}}'"
+        );
+        match self.bench.leads(from, to).await {
+            Ok(holds) => Check { what, holds, otherwise: format!("exchange {from} has no alternate exchange {to}: {policy}") },
+            Err(error) => Check { what, holds: false, otherwise: error.to_string() },
+        }
+    }
+
+    /// Whether requests come to this service.
+    async fn fronts(&self) -> Vec<Check> {
+        let mut checks = Vec::new();
+        for topic in &self.aside.topics {
+            let answer = self.answers(&self.aside.control, topic, Some(describe::NAMESPACE), describe::METHOD).await;
+            let otherwise = match &answer {
+                Err(client::Error::Remote(_)) => format!(
+                    "topic {topic}: the service behind answers callers itself: `nova-host forward prepare` puts this one before it. \
+                     Where that was done, a Python server has been started with its old control_exchange"
+                ),
+                Err(error) => format!("topic {topic}: {error}"),
+                Ok(_) => String::new(),
+            };
+            checks.push(Check {
+                what: format!("requests to topic {topic} come to a Nova Host"),
+                holds: answer.is_ok(),
+                otherwise: printable(&otherwise, MAX_LINE),
+            });
+        }
+        checks
+    }
+
+    async fn answers(
+        &self,
+        exchange: &str,
+        topic: &str,
+        namespace: Option<&str>,
+        method: &str,
+    ) -> Result<Text, client::Error> {
+        let mut target = Target::new(exchange, topic);
+        target.namespace = namespace.map(str::to_owned);
+        let invocation = Invocation {
+            target,
+            method: method.to_owned(),
+            arguments: Text::of(&serde_json::json!({})),
+            context: Context::default(),
+            origin: Provenance::default(),
+        };
+        let options = client::Options { routing: Routing::Mandatory, ..PATIENCE.into() };
+        let client = Client::new(self.transport.clone());
+        let answer = client.call(invocation, options).await;
+        client.close().await;
+        answer
+    }
+}
+
+fn tell(checks: &[Check], options: &Options) -> anyhow::Result<()> {
+    if options.json {
+        say(serde_json::to_string(checks)?);
+        return Ok(());
+    }
+    for Check { what, holds, .. } in checks {
+        say(format!("{}  {}", if *holds { "yes" } else { "NO " }, printable(what, MAX_LINE)));
+    }
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! How a Python service moves aside and back under load: nobody is without a server, and nothing has two.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{Front, LEGACY, python, request};
+use crate::harness::{Broker, Ledger, LIMIT, Load, OsloClient, OsloLoad, OsloServer};
+
+/// Requests that our own client has outstanding.
+const OUTSTANDING: usize = 16;
+
+const FRONT: &str = "[forward]\nexchange = \"nova_legacy\"\nfront = \"nova_host\"\nmethods.record = \"serve 50%\"";
+
+#[test]
+fn a_live_service_is_taken_over_and_given_back_under_load() {
+    let vhost = Broker::shared().vhost();
+    // As it is before anything moves: on its own, with the bindings that it has made itself.
+    let old = [
+        OsloServer::start(&vhost.url(), "conductor", "python-1"),
+        OsloServer::start(&vhost.url(), "conductor", "python-2"),
+    ];
+    let ledger = Arc::new(Ledger::default());
+    let load = Load::start(&vhost.url(), OUTSTANDING, LIMIT, &ledger);
+    let oslo = OsloLoad::start(&vhost.url(), 2, &ledger);
+    ledger.wait_for_answers(OUTSTANDING);
+    // One after the other is restarted with its own control exchange.
+    vhost.declare_transient_exchange(LEGACY, "topic");
+    vhost.set_alternate_exchange(LEGACY, "nova");
+    let mut logs = Vec::new();
+    let mut moved = Vec::new();
+    for (server, name) in old.into_iter().zip(["python-1", "python-2"]) {
+        let next = python(&vhost, name);
+        logs.push(server.end());
+        moved.push(next);
+        ledger.wait_for_answers(OUTSTANDING);
+    }
+    let host = Front::start(&vhost, "front", FRONT);
+    let refused = host.run(&["forward", "prepare"]);
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(8) && told.contains("rabbitmqctl set_policy"), "{told}");
+    vhost.set_alternate_exchange("nova", "nova_host");
+    let would = host.forward(&["prepare", "--dry-run"]);
+    assert!(would.contains("would unbind queue conductor from exchange nova, key conductor"), "{would}");
+    ledger.wait_for_answers(OUTSTANDING);
+    assert_eq!(host.went("record", "served"), 0, "nothing has changed yet");
+    let status = host.run(&["forward", "status"]);
+    assert_eq!(status.status.code(), Some(8));
+    for _ in 0..2 {
+        let told = host.forward(&["prepare"]);
+        assert!(told.contains("\nunbind queue conductor from exchange nova, key conductor\n"), "{told}");
+        assert!(told.ends_with("yes  requests to topic conductor come to a Nova Host\n"), "{told}");
+        host.forward(&["status"]);
+        ledger.wait_for_answers(4 * OUTSTANDING);
+        let told = host.forward(&["undo"]);
+        assert!(told.starts_with("bind queue conductor to exchange nova, key conductor\n"), "{told}");
+        ledger.wait_for_answers(OUTSTANDING);
+    }
+    load.finish();
+    oslo.finish();
+    let all = || logs.iter().cloned().chain(moved.iter().map(OsloServer::log)).chain([host.serve.log().to_string()]).collect();
+    let tally = ledger.tally(all);
+    tally.assert_nothing_lost();
+    assert_eq!(tally.again, 0, "{tally}");
+    assert!(host.went("record", "served") > 0 && host.went("record", "forwarded") > 0, "{tally}");
+}
+
+#[test]
+fn what_the_service_behind_sends_and_what_is_for_one_of_its_servers_arrives() {
+    let vhost = Broker::shared().vhost();
+    vhost.declare_transient_exchange(LEGACY, "topic");
+    vhost.declare_transient_exchange("nova", "topic");
+    vhost.set_alternate_exchange(LEGACY, "nova");
+    vhost.set_alternate_exchange("nova", "nova_host");
+    let python_1 = python(&vhost, "python-1");
+    let compute = OsloServer::start(&vhost.url(), "compute", "compute-1");
+    let host = Front::start(&vhost, "front", FRONT);
+    host.forward(&["prepare"]);
+    let client = OsloClient::start(&vhost.url());
+    // From the service behind to a compute, by the exchange that it sends to.
+    let sent = json!({"topic": "compute", "server": "compute-1", "exchange": LEGACY, "method": "record", "args": {"n": 1}});
+    assert_eq!(client.call(sent).expect("a result"), 1);
+    assert!(compute.log().contains("recorded 1"));
+    // To a server of the service behind, by its name.
+    assert_eq!(client.call(request("record", &json!({"server": "python-1", "args": {"n": 2}}))).expect("a result"), 2);
+    assert!(python_1.log().contains("recorded 2"));
+    // To nobody: as before.
+    let nobody = json!({"topic": "nobody", "method": "x", "timeout": 2, "at_least_once": true});
+    assert_eq!(client.call(nobody).unwrap_err().class, "MessageUndeliverable");
+}
+
+#[test]
+fn a_python_server_that_starts_with_its_old_exchange_is_noticed_and_doubles_nothing() {
+    let vhost = Broker::shared().vhost();
+    vhost.declare_transient_exchange(LEGACY, "topic");
+    vhost.declare_transient_exchange("nova", "topic");
+    vhost.set_alternate_exchange(LEGACY, "nova");
+    vhost.set_alternate_exchange("nova", "nova_host");
+    let moved = python(&vhost, "python-1");
+    let host = Front::start(&vhost, "front", FRONT);
+    host.forward(&["prepare"]);
+    let stray = OsloServer::start(&vhost.url(), "conductor", "python-2");
+    let client = OsloClient::start(&vhost.url());
+    for number in 0..20 {
+        assert_eq!(client.call(request("record", &json!({"args": {"n": number}}))).expect("a result"), number);
+    }
+    let logs = format!("{}{}{}", moved.log(), stray.log(), host.serve.log());
+    assert_eq!(logs.matches("recorded ").count(), 20, "each ran once");
+    let status = host.run(&["forward", "status"]);
+    let told = String::from_utf8_lossy(&status.stderr);
+    assert!(status.status.code() == Some(8) && told.contains("started with its old control_exchange"), "{told}");
+}
