@@ -114,3 +114,83 @@ pub(super) fn uses_everything(language: &str) {
     let said = r#"["hello, Ada", "good", "7", "ConnectionError", "nobody to greet"]"#;
     assert_eq!(run(&folder, &call), Ok(format!("{said}\n")), "{language}");
 }
+
+/// Results of all kinds, in an interface with a name of more than one word.
+const RESULTS: &str = r#"package acme:all@1.0.0;
+
+interface many-results {
+  use nova:rpc/types@0.1.0.{json-value};
+
+  record thing { first-field: u8, text: string, letter: option<char>, bytes: list<u8>, more: list<string> }
+  variant choice { two(thing), one }
+  enum colour { dark-red, blue }
+  flags rights { read, write-all }
+  type other = choice;
+
+  nothing: func();
+  flag: func() -> bool;
+  letter: func() -> char;
+  large: func() -> u64;
+  float: func() -> f32;
+  bytes: func() -> list<u8>;
+  a-thing: func() -> thing;
+  a-choice: func() -> other;
+  a-colour: func() -> colour;
+  some-rights: func() -> rights;
+  tuple-of: func() -> tuple<s64, f64, thing, json-value>;
+  options: func() -> option<option<u8>>;
+  fallible: func() -> result<thing, choice>;
+  only-fallible: func() -> result<_, colour>;
+  inner-results: func() -> tuple<result<u8, string>, result<_, colour>>;
+}
+
+world handler {
+  include nova:rpc/imports@0.1.0;
+  export many-results;
+}
+"#;
+
+/// Every function of [`RESULTS`] declines.
+pub(super) fn declines_with_any_result(language: &str) {
+    let folder = Scratch::new();
+    run(&folder, &["new", "--typed", "--lang", language, "greeter"]).expect("a project");
+    folder.write("greeter/wit/greeter.wit", RESULTS);
+    let names = RESULTS.lines().filter_map(|line| line.strip_prefix("  ")?.split_once(": func(").map(|(name, _)| name));
+    let names: Vec<&str> = names.collect();
+    let mut tests = String::new();
+    for name in &names {
+        let name = name.replace('-', "_");
+        tests += &format!("[[selftest]]\nmethod = \"{name}\"\nnamespace = \"many_results\"\ndeclines = true\n");
+    }
+    folder.write("greeter/greeter.toml", &tests);
+    match language {
+        "python" => {
+            let functions = names.iter().map(|name| {
+                // Inherited or its own, it is the same.
+                format!("    def {}(self):\n        raise nova.Declined\n\n", name.replace('-', "_"))
+            });
+            let functions: String = functions.collect();
+            let app = format!(
+                "import nova\nfrom wit_world import exports\n\n\nclass Base:\n{functions}\nclass ManyResults(Base, exports.ManyResults):\n    pass\n"
+            );
+            folder.write("greeter/app.py", &app);
+        }
+        _ => {
+            let functions = names.iter().map(|name| format!("  {}() {{ throw new Declined(); }},\n", camel(name)));
+            let functions: String = functions.collect();
+            let app =
+                format!("import {{ Declined }} from \"nova\";\n\nexport const manyResults = {{\n{functions}}};\n");
+            folder.write("greeter/app.js", &app);
+        }
+    }
+    let built = run(&folder, &["build", "greeter"]).unwrap_or_else(|error| panic!("{language}: {error}"));
+    assert!(built.contains(&format!("{} passed", names.len())), "{language}: {built}");
+}
+
+/// A name as JavaScript has it.
+fn camel(name: &str) -> String {
+    let mut words = name.split('-').map(str::to_owned);
+    let first = words.next().unwrap_or_default();
+    let rest = words.map(|word| word[..1].to_uppercase() + &word[1..]);
+    first + &rest.collect::<String>()
+}
