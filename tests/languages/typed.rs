@@ -115,7 +115,7 @@ pub(super) fn uses_everything(language: &str) {
     assert_eq!(run(&folder, &call), Ok(format!("{said}\n")), "{language}");
 }
 
-/// Results of all kinds, in an interface with a name of more than one word.
+/// Results of all kinds, in an interface with a name of more than one word, and one that has a word of JavaScript's.
 const RESULTS: &str = r#"package acme:all@1.0.0;
 
 interface many-results {
@@ -144,9 +144,14 @@ interface many-results {
   inner-results: func() -> tuple<result<u8, string>, result<_, colour>>;
 }
 
+interface delete {
+  now: func() -> string;
+}
+
 world handler {
   include nova:rpc/imports@0.1.0;
   export many-results;
+  export delete;
 }
 "#;
 
@@ -155,42 +160,45 @@ pub(super) fn declines_with_any_result(language: &str) {
     let folder = Scratch::new();
     run(&folder, &["new", "--typed", "--lang", language, "greeter"]).expect("a project");
     folder.write("greeter/wit/greeter.wit", RESULTS);
-    let names = RESULTS.lines().filter_map(|line| line.strip_prefix("  ")?.split_once(": func(").map(|(name, _)| name));
-    let names: Vec<&str> = names.collect();
-    let mut tests = String::new();
-    for name in &names {
+    let function = |line: &str| Some(line.strip_prefix("  ")?.split_once(": func(")?.0.to_owned());
+    let mut names: Vec<String> = RESULTS.lines().filter_map(function).collect();
+    let test = |interface: &str, name: &str| {
         let name = name.replace('-', "_");
-        tests += &format!("[[selftest]]\nmethod = \"{name}\"\nnamespace = \"many_results\"\ndeclines = true\n");
-    }
-    folder.write("greeter/greeter.toml", &tests);
+        format!("[[selftest]]\nmethod = \"{name}\"\nnamespace = \"{interface}\"\ndeclines = true\n")
+    };
+    assert_eq!(names.pop().as_deref(), Some("now"));
+    let tests: String = names.iter().map(|name| test("many_results", name)).collect();
+    folder.write("greeter/greeter.toml", tests + &test("delete", "now"));
     match language {
-        "python" => {
-            let functions = names.iter().map(|name| {
-                // Inherited or its own, it is the same.
-                format!("    def {}(self):\n        raise nova.Declined\n\n", name.replace('-', "_"))
-            });
-            let functions: String = functions.collect();
-            let app = format!(
-                "import nova\nfrom wit_world import exports\n\n\nclass Base:\n{functions}\nclass ManyResults(Base, exports.ManyResults):\n    pass\n"
-            );
-            folder.write("greeter/app.py", &app);
-        }
-        _ => {
-            let functions = names.iter().map(|name| format!("  {}() {{ throw new Declined(); }},\n", camel(name)));
-            let functions: String = functions.collect();
-            let app =
-                format!("import {{ Declined }} from \"nova\";\n\nexport const manyResults = {{\n{functions}}};\n");
-            folder.write("greeter/app.js", &app);
-        }
-    }
+        "python" => folder.write("greeter/app.py", python(&names)),
+        _ => folder.write("greeter/app.js", javascript(&names)),
+    };
     let built = run(&folder, &["build", "greeter"]).unwrap_or_else(|error| panic!("{language}: {error}"));
-    assert!(built.contains(&format!("{} passed", names.len())), "{language}: {built}");
+    assert!(built.contains(&format!("{} passed", names.len() + 1)), "{language}: {built}");
 }
 
-/// A name as JavaScript has it.
-fn camel(name: &str) -> String {
-    let mut words = name.split('-').map(str::to_owned);
-    let first = words.next().unwrap_or_default();
-    let rest = words.map(|word| word[..1].to_uppercase() + &word[1..]);
-    first + &rest.collect::<String>()
+/// Functions that are inherited decline as well as others.
+fn python(names: &[String]) -> String {
+    let function = |name: &str| format!("    def {}(self):\n        raise nova.Declined\n\n", name.replace('-', "_"));
+    let functions: String = names.iter().map(|name| function(name)).collect();
+    let delete = function("now");
+    format!(
+        "import nova\nfrom wit_world import exports\n\nclass Base:\n{functions}\nclass ManyResults(Base, exports.ManyResults):\n    \
+         pass\n\nclass Delete(exports.Delete):\n{delete}"
+    )
+}
+
+fn javascript(names: &[String]) -> String {
+    let camel = |name: &str| {
+        let mut words = name.split('-').map(str::to_owned);
+        let first = words.next().unwrap_or_default();
+        words.fold(first, |name, word| name + &word[..1].to_uppercase() + &word[1..])
+    };
+    let functions: String =
+        names.iter().map(|name| format!("  {}() {{ throw new Declined(); }},\n", camel(name))).collect();
+    format!(
+        "import {{ Declined }} from \"nova\";\n\nexport const manyResults = {{\n{functions}}};\n\
+         class Delete {{\n  #words = \"no\";\n  now() {{ throw new Declined(this.#words); }}\n}}\n\
+         const only = new Delete();\nexport {{ only as delete }};\n"
+    )
 }

@@ -4,6 +4,7 @@ Before it: `nova_typed` has the project's classes. After it: the host, which is 
 value of its type will do, and the bindings say which there are.
 """
 
+import annotationlib
 import dataclasses
 import enum
 import functools
@@ -32,15 +33,28 @@ def _wrap(own, name, declared):
     if method is declared or not isinstance(method, types.FunctionType):
         return
 
+    result = _result(declared)
+
     @functools.wraps(method)
     def run(*args):
         try:
             return method(*args)
         except nova.Declined:
             nova._info.decline()
-            return _some(typing.get_type_hints(declared)["return"])
+            return result
 
     setattr(own, name, run)
+
+
+def _result(declared):
+    """Any result of a function. Made when the component is built: what this takes of Python is not there later."""
+    # As text: in its class, the name of a type may be that of a function.
+    text = annotationlib.get_annotations(declared, format=annotationlib.Format.STRING)["return"]
+    try:
+        return _some(eval(text, vars(exports)))
+    except Exception:
+        # Of a resource, a stream or a future. No host takes a component that exports one.
+        return None
 
 
 def _some(kind):
@@ -48,10 +62,10 @@ def _some(kind):
     if kind in _PLAIN:
         return _PLAIN[kind]
     origin, args = typing.get_origin(kind), typing.get_args(kind)
-    if kind is types.NoneType or types.NoneType in args:
+    if kind in (None, types.NoneType):
         return None
     if origin in (typing.Union, types.UnionType):
-        return _some(args[0])
+        return None if types.NoneType in args else _some(args[0])
     if origin is tuple:
         return tuple([_some(arg) for arg in args])
     if origin in (list, dict):

@@ -4,7 +4,7 @@
 //! request is declined, and pays no attention to the result; but bindings make a component's value of it, so it has to be
 //! one of its type.
 
-use wit_parser::{Function, InterfaceId, Resolve, Type, TypeDefKind, TypeId, WorldItem, WorldKey};
+use wit_parser::{Function, InterfaceId, Resolve, Type, TypeDefKind, WorldItem, WorldKey};
 
 use super::World;
 
@@ -19,14 +19,19 @@ pub(super) fn entry(world: &World, app: &str) -> String {
     }
     entry += &format!("import * as app from \"{app}\";\nimport {{ declining }} from \"nova/declined.js\";\n");
     let resolve = &world.resolve;
+    let mut names = Vec::new();
     for (key, item) in resolve.worlds.get(world.id).into_iter().flat_map(|world| &world.exports) {
         let WorldItem::Interface { id, .. } = item else { continue };
         let name = match key {
             WorldKey::Name(name) => Some(name),
             WorldKey::Interface(id) => resolve.interfaces.get(*id).and_then(|interface| interface.name.as_ref()),
         };
-        let Some(name) = name.map(|name| camel(name)) else { continue };
-        entry += &format!("export const {name} = declining(app.{name}, {});\n", results(resolve, *id));
+        let Some(name) = name.map(|name| camel(name)).filter(|name| !names.contains(name)) else { continue };
+        // Under a name of its own first: the interface's may be a word of JavaScript's.
+        let own = format!("interface{}", names.len());
+        entry += &format!("const {own} = declining(app.{name}, {});\n", results(resolve, *id));
+        entry += &format!("export {{ {own} as {name} }};\n");
+        names.push(name);
     }
     entry
 }
@@ -34,7 +39,7 @@ pub(super) fn entry(world: &World, app: &str) -> String {
 /// A value for each function.
 fn results(resolve: &Resolve, interface: InterfaceId) -> String {
     let functions = resolve.interfaces.get(interface).into_iter().flat_map(|interface| &interface.functions);
-    let result = |function: &Function| match function.result.and_then(|ty| kind(resolve, &ty)) {
+    let result = |function: &Function| match function.result.and_then(|ty| kind(resolve, named(resolve, ty))) {
         // An error is thrown.
         Some(TypeDefKind::Result(sides)) => optional(resolve, sides.ok.as_ref()),
         _ => optional(resolve, function.result.as_ref()),
@@ -45,6 +50,7 @@ fn results(resolve: &Resolve, interface: InterfaceId) -> String {
 /// Any value of a type, as the tool's bindings take it.
 fn value(resolve: &Resolve, ty: &Type) -> String {
     let first = |case: Option<String>| case.unwrap_or_else(|| "undefined".to_owned());
+    let ty = named(resolve, *ty);
     match (ty, kind(resolve, ty)) {
         (Type::Bool, _) => "false".to_owned(),
         // A text of one letter is both.
@@ -64,7 +70,7 @@ fn value(resolve: &Resolve, ty: &Type) -> String {
             first(cases.cases.first().map(|case| tagged(resolve, &case.name, case.ty.as_ref())))
         }
         (_, Some(TypeDefKind::Result(sides))) => tagged(resolve, "ok", sides.ok.as_ref()),
-        (_, Some(TypeDefKind::Option(inner))) => match kind(resolve, inner) {
+        (_, Some(TypeDefKind::Option(inner))) => match kind(resolve, named(resolve, *inner)) {
             Some(TypeDefKind::Option(_)) => "{ tag: \"none\" }".to_owned(),
             _ => "null".to_owned(),
         },
@@ -86,14 +92,18 @@ fn object<'a>(fields: impl Iterator<Item = (&'a str, String)>) -> String {
     format!("{{ {} }}", fields.join(", "))
 }
 
-/// What a type is, past its other names; `None` where it is one of WIT's own.
-fn kind<'a>(resolve: &'a Resolve, ty: &Type) -> Option<&'a TypeDefKind> {
-    let named = |id: TypeId| resolve.types.get(id).map(|ty| &ty.kind);
-    let Type::Id(id) = ty else { return None };
-    match named(*id)? {
-        TypeDefKind::Type(other) => kind(resolve, other),
-        other => Some(other),
+/// The type that another name stands for.
+fn named(resolve: &Resolve, ty: Type) -> Type {
+    match kind(resolve, ty) {
+        Some(TypeDefKind::Type(other)) => named(resolve, *other),
+        _ => ty,
     }
+}
+
+/// What a type is; `None` where it is one of WIT's own.
+fn kind(resolve: &Resolve, ty: Type) -> Option<&TypeDefKind> {
+    let Type::Id(id) = ty else { return None };
+    resolve.types.get(id).map(|ty| &ty.kind)
 }
 
 /// A name as JavaScript has it.
