@@ -2,7 +2,7 @@
 
 use super::{tests::invocation, *};
 use crate::{
-    envelope::Answer,
+    envelope::{Answer, Text},
     testing::{
         DECLINE, DESCRIBE, ECHO, LOOP, guest, guest_with, load, sandbox, tight,
         typed::{self, component},
@@ -52,11 +52,12 @@ async fn an_instance_that_has_declined_serves_the_next_request() {
     let component = guest(&format!("{SOME} {ECHO}"));
     let program = load(sandbox(), &component, Limits { reuse: 9, ..tight() }).unwrap();
     for arguments in ["{}", r#"{"a": 1}"#, "{}", "{}", r#"{"a": 2}"#] {
-        match (program.handle(invocation(arguments)).await, arguments) {
-            (Err(Fault::Declined), "{}") => {}
-            (Ok(Answer::Result(result)), arguments) => assert_eq!(result.get(), arguments),
-            (other, arguments) => panic!("{arguments}: {other:?}"),
-        }
+        let expected = match arguments {
+            "{}" => Err(Fault::Declined),
+            echoed => Ok(Answer::Result(Text::parse(echoed.into()).unwrap())),
+        };
+        assert_eq!(program.handle(invocation(arguments)).await, expected, "{arguments}");
+        assert_eq!(program.instances().waiting(|_| true), [true]);
     }
 }
 

@@ -7,9 +7,7 @@ use crate::{
     envelope::Request,
     sandbox::{Fault, Limits, LoadError},
     settings::Settings,
-    testing::{
-        Asks, CALL, CAST, DECLINE, ECHO, LOOP, asking, current, generation, load, load_granted, sandbox, tight, wide,
-    },
+    testing::{Asks, CALL, CAST, ECHO, LOOP, asking, current, generation, load, load_granted, sandbox, tight, wide},
 };
 
 const ASKS: Asks<'static> =
@@ -90,7 +88,7 @@ async fn the_casts_of_a_guest_that_does_not_succeed_are_not_sent() {
     for (handle, limits) in [
         (format!("{CAST} (unreachable)"), wide()),
         (format!("{CAST} {LOOP}"), tight()),
-        (format!("{CAST} {DECLINE}"), wide()),
+        (format!("{CAST} (call $decline) {ECHO}"), wide()),
         // Another topic than before: a failure of the handler's own.
         (format!("{CAST} {denied} {CAST} {ECHO}"), wide()),
         // An answer that is none.
