@@ -1,12 +1,12 @@
 //! The entry of a typed project: its interfaces, of which every function may throw `Declined`.
 //!
-//! Before it: [`super::build`]. After it: `declining` of the SDK, which returns what is written here. The host is told that a
-//! request is declined, and pays no attention to the result; but bindings make a component's value of it, so it has to be
-//! one of its type.
+//! Before it: [`crate::project::javascript`]. After it: `declining` of the SDK, which returns what is written here. The host
+//! is told that a request is declined, and pays no attention to the result; but bindings make a component's value of it, so
+//! it has to be one of its type.
 
 use wit_parser::{Function, InterfaceId, Resolve, Type, TypeDefKind, WorldItem, WorldKey};
 
-use super::World;
+use crate::project::wit::World;
 
 /// What says that a request is declined.
 const INFO: &str = "nova:rpc/request-info";
