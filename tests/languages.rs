@@ -213,6 +213,14 @@ fn a_typed_handler_has_what_its_world_imports() {
     }
 }
 
+/// Where a language has exceptions, and results that its tools make values of types.
+#[test]
+fn a_typed_handler_declines_whatever_its_result_would_be() {
+    for language in ["python", "javascript"] {
+        typed::declines_with_any_result(language);
+    }
+}
+
 #[test]
 fn a_build_is_tried_before_it_is_there() {
     languages();

@@ -58,6 +58,11 @@ nova_result nova_raise(const char *class_name, const char *message) {
     return nova_raise_from("builtins", class_name, message, NULL, NULL);
 }
 
+nova_result nova_decline(void) {
+    nova_rpc_request_info_decline();
+    return nova_raise_from("oslo_messaging.rpc.dispatcher", "NoSuchMethod", "the handler declines the request", NULL, NULL);
+}
+
 void nova_log(nova_level level, const char *message) {
     project_string_t line = given(nova_words(message));
     nova_rpc_log_write((nova_rpc_log_level_t)level, &line);

@@ -87,6 +87,8 @@ typedef struct {
 const nova_exception *nova_raised(void);
 /* Sets one that was kept. */
 nova_result nova_raise_again(const nova_exception *exception);
+/* Leaves the request to others, as if there were no such handler: `return nova_decline();`. It cannot be taken back. */
+nova_result nova_decline(void);
 /* Ends the request as HandlerTrapped, with these words. */
 _Noreturn void nova_panic(const char *message);
 

@@ -23,6 +23,14 @@ export class Failure extends Error {
   constructor(className: string, message?: string, more?: { module?: string; args?: Json[]; kwargs?: { [name: string]: Json } });
 }
 
+/**
+ * Leaves the request to others: what becomes of it is what would become of it without this handler. A handler that catches it
+ * has not declined.
+ */
+export class Declined extends Error {
+  constructor(message?: string);
+}
+
 /** Ends the request as `HandlerTrapped`, with these words. */
 export function panic(message: string): never;
 

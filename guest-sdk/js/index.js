@@ -13,10 +13,11 @@
 
 import hostLog from "nova:rpc/log@0.1.0";
 import info from "nova:rpc/request-info@0.1.0";
+import { Declined, isDeclined } from "./declined.js";
 import { Failure, Panic, failureOf, shown, words } from "./failure.js";
 import { parse, stringify } from "./json.js";
 
-export { Failure, parse, stringify };
+export { Declined, Failure, parse, stringify };
 
 /** Endpoints by namespace and version, in the order in which they were first named. */
 const endpoints = new Map();
@@ -98,6 +99,7 @@ export const handler = {
       return stringify(result);
     } catch (error) {
       if (Panic.is(error)) throw error;
+      if (isDeclined(error)) return "null";
       throw failureOf(error);
     } finally {
       current = null;

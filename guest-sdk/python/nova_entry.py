@@ -22,5 +22,8 @@ class Handler(exports.Handler):
             return nova._run(request)
         except nova.Panic:
             raise
+        except nova.Declined:
+            nova._info.decline()
+            return "null"
         except BaseException as error:
             raise Err(types.Failure(**_failures.failure(error))) from None

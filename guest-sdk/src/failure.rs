@@ -11,6 +11,8 @@ use std::{
 
 use serde_json::{Map, Value};
 
+use crate::imports;
+
 /// Sources of an error that its message tells: a chain may lead back to where it began.
 const MAX_SOURCES: usize = 16;
 
@@ -44,7 +46,22 @@ struct Parts {
     args: Vec<Value>,
     kwargs: Map<String, Value>,
     traceback: Vec<String>,
+    declined: Option<Decline>,
 }
+
+/// How the host is told that a request is left to others.
+// A pointer: a component that never declines does not import it, and so runs on a host that has no such import.
+#[derive(Clone, Copy, Debug)]
+struct Decline(fn());
+
+impl PartialEq for Decline {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// The module of the failures with which a service says that it does not serve something.
+pub(crate) const DISPATCHER: &str = "oslo_messaging.rpc.dispatcher";
 
 impl Failure {
     /// Makes an exception of any class. Its only positional argument is the message.
@@ -58,7 +75,7 @@ impl Failure {
     fn at(location: &Location<'_>, module: String, class: String, message: String) -> Self {
         let traceback = vec![format!("File \"{}\", line {}", location.file(), location.line())];
         let args = vec![Value::from(message.as_str())];
-        Self(Box::new(Parts { class, module, message, args, kwargs: Map::new(), traceback }))
+        Self(Box::new(Parts { class, module, message, args, kwargs: Map::new(), traceback, declined: None }))
     }
 
     /// Takes over what another service said.
@@ -71,7 +88,7 @@ impl Failure {
         kwargs: Map<String, Value>,
         traceback: Vec<String>,
     ) -> Self {
-        Self(Box::new(Parts { class, module, message, args, kwargs, traceback }))
+        Self(Box::new(Parts { class, module, message, args, kwargs, traceback, declined: None }))
     }
 
     /// Makes one of Python's own exceptions. Give it no [`kwarg`](Self::kwarg): most of their constructors take none.
@@ -93,6 +110,54 @@ impl Failure {
     #[track_caller]
     pub fn type_error(message: impl Into<String>) -> Self {
         Self::builtin("TypeError", message)
+    }
+
+    /// Leaves the request to others: what becomes of it is what would become of it without this handler. The service
+    /// forwards it, where it forwards what nobody serves; otherwise the caller meets `NoSuchMethod`. Held effects are
+    /// discarded, and what took place at once stays.
+    ///
+    /// ```
+    /// # use nova_guest::{Failure, Info};
+    /// # use serde::Deserialize;
+    /// #[derive(Deserialize)]
+    /// struct Action {
+    ///     objmethod: String,
+    /// }
+    ///
+    /// fn object_action(Action { objmethod }: Action, _info: &Info) -> Result<&'static str, Failure> {
+    ///     if objmethod == "save" { Ok("saved") } else { Err(Failure::declined()) }
+    /// }
+    /// ```
+    ///
+    /// Nothing is declined before the method has returned it: who calls a function that declines may do otherwise.
+    #[must_use]
+    #[track_caller]
+    pub fn declined() -> Self {
+        let mut failure = Self::new(DISPATCHER, "NoSuchMethod", "the handler declines the request");
+        failure.0.declined = Some(Decline(imports::decline));
+        failure
+    }
+
+    /// Says whether it leaves the request to others.
+    #[must_use]
+    pub fn is_declined(&self) -> bool {
+        self.0.declined.is_some()
+    }
+
+    /// What a method's failure comes to: the host is told of one that leaves the request to others, and the caller
+    /// meets what a service says that has no such method.
+    pub(crate) fn carried_out(self, method: &str) -> Self {
+        let Some(Decline(tell)) = self.0.declined else { return self };
+        tell();
+        let mut failure = Self::no_such_method(method);
+        failure.0.declined = self.0.declined;
+        failure
+    }
+
+    /// What a service says that does not have a method.
+    pub(crate) fn no_such_method(method: &str) -> Self {
+        Self::new(DISPATCHER, "NoSuchMethod", format!("Endpoint does not support RPC method {method}"))
+            .without_traceback()
     }
 
     /// Adds a keyword argument of the exception's constructor.

@@ -72,10 +72,9 @@ pub(crate) fn handle<H: Handler>(endpoint: usize, info: &Info, arguments: &str) 
     let methods = H::ENDPOINTS.get(endpoint).map_or(&[][..], |endpoint| endpoint.methods);
     // The host asks only for what `describe` returned, so this is a fault of the host's, not a caller's.
     let Some(method) = methods.iter().find(|method| method.name == info.method()) else {
-        let message = format!("Endpoint does not support RPC method {}", info.method());
-        return Err(Failure::new("oslo_messaging.rpc.dispatcher", "NoSuchMethod", message));
+        return Err(Failure::no_such_method(info.method()));
     };
-    (method.run)(Call::new(H::class(), info, arguments))
+    (method.run)(Call::new(H::class(), info, arguments)).map_err(|failure| failure.carried_out(info.method()))
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 mod host;
 #[cfg(target_family = "wasm")]
 pub(crate) use host::{
-    call, call_many, cast, config, config_all, context, context_entry, panicking, random, reply_wanted, state_exists,
-    state_get, state_increment, state_keys, state_set, state_swap, time_left_ms, write,
+    call, call_many, cast, config, config_all, context, context_entry, decline, panicking, random, reply_wanted,
+    state_exists, state_get, state_increment, state_keys, state_set, state_swap, time_left_ms, write,
 };
 #[cfg(target_family = "wasm")]
 mod http;
@@ -16,7 +16,7 @@ pub(crate) use http::fetch;
 mod native;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use native::{
-    Done, Scene, Services, Web, call, call_many, cast, config, config_all, context, context_entry, fetch, nobody,
-    nothing, play, random, reply_wanted, state_exists, state_get, state_increment, state_keys, state_set, state_swap,
-    time_left_ms, write,
+    Done, Scene, Services, Web, call, call_many, cast, config, config_all, context, context_entry, decline, fetch,
+    nobody, nothing, play, random, reply_wanted, state_exists, state_get, state_increment, state_keys, state_set,
+    state_swap, time_left_ms, write,
 };

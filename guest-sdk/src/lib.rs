@@ -67,6 +67,11 @@
 //! Any type that serde can write. As in JSON, and unlike in Python, `NaN` and the infinities become null. What JSON
 //! cannot express at all, such as a map whose keys are lists, reaches the caller as the failure `InvalidResult`.
 //!
+//! # Requests for others
+//!
+//! [`Failure::declined`] leaves a request to others, as if there were no such handler. In native tests
+//! [`testing::Answer::is_declined`] sees it.
+//!
 //! # Other services
 //!
 //! [`rpc`] calls and casts, as far as the manifest grants it. In native tests

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::{
     Endpoint, Failure, Handler, Info, Reply,
+    failure::DISPATCHER,
     handler::handle,
     http,
     imports::{Done, Scene, Services, Web, nobody, nothing, play},
@@ -187,6 +188,13 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Says whether the handler leaves the request to others. Its failure is then what a caller gets where there are
+    /// none.
+    #[must_use]
+    pub fn is_declined(&self) -> bool {
+        self.reply.as_ref().is_err_and(Failure::is_declined)
+    }
+
     /// Returns the result as a value, or the failure.
     ///
     /// # Errors
@@ -207,20 +215,61 @@ fn find(endpoints: &[Endpoint], namespace: Option<&str>, version: &str, method: 
     };
     let fitting = || endpoints.iter().enumerate().filter(|(_, endpoint)| fits(endpoint));
     let has = |endpoint: &Endpoint| endpoint.methods.iter().any(|offered| offered.name == method);
-    let (class, message) = match fitting().filter(|(_, e)| has(e)).max_by_key(|(_, e)| parse(e.version)) {
-        Some((index, _)) => return Ok(index),
-        None if fitting().next().is_some() => {
-            ("NoSuchMethod", format!("Endpoint does not support RPC method {method}"))
+    match fitting().filter(|(_, e)| has(e)).max_by_key(|(_, e)| parse(e.version)) {
+        Some((index, _)) => Ok(index),
+        None if fitting().next().is_some() => Err(Failure::no_such_method(method)),
+        None => {
+            let message = format!("Endpoint does not support RPC version {version}. Attempted method: {method}");
+            Err(Failure::new(DISPATCHER, "UnsupportedVersion", message))
         }
-        None => (
-            "UnsupportedVersion",
-            format!("Endpoint does not support RPC version {version}. Attempted method: {method}"),
-        ),
-    };
-    Err(Failure::new("oslo_messaging.rpc.dispatcher", class, message))
+    }
 }
 
 fn parse(version: &str) -> Option<(u32, u32)> {
     let (major, minor) = version.split_once('.')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{keyvalue, methods};
+
+    struct Picky;
+
+    impl Handler for Picky {
+        const ENDPOINTS: &'static [Endpoint] =
+            &[Endpoint { namespace: None, version: "1.0", methods: methods![never, always] }];
+    }
+
+    fn inner() -> Result<(), Failure> {
+        rpc::Target::topic("compute").cast("begin", &())?;
+        keyvalue::set("k", "v")?;
+        Err(Failure::declined())
+    }
+
+    fn never(_: (), _: &Info) -> Result<(), Failure> {
+        inner()
+    }
+
+    fn always(_: (), _: &Info) -> Result<bool, Failure> {
+        Ok(inner().is_err_and(|failure| failure.is_declined()))
+    }
+
+    #[test]
+    fn who_declines_leaves_nothing_behind_and_is_not_there() {
+        let answer = Request::new("never", "{}").send::<Picky>();
+        assert!(answer.is_declined() && answer.casts.is_empty() && answer.state.is_empty(), "{answer:?}");
+        let (declined, missing) = (answer.value().unwrap_err(), call::<Picky>("nothing_such", "{}").unwrap_err());
+        assert!(declined.is_declined() && !missing.is_declined());
+        assert_eq!((declined.module(), declined.class()), (missing.module(), missing.class()));
+        assert_eq!(declined.message(), "Endpoint does not support RPC method never");
+    }
+
+    #[test]
+    fn who_takes_it_back_in_time_has_not_declined() {
+        let answer = Request::new("always", "{}").send::<Picky>();
+        assert!(!answer.is_declined() && answer.casts.len() == 1, "{answer:?}");
+        assert_eq!(answer.value(), Ok(true.into()));
+    }
 }

@@ -351,5 +351,9 @@ mod tests;
 mod attack_tests;
 
 #[cfg(test)]
+#[path = "sandbox/decline_tests.rs"]
+mod decline_tests;
+
+#[cfg(test)]
 #[path = "sandbox/instance_tests.rs"]
 mod instance_tests;

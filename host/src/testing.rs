@@ -20,7 +20,9 @@ use crate::{
 #[path = "../../tests/harness/guest.rs"]
 mod guest;
 
-pub(crate) use guest::{Asks, CALL, CAST, DESCRIBE, ECHO, LOOP, answering, answering_with, asking, guest, guest_with};
+pub(crate) use guest::{
+    Asks, CALL, CAST, DECLINE, DESCRIBE, ECHO, LOOP, answering, answering_with, asking, guest, guest_with,
+};
 
 /// Limits under which a guest that misbehaves ends soon.
 pub(crate) fn tight() -> Limits {

@@ -58,7 +58,7 @@ fn a_live_service_is_taken_over_and_given_back_under_load() {
     }
     load.finish();
     oslo.finish();
-    let all = || logs.iter().cloned().chain(moved.iter().map(OsloServer::log)).chain([host.serve.log().to_string()]).collect();
+    let all = || logs.iter().cloned().chain(moved.iter().map(OsloServer::log)).chain([host.serve.log().into()]).collect();
     let tally = ledger.tally(all);
     tally.assert_nothing_lost();
     assert_eq!(tally.again, 0, "{tally}");
@@ -104,7 +104,7 @@ fn a_python_server_that_starts_with_its_old_exchange_is_noticed_and_doubles_noth
     for number in 0..20 {
         assert_eq!(client.call(request("record", &json!({"args": {"n": number}}))).expect("a result"), number);
     }
-    let logs = format!("{}{}{}", moved.log(), stray.log(), host.serve.log());
+    let logs = [moved.log(), stray.log(), host.serve.log().into()].concat();
     assert_eq!(logs.matches("recorded ").count(), 20, "each ran once");
     let status = host.run(&["forward", "status"]);
     let told = String::from_utf8_lossy(&status.stderr);

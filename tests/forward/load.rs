@@ -34,7 +34,7 @@ fn a_method_that_is_moved_to_and_fro_under_load_loses_nothing_and_runs_nothing_t
     ledger.wait_for_answers(OUTSTANDING);
     load.finish();
     oslo.finish();
-    let tally = ledger.tally(|| vec![host.serve.log().to_string(), python.log()]);
+    let tally = ledger.tally(|| vec![host.serve.log().into(), python.log()]);
     tally.assert_nothing_lost();
     assert_eq!(tally.again, 0, "{tally}");
     assert!(host.went("record", "served") > 0 && host.went("record", "forwarded") > 0, "{tally}");
@@ -59,7 +59,7 @@ fn hosts_and_python_servers_that_are_killed_under_load_lose_nothing() {
     }
     ledger.wait_for_answers(OUTSTANDING);
     load.finish();
-    let logs = || hosts.iter().map(|host| host.serve.log().to_string()).chain(servers.iter().map(OsloServer::log)).collect();
+    let logs = || hosts.iter().map(|host| host.serve.log().into()).chain(servers.iter().map(OsloServer::log)).collect();
     let tally = ledger.tally(logs);
     assert!(tally.lost.is_empty() && tally.wrong.is_empty(), "{tally}");
     // A Python server acknowledges before it runs: what was in its hands when it was killed has no answer.

@@ -19,6 +19,9 @@ pub(crate) const ECHO: &str =
 /// `handle` that never ends.
 pub(crate) const LOOP: &str = "(loop $again (br $again)) (unreachable)";
 
+/// `handle` that leaves every request to others.
+pub(crate) const DECLINE: &str = "(call $decline) (i32.const 400)";
+
 /// The file that the text is in, as far as debug information knows.
 pub(crate) const FILE: &str = concat!("/ho", "me/somebody/guests/guest.wat");
 
@@ -112,7 +115,8 @@ fn guest_of(world: &str, imports: &str, describe: &str, handle: &str, fields: &s
     let module = format!(
         r#"(module
             (import "nova:rpc/log@0.1.0" "panicking" (func $panicking (param i32 i32)))
-            (import "nova:rpc/log@0.1.0" "write" (func $write (param i32 i32 i32))){imports}
+            (import "nova:rpc/log@0.1.0" "write" (func $write (param i32 i32 i32)))
+            (import "nova:rpc/request-info@0.1.0" "decline" (func $decline)){imports}
             (memory $memory (export "memory") 1)
             (global $free (mut i32) (i32.const 4096))
             (data (i32.const 100) "\c8\00\00\00\01\00\00\00")

@@ -20,7 +20,7 @@ const HURRIED: &str = "grants.rpc = [\"nobody/*\"]\ngrants.http = [\"http://127.
 const PLAIN: &str = "grants.rpc = [\"nobody/*\"]\ngrants.http = [\"http://127.0.0.1:1\"]\ngrants.keyvalue = true\n\
                      [[endpoint]]\noffered.version = \"1.3\"\noffered.namespace = false\nmethods = [\"add\", \"divide\", \
                      \"echo\", \"concat\", \"blob\", \"not_found\", \"context\", \"log\", \"panic\", \"loop_forever\", \
-                     \"allocate\", \"calls\"]\n";
+                     \"allocate\", \"calls\", \"object_action\"]\n";
 
 /// What follows in both where a calculator has more: two handlers must not offer the same.
 const NOTHING_ELSE: &str = "[[endpoint]]\noffered.version = \"2.0\"\nmethods = []\n\

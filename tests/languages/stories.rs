@@ -26,6 +26,7 @@ impl Story {
         self.the_context_is_the_callers();
         self.lines_reach_the_log();
         self.a_panic_ends_the_request_with_its_words();
+        self.what_is_left_to_others_is_refused_where_there_are_none();
         self.an_endless_loop_ends_at_the_deadline();
         self.memory_has_a_limit();
         self.every_request_has_an_instance_of_its_own();
@@ -129,6 +130,13 @@ impl Story {
     fn a_panic_ends_the_request_with_its_words(&self) {
         let raised = self.raises("panic", json!({"message": "words of the guest"}), "HandlerTrapped");
         assert!(raised.message.contains("words of the guest"), "{}: {raised:?}", self.calculator.name);
+    }
+
+    fn what_is_left_to_others_is_refused_where_there_are_none(&self) {
+        assert_eq!(self.gets("object_action", json!({"objmethod": "save"})), "saved");
+        let raised = self.raises("object_action", json!({"objmethod": "create"}), "NoSuchMethod");
+        let message = "Endpoint does not support RPC method object_action";
+        assert!(raised.message.contains(message), "{}: {raised:?}", self.calculator.name);
     }
 
     fn an_endless_loop_ends_at_the_deadline(&self) {

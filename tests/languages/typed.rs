@@ -114,3 +114,91 @@ pub(super) fn uses_everything(language: &str) {
     let said = r#"["hello, Ada", "good", "7", "ConnectionError", "nobody to greet"]"#;
     assert_eq!(run(&folder, &call), Ok(format!("{said}\n")), "{language}");
 }
+
+/// Results of all kinds, in an interface with a name of more than one word, and one that has a word of JavaScript's.
+const RESULTS: &str = r#"package acme:all@1.0.0;
+
+interface many-results {
+  use nova:rpc/types@0.1.0.{json-value};
+
+  record thing { first-field: u8, text: string, letter: option<char>, bytes: list<u8>, more: list<string> }
+  variant choice { two(thing), one }
+  enum colour { dark-red, blue }
+  flags rights { read, write-all }
+  type other = choice;
+
+  nothing: func();
+  flag: func() -> bool;
+  letter: func() -> char;
+  large: func() -> u64;
+  float: func() -> f32;
+  bytes: func() -> list<u8>;
+  a-thing: func() -> thing;
+  a-choice: func() -> other;
+  a-colour: func() -> colour;
+  some-rights: func() -> rights;
+  tuple-of: func() -> tuple<s64, f64, thing, json-value>;
+  options: func() -> option<option<u8>>;
+  fallible: func() -> result<thing, choice>;
+  only-fallible: func() -> result<_, colour>;
+  inner-results: func() -> tuple<result<u8, string>, result<_, colour>>;
+}
+
+interface delete {
+  now: func() -> string;
+}
+
+world handler {
+  include nova:rpc/imports@0.1.0;
+  export many-results;
+  export delete;
+}
+"#;
+
+/// Every function of [`RESULTS`] declines.
+pub(super) fn declines_with_any_result(language: &str) {
+    let folder = Scratch::new();
+    run(&folder, &["new", "--typed", "--lang", language, "greeter"]).expect("a project");
+    folder.write("greeter/wit/greeter.wit", RESULTS);
+    let function = |line: &str| Some(line.strip_prefix("  ")?.split_once(": func(")?.0.to_owned());
+    let mut names: Vec<String> = RESULTS.lines().filter_map(function).collect();
+    let test = |interface: &str, name: &str| {
+        let name = name.replace('-', "_");
+        format!("[[selftest]]\nmethod = \"{name}\"\nnamespace = \"{interface}\"\ndeclines = true\n")
+    };
+    assert_eq!(names.pop().as_deref(), Some("now"));
+    let tests: String = names.iter().map(|name| test("many_results", name)).collect();
+    folder.write("greeter/greeter.toml", tests + &test("delete", "now"));
+    match language {
+        "python" => folder.write("greeter/app.py", python(&names)),
+        _ => folder.write("greeter/app.js", javascript(&names)),
+    };
+    let built = run(&folder, &["build", "greeter"]).unwrap_or_else(|error| panic!("{language}: {error}"));
+    assert!(built.contains(&format!("{} passed", names.len() + 1)), "{language}: {built}");
+}
+
+/// Functions that are inherited decline as well as others.
+fn python(names: &[String]) -> String {
+    let function = |name: &str| format!("    def {}(self):\n        raise nova.Declined\n\n", name.replace('-', "_"));
+    let functions: String = names.iter().map(|name| function(name)).collect();
+    let delete = function("now");
+    format!(
+        "import nova\nfrom wit_world import exports\n\nclass Base:\n{functions}\nclass ManyResults(Base, exports.ManyResults):\n    \
+         pass\n\nclass Delete(exports.Delete):\n{delete}"
+    )
+}
+
+fn javascript(names: &[String]) -> String {
+    let camel = |name: &str| {
+        let mut words = name.split('-').map(str::to_owned);
+        let first = words.next().unwrap_or_default();
+        words.fold(first, |name, word| name + &word[..1].to_uppercase() + &word[1..])
+    };
+    let functions: String =
+        names.iter().map(|name| format!("  {}() {{ throw new Declined(); }},\n", camel(name))).collect();
+    format!(
+        "import {{ Declined }} from \"nova\";\n\nexport const manyResults = {{\n{functions}}};\n\
+         class Delete {{\n  #words = \"no\";\n  now() {{ throw new Declined(this.#words); }}\n}}\n\
+         const only = new Delete();\nexport {{ only as delete }};\n"
+    )
+}

@@ -39,6 +39,7 @@ impl_rabbit.Connection.consume = consume
 messaging.set_transport_defaults(control_exchange="nova")
 
 get_rpc_client = RPCClient
+set_transport_defaults = messaging.set_transport_defaults
 get_rpc_transport = messaging.get_transport
 
 

@@ -69,8 +69,10 @@ def main():
     url, topic = sys.argv[1:3]
     server, exchange = (sys.argv[3:] + ["python-1", "nova"][len(sys.argv) - 3 :])[:2]
     cfg.CONF([], project="nova-host-tests")
+    # As a service's configuration says it, for the oldest release does not look at a target's exchange.
+    oslo_messaging.set_transport_defaults(control_exchange=exchange)
     transport = oslo_messaging.get_rpc_transport(cfg.CONF, url)
-    target = oslo_messaging.Target(exchange=exchange, topic=topic, server=server)
+    target = oslo_messaging.Target(topic=topic, server=server)
     rpc_server = oslo_messaging.get_rpc_server(transport, target, [Endpoint(), Namespaced()])
     rpc_server.start()
     print("ready", flush=True)

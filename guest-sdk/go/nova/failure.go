@@ -31,6 +31,12 @@ type Failure struct {
 // Error makes a Failure an error.
 func (failure *Failure) Error() string { return failure.Message }
 
+// ErrDeclined leaves the request to others: what becomes of it is what would become of it without this handler. It may be
+// wrapped. A method that returns another error after all, or none, has not declined.
+var ErrDeclined = &Failure{
+	Class: "NoSuchMethod", Module: "oslo_messaging.rpc.dispatcher", Message: "the handler declines the request",
+}
+
 // Raise is an exception of Python's own, such as ValueError.
 func Raise(class, message string) *Failure { return &Failure{Class: class, Message: message} }
 
@@ -83,6 +89,9 @@ func failureOf(err error) *Failure {
 	if failure, is := err.(*Failure); is {
 		return failure
 	}
+	if isDeclined(err) {
+		return ErrDeclined
+	}
 	if failure := within(err); failure != nil {
 		// What was said around it is for whoever reads the traceback: the exception is the inner one.
 		outer := *failure
@@ -92,6 +101,16 @@ func failureOf(err error) *Failure {
 		return &outer
 	}
 	return Raise("RuntimeError", shown(err))
+}
+
+// isDeclined says whether an error wraps ErrDeclined, if its own methods let it be found.
+func isDeclined(err error) (declined bool) {
+	defer func() {
+		if recover() != nil {
+			declined = false
+		}
+	}()
+	return errors.Is(err, ErrDeclined)
 }
 
 // within is the failure that an error wraps, if its own methods let it be found.

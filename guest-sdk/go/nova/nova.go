@@ -7,8 +7,8 @@
 //	func divide(args struct{ A, B float64 }) (float64, error) { return args.A / args.B, nil }
 //
 // The arguments are a struct, whose fields are the keyword arguments; the result is anything that encoding/json writes.
-// An error is a RuntimeError for the caller, a *Failure any exception. A panic ends the instance as HandlerTrapped, with
-// its words. Typed handlers use everything here but Serve.
+// An error is a RuntimeError for the caller, a *Failure any exception, and ErrDeclined leaves the request to others. A panic
+// ends the instance as HandlerTrapped, with its words. Typed handlers use everything here but Serve.
 //
 // Packages rpc, config, keyvalue and http are what a manifest gives and grants.
 package nova
@@ -86,6 +86,7 @@ var Host = struct {
 	ContextEntry func(name string) (string, bool)
 	ReplyWanted  func() bool
 	TimeLeftMs   func() uint64
+	Decline      func()
 }{
 	Write:        func(_ Level, message string) { fmt.Fprintln(os.Stderr, message) },
 	Panicking:    func(string) {},
@@ -93,6 +94,7 @@ var Host = struct {
 	ContextEntry: func(string) (string, bool) { return "", false },
 	ReplyWanted:  func() bool { return true },
 	TimeLeftMs:   func() uint64 { return 60_000 },
+	Decline:      func() {},
 }
 
 // Log writes a line to the service's log.
@@ -126,7 +128,11 @@ func Handle(endpoint uint32, request Request, arguments string) (string, *Failur
 		}
 	}()
 	Current = request
-	return Endpoints[endpoint].Methods[request.Method](arguments)
+	result, failure := Endpoints[endpoint].Methods[request.Method](arguments)
+	if failure == ErrDeclined {
+		Host.Decline()
+	}
+	return result, failure
 }
 
 // where is the place of a panic, seen from the deferred function that recovers it.

@@ -22,7 +22,7 @@ from wit_world.imports import log as _log, request_info as _info
 
 from nova import _errno as _marked  # noqa: F401 (before anything of the handler's reads the module errno)
 
-__all__ = ["Failure", "Request", "context", "log", "method", "panic", "request"]
+__all__ = ["Declined", "Failure", "Request", "context", "log", "method", "panic", "request"]
 
 #: The folder of this package.
 _HERE = __file__.rsplit("/", 1)[0] + "/"
@@ -56,6 +56,14 @@ class Failure(Exception):
         self.message = message
         self.args = (message,) if args is None else tuple(args)
         self.kwargs = dict(kwargs or {})
+
+
+class Declined(Exception):
+    """Leaves the request to others: what becomes of it is what would become of it without this handler.
+
+    The service forwards it, where it forwards what nobody serves, and refuses it otherwise. Held effects are discarded. A
+    handler that catches it has not declined.
+    """
 
 
 def _words(value) -> str:

@@ -2,7 +2,7 @@
 
 pub(crate) use crate::bindings::nova::rpc::{
     log::panicking,
-    request_info::{context, context_entry, reply_wanted, time_left_ms},
+    request_info::{context, context_entry, decline, reply_wanted, time_left_ms},
 };
 use crate::{
     Failure,

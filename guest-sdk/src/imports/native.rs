@@ -112,6 +112,9 @@ pub(crate) fn context_entry(name: &str) -> Option<String> {
     SCENE.with_borrow(|scene| scene.as_ref()?.context.get(name).map(Value::to_string))
 }
 
+/// The failure itself says so: there is no host to be told.
+pub(crate) fn decline() {}
+
 /// Outside a scene nobody waits.
 pub(crate) fn reply_wanted() -> bool {
     SCENE.with_borrow(|scene| scene.as_ref().is_some_and(|scene| scene.reply_wanted))

@@ -70,6 +70,15 @@ impl Guest for Calculator {
         block.len() as u64
     }
 
+    fn object_action(objmethod: String) -> String {
+        if objmethod == "save" {
+            "saved".into()
+        } else {
+            request_info::decline();
+            String::new()
+        }
+    }
+
     fn calls() -> u64 {
         static CALLS: AtomicU64 = AtomicU64::new(0);
         CALLS.fetch_add(1, Ordering::Relaxed) + 1

@@ -25,6 +25,12 @@ const fn once() -> u64 {
     1
 }
 
+/// A method of an object.
+#[derive(Debug, Deserialize)]
+pub struct Action {
+    objmethod: String,
+}
+
 /// Everything but the arguments and the context.
 #[derive(Debug, Serialize)]
 pub struct Known {
@@ -76,6 +82,15 @@ pub fn info(_: (), info: &Info) -> Result<Known, Failure> {
 pub fn calls(_: (), _: &Info) -> Result<u64, Failure> {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     Ok(CALLS.fetch_add(1, Ordering::Relaxed) + 1)
+}
+
+/// `object_action(objmethod)` does `save`, and leaves every other method to others.
+///
+/// # Errors
+///
+/// None that the caller meets as this handler's.
+pub fn object_action(Action { objmethod }: Action, _: &Info) -> Result<&'static str, Failure> {
+    if objmethod == "save" { Ok("saved") } else { Err(Failure::declined()) }
 }
 
 /// `served_by()` names the endpoint: "1.3".
@@ -148,6 +163,13 @@ mod tests {
         assert_eq!(at("2.1").namespace("statistics").send::<Calculator>().value(), Ok(json!("statistics 2.1")));
         assert_eq!(at("1.4").send::<Calculator>().value().unwrap_err().class(), "UnsupportedVersion");
         assert_eq!(call::<Calculator>("mean", json!({})).unwrap_err().class(), "NoSuchMethod");
+    }
+
+    #[test]
+    fn what_it_does_not_do_is_left_to_others() {
+        let ask = |method: &str| Request::new("object_action", json!({"objmethod": method})).send::<Calculator>();
+        assert_eq!(ask("save").value(), Ok(json!("saved")));
+        assert!(ask("create").is_declined());
     }
 
     #[test]

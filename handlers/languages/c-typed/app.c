@@ -92,6 +92,12 @@ uint64_t exports_acme_calculator_api_allocate(uint32_t mib) {
     return size;
 }
 
+void exports_acme_calculator_api_object_action(calculator_string_t *objmethod, calculator_string_t *ret) {
+    bool is_save = objmethod->len == 4 && memcmp(objmethod->ptr, "save", 4) == 0;
+    if (!is_save) nova_rpc_request_info_decline();
+    calculator_string_dup(ret, is_save ? "saved" : "");
+}
+
 uint64_t exports_acme_calculator_api_calls(void) {
     static uint64_t count;
     return ++count;

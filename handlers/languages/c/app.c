@@ -108,6 +108,14 @@ static nova_result calls(const nova_json *args, nova_json *result) {
     return nova_put_int(result, ++count);
 }
 
+static nova_result object_action(const nova_json *args, nova_json *result) {
+    char *method;
+    size_t length;
+    if (!nova_get_string(args, "objmethod", &method, &length)) return NOVA_FAILED;
+    if (strcmp(method, "save") != 0) return nova_decline();
+    return nova_put_string(result, "saved", 5);
+}
+
 static const nova_method methods[] = {
     {"add", add, "a b"},
     {"divide", divide, "a b"},
@@ -121,6 +129,7 @@ static const nova_method methods[] = {
     {"loop_forever", loop_forever, ""},
     {"allocate", allocate, "mib"},
     {"calls", calls, ""},
+    {"object_action", object_action, "objmethod"},
     {"fail_oddly", fail_oddly, "how"},
     {"fresh", fresh, ""},
     {"ask", ask, "target name arguments"},

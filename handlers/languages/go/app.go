@@ -11,34 +11,35 @@ import (
 
 func init() {
 	nova.Serve(nova.Endpoint{Version: "1.3", Methods: nova.Methods{
-		"add":          nova.Method(add),
-		"divide":       nova.Method(divide),
-		"echo":         nova.Method(echo),
-		"concat":       nova.Method(concat),
-		"blob":         nova.Method(blob),
-		"not_found":    nova.Method(notFound),
-		"context":      nova.Method(context),
-		"log":          nova.Method(log),
-		"panic":        nova.Method(panics),
-		"loop_forever": nova.Method(loopForever),
-		"allocate":     nova.Method(allocate),
-		"calls":        nova.Method(calls),
-		"fail_oddly":   nova.Method(failOddly),
-		"fresh":        nova.Method(fresh),
-		"ask":          nova.Method(ask),
-		"ask_kindly":   nova.Method(askKindly),
-		"ask_all":      nova.Method(askAll),
-		"tell":         nova.Method(tell),
-		"setting":      nova.Method(setting),
-		"remember":     nova.Method(remember),
-		"recall":       nova.Method(recall),
-		"fill":         nova.Method(fill),
-		"forget":       nova.Method(forget),
-		"count":        nova.Method(countBy),
-		"exchange":     nova.Method(exchange),
-		"fetch":        nova.Method(fetch),
-		"fetch_json":   nova.Method(fetchJSON),
-		"fetch_kindly": nova.Method(fetchKindly),
+		"add":           nova.Method(add),
+		"divide":        nova.Method(divide),
+		"echo":          nova.Method(echo),
+		"concat":        nova.Method(concat),
+		"blob":          nova.Method(blob),
+		"not_found":     nova.Method(notFound),
+		"context":       nova.Method(context),
+		"log":           nova.Method(log),
+		"panic":         nova.Method(panics),
+		"loop_forever":  nova.Method(loopForever),
+		"allocate":      nova.Method(allocate),
+		"calls":         nova.Method(calls),
+		"object_action": nova.Method(objectAction),
+		"fail_oddly":    nova.Method(failOddly),
+		"fresh":         nova.Method(fresh),
+		"ask":           nova.Method(ask),
+		"ask_kindly":    nova.Method(askKindly),
+		"ask_all":       nova.Method(askAll),
+		"tell":          nova.Method(tell),
+		"setting":       nova.Method(setting),
+		"remember":      nova.Method(remember),
+		"recall":        nova.Method(recall),
+		"fill":          nova.Method(fill),
+		"forget":        nova.Method(forget),
+		"count":         nova.Method(countBy),
+		"exchange":      nova.Method(exchange),
+		"fetch":         nova.Method(fetch),
+		"fetch_json":    nova.Method(fetchJSON),
+		"fetch_kindly":  nova.Method(fetchKindly),
 	}})
 }
 
@@ -116,4 +117,11 @@ var count int
 func calls(nothing) (int, error) {
 	count++
 	return count, nil
+}
+
+func objectAction(args struct{ Objmethod string }) (string, error) {
+	if args.Objmethod != "save" {
+		return "", fmt.Errorf("method %s is not mine: %w", args.Objmethod, nova.ErrDeclined)
+	}
+	return "saved", nil
 }

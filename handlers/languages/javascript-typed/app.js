@@ -1,6 +1,6 @@
 /** The calculator that every language has, typed, in JavaScript: the functions of `wit/calculator.wit`. */
 
-import { context, log, panic, stringify } from "nova";
+import { Declined, context, log, panic, stringify } from "nova";
 
 const MOST = 2 ** 63;
 let count = 0;
@@ -49,5 +49,9 @@ export const api = {
   calls() {
     count += 1;
     return count;
+  },
+  objectAction(objmethod) {
+    if (objmethod !== "save") throw new Declined();
+    return "saved";
   },
 };

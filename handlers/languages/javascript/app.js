@@ -1,6 +1,6 @@
 /** The calculator that every language has, in JavaScript: what a handler can do, and do wrong. */
 
-import { Failure, context, log, method, panic } from "nova";
+import { Declined, Failure, context, log, method, panic } from "nova";
 import * as config from "nova/config";
 import * as http from "nova/http";
 import * as keyvalue from "nova/keyvalue";
@@ -72,6 +72,10 @@ serve({
   calls() {
     count += 1;
     return count;
+  },
+  object_action({ objmethod }) {
+    if (objmethod !== "save") throw new Declined();
+    return "saved";
   },
 });
 

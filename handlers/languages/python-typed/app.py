@@ -57,3 +57,8 @@ class Api(exports.Api):
     def calls(self) -> int:
         Api.calls_made += 1
         return Api.calls_made
+
+    def object_action(self, objmethod: str) -> str:
+        if objmethod != "save":
+            raise nova.Declined
+        return "saved"

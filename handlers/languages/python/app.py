@@ -82,6 +82,13 @@ def calls():
     return _calls
 
 
+@nova.method(version="1.3")
+def object_action(objmethod):
+    if objmethod != "save":
+        raise nova.Declined
+    return "saved"
+
+
 # What a manifest grants: requests to others, configuration, state, HTTP.
 
 

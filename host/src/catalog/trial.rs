@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::{Catalog, Conflict, Found, Generation, manifest::selftest::SelfTest};
 use crate::{
-    sandbox::{Invocation, RequestInfo},
+    sandbox::{Fault, Invocation, RequestInfo},
     version::Version,
 };
 
@@ -54,6 +54,34 @@ async fn ask(test: &SelfTest, alone: &Catalog, generation: &Generation) -> Resul
         info: RequestInfo::bare(),
         since: Instant::now(),
     };
-    let answer = generation.program.handle(invocation).await.map_err(|fault| fault.to_string())?;
-    test.judge(&answer)
+    match generation.program.handle(invocation).await {
+        Ok(answer) => test.judge(Some(&answer)),
+        Err(Fault::Declined) => test.judge(None),
+        Err(fault) => Err(fault.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{DECLINE, ECHO, generation_with, program, wide};
+
+    async fn passed(handle: &str, test: &str) -> Result<(), String> {
+        let manifest = format!("[[selftest]]\nmethod = \"m\"\n{test}");
+        match run(&generation_with("guest", "1.0", &["m"], program(handle, wide()), &manifest)).await {
+            Err(Failed::SelfTest(reason)) => Err(reason),
+            other => other.map_err(|failed| format!("{failed:?}")),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_is_declined_where_the_test_says_so_and_nowhere_else() {
+        let declined = "selftest of m: the handler declines it (where that is meant: declines = true)";
+        for test in ["", "expect = {}", "fails = \"ValueError\"", "declines = false"] {
+            assert_eq!(passed(DECLINE, test).await.unwrap_err(), declined, "{test}");
+        }
+        assert_eq!(passed(DECLINE, "declines = true").await, Ok(()));
+        let answered = passed(ECHO, "declines = true").await.unwrap_err();
+        assert_eq!(answered, "selftest of m: should be declined, returned {}");
+    }
 }

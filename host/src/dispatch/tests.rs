@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     sandbox::Limits,
     settings::Bytes,
-    testing::{ECHO, LOOP, catalog, current, generation, program, tight, wide},
+    testing::{DECLINE, ECHO, LOOP, catalog, current, generation, program, tight, wide},
 };
 
 fn request(message: &str) -> Request {
@@ -63,6 +63,20 @@ async fn null_and_absent_mean_the_same_where_they_do_in_python() {
     for message in [r#"{"method": "m"}"#, r#"{"method": "m", "namespace": null, "args": {}}"#] {
         assert_eq!(dispatch(&catalog, request(message)).await, Outcome::Replied(Text::parse("{}".into()).unwrap()));
     }
+}
+
+#[tokio::test]
+async fn a_declined_request_is_one_that_nobody_serves() {
+    let catalog = current(catalog(DECLINE, tight()));
+    let outcome = dispatch(&catalog, request(r#"{"method": "m"}"#)).await;
+    assert_eq!(outcome, Outcome::Declined { method: "m".into() });
+    assert_eq!((outcome.ending(), outcome.limit()), (Ending::Declined, None));
+    let nobody = dispatch(&catalog, request(r#"{"method": "n"}"#)).await;
+    let told = |outcome: Outcome| match crate::reply::verdict(outcome, crate::reply::Kind::Call).answer {
+        crate::envelope::Answer::Failure(failure) => failure.to_string().replace("method n", "method m"),
+        result => panic!("{result:?}"),
+    };
+    assert_eq!(told(outcome), told(nobody));
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! JavaScript and TypeScript: componentize-qjs takes QuickJS and the project into one component.
 
+mod typed;
+
 use std::{fs, path::Path};
 
 use super::{Error, Project, Result, World, at, component, read, tool, wit, write};
@@ -10,12 +12,13 @@ const COMPONENTIZE: tool::Tool =
 const TYPESCRIPT: tool::Tool = tool::Tool { names: &["tsc"], install: "npm install --save-dev typescript@5" };
 
 /// What a project imports as `nova`; it has to be where JavaScript looks for packages.
-pub(super) const SDK: [(&str, &str); 13] = [
+pub(super) const SDK: [(&str, &str); 14] = [
     ("package.json", include_str!("../../../guest-sdk/js/package.json")),
     ("index.js", include_str!("../../../guest-sdk/js/index.js")),
     ("index.d.ts", include_str!("../../../guest-sdk/js/index.d.ts")),
     ("config.js", include_str!("../../../guest-sdk/js/config.js")),
     ("config.d.ts", include_str!("../../../guest-sdk/js/config.d.ts")),
+    ("declined.js", include_str!("../../../guest-sdk/js/declined.js")),
     ("failure.js", include_str!("../../../guest-sdk/js/failure.js")),
     ("http.js", include_str!("../../../guest-sdk/js/http.js")),
     ("http.d.ts", include_str!("../../../guest-sdk/js/http.d.ts")),
@@ -69,7 +72,7 @@ pub(super) fn build(project: &Project, world: &World) -> Result<Vec<u8>> {
     } else {
         return Err(Error::Project("there is neither app.js nor app.ts".to_owned()));
     };
-    let start = if world.typed { format!("export * from \"{app}\";\n") } else { ENTRY.replace("APP", app) };
+    let start = if world.typed { typed::entry(world, app) } else { ENTRY.replace("APP", app) };
     write(&folder.join("entry.js"), start)?;
     let built = folder.join("built.wasm");
     let mut command = COMPONENTIZE.command(project.directory(), Some(&tools))?;

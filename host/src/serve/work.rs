@@ -29,7 +29,7 @@ use crate::{
     metrics::ReplyFate,
     printable::{printable, printed},
     reply::{self, Fate, Kind, Verdict, verdict},
-    transport::{Disposition, Header, Message, Published, copy},
+    transport::{Disposition, FORWARDED, Header, Message, Published, copy},
 };
 
 /// Bytes of a name in the log.
@@ -290,12 +290,13 @@ async fn decode(message: Message) -> (Message, Result<Request, envelope::Error>)
 }
 
 /// What makes two deliveries the same request: the sender's mark. A dead letter that somebody has sent again is another
-/// request than the one that died.
+/// request than the one that died, and what was forwarded another than what it was made of, which may come back here.
 fn identity(request: &Request, message: &Message) -> Option<Arc<str>> {
     let id = bounded(request.unique_id.as_ref()?);
+    let forwarded = if message.headers.contains_key(FORWARDED) { " forwarded" } else { "" };
     Some(match message.headers.get(dead_letter::TIME) {
-        Some(Header::Text(time)) => format!("{id} {time}").into(),
-        Some(Header::Number(_)) | None => id.into(),
+        Some(Header::Text(time)) => format!("{id}{forwarded} {time}").into(),
+        Some(Header::Number(_)) | None => format!("{id}{forwarded}").into(),
     })
 }
 

@@ -70,3 +70,11 @@ func Calls() uint64 {
 	count++
 	return count
 }
+
+func ObjectAction(objmethod string) string {
+	if objmethod != "save" {
+		nova_rpc_request_info.Decline()
+		return ""
+	}
+	return "saved"
+}

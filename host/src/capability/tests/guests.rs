@@ -88,6 +88,7 @@ async fn the_casts_of_a_guest_that_does_not_succeed_are_not_sent() {
     for (handle, limits) in [
         (format!("{CAST} (unreachable)"), wide()),
         (format!("{CAST} {LOOP}"), tight()),
+        (format!("{CAST} (call $decline) {ECHO}"), wide()),
         // Another topic than before: a failure of the handler's own.
         (format!("{CAST} {denied} {CAST} {ECHO}"), wide()),
         // An answer that is none.

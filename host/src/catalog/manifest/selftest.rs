@@ -30,6 +30,9 @@ pub(crate) struct SelfTest {
     expect: Option<toml::Value>,
     /// The class of the failure that the handler must answer with, such as `ValueError` or `nova.exception.NotFound`.
     fails: Option<String>,
+    /// Whether the handler must leave the request to others.
+    #[serde(default)]
+    declines: bool,
 }
 
 impl SelfTest {
@@ -43,23 +46,33 @@ impl SelfTest {
         Text::of(&self.args).get().to_owned()
     }
 
-    /// Whether the request has ended as it should.
+    /// Whether the request has ended as it should; `None` is a request that the handler leaves to others.
     ///
     /// # Errors
     ///
     /// What was expected and what came, for the operator.
-    pub(crate) fn judge(&self, answer: &Answer) -> Result<(), String> {
+    pub(crate) fn judge(&self, answer: Option<&Answer>) -> Result<(), String> {
         match (answer, &self.fails) {
-            (Answer::Result(result), None) => self.compare(result),
-            (Answer::Result(result), Some(class)) => {
+            (None, _) if self.declines => Ok(()),
+            (None, _) => Err("the handler declines it (where that is meant: declines = true)".to_owned()),
+            (Some(Answer::Result(result)), _) if self.declines => {
+                Err(format!("should be declined, returned {}", shown(result)))
+            }
+            (Some(Answer::Failure(failure)), _) if self.declines => {
+                Err(format!("should be declined, failed: {}", printable(&failure.to_string(), MAX_SHOWN)))
+            }
+            (Some(Answer::Result(result)), None) => self.compare(result),
+            (Some(Answer::Result(result)), Some(class)) => {
                 Err(format!("should fail with {class}, returned {}", shown(result)))
             }
-            (Answer::Failure(failure), Some(class))
+            (Some(Answer::Failure(failure)), Some(class))
                 if failure.class == *class || format!("{}.{}", failure.module, failure.class) == *class =>
             {
                 Ok(())
             }
-            (Answer::Failure(failure), _) => Err(format!("failed: {}", printable(&failure.to_string(), MAX_SHOWN))),
+            (Some(Answer::Failure(failure)), _) => {
+                Err(format!("failed: {}", printable(&failure.to_string(), MAX_SHOWN)))
+            }
         }
     }
 
