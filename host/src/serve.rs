@@ -36,6 +36,7 @@ use crate::{
 
 use delivery::Pulled;
 use duplicates::Duplicates;
+use forward::Outage;
 use guard::guard;
 use late::Late;
 use quiet::Quiet;
@@ -90,6 +91,7 @@ struct Corridor {
     max_attempts: u32,
     dead_letters: Option<DeadLetters>,
     forwarding: Option<Forwarding>,
+    outage: Outage,
     /// The name of this server.
     server: String,
     duplicates: Duplicates,
@@ -121,6 +123,7 @@ pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries:
         max_attempts: config.max_attempts,
         dead_letters: config.dead_letters.clone(),
         forwarding,
+        outage: Outage::default(),
         server: config.server.clone(),
         duplicates: Duplicates::default(),
         queues: deliveries.queues(),

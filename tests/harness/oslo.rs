@@ -222,13 +222,6 @@ impl OsloServer {
         std::fs::read_to_string(self.process.log()).expect("its log")
     }
 
-    /// Ends it in order, and gives its log.
-    pub(crate) fn end(mut self) -> String {
-        self.process.input.get_mut().map(Option::take).ok();
-        process::end(&mut self.process.child, PATIENCE);
-        self.log()
-    }
-
     /// Kills it, and waits until it has gone. Its log stays.
     pub(crate) fn kill(&mut self) {
         self.process.child.kill().expect("it is ours");

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
+    metrics::Ending,
     sandbox::Limits,
     settings::Bytes,
     testing::{DECLINE, ECHO, LOOP, catalog, current, generation, program, tight, wide},

@@ -25,6 +25,15 @@ pub(super) struct Notes {
     pub(super) attempts: u32,
 }
 
+/// What came of sending a letter once.
+#[derive(Debug)]
+pub(super) enum Tried {
+    /// It is taken, or never will be.
+    Ended(Delivered),
+    /// Its destination does not take it now.
+    NotNow(Trouble),
+}
+
 impl Corridor {
     /// Lets a letter wait that its destination does not take now.
     pub(super) async fn wait(&self, letter: Letter, trouble: Trouble, patience: Duration) -> Delivered {
@@ -89,24 +98,31 @@ impl Corridor {
         Buried::Refused
     }
 
-    /// Sends a letter, or lets it wait where its destination does not take it now and it `may_wait`, for so long.
-    pub(super) async fn post(&self, mut letter: Letter, may_wait: bool, patience: Duration) -> Delivered {
-        let trouble = if self.late.has(letter.destination()) {
-            Trouble::Silent
-        } else {
-            match timeout(HOLD_FOR, letter.send(&self.transport, Company::Shared)).await {
-                Ok(Ok(None)) => return Delivered::Taken,
-                Ok(Ok(Some(Trouble::Missing))) if !letter.waits() => {
-                    return Delivered::GivenUp("no queue is bound to it for this routing key".to_owned());
-                }
-                Ok(Ok(Some(trouble))) => trouble,
-                Ok(Err(error)) => return Delivered::GivenUp(error.to_string()),
-                Err(_) => Trouble::Silent,
+    /// Sends a letter, or lets it wait where its destination does not take it now, it `may_wait`, and not too many do.
+    async fn post(&self, mut letter: Letter, may_wait: bool, patience: Duration) -> Delivered {
+        let trouble = match self.try_once(&mut letter).await {
+            Tried::NotNow(Trouble::Missing) => {
+                return Delivered::GivenUp("no queue is bound to it for this routing key".to_owned());
             }
+            Tried::NotNow(trouble) => trouble,
+            Tried::Ended(delivered) => return delivered,
         };
         match self.unsettled.try_acquire() {
             Ok(_share) if may_wait => self.wait(letter, trouble, patience).await,
             _ => Delivered::GivenUp(format!("{}, and too many messages wait", trouble.as_str())),
+        }
+    }
+
+    /// Sends a letter once, where others do not wait for the same.
+    pub(super) async fn try_once(&self, letter: &mut Letter) -> Tried {
+        if self.late.has(letter.destination()) {
+            return Tried::NotNow(Trouble::Silent);
+        }
+        match timeout(HOLD_FOR, letter.send(&self.transport, Company::Shared)).await {
+            Ok(Ok(None)) => Tried::Ended(Delivered::Taken),
+            Ok(Ok(Some(trouble))) => Tried::NotNow(trouble),
+            Ok(Err(error)) => Tried::Ended(Delivered::GivenUp(error.to_string())),
+            Err(_) => Tried::NotNow(Trouble::Silent),
         }
     }
 }

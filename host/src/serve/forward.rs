@@ -3,14 +3,17 @@
 //! Before it: [`super::work`] has claimed it. After it: its handler has answered, or the fallback's queue has it, as it came:
 //! the fallback answers its caller. It is confirmed there before it is acknowledged here.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{
     Corridor,
     delivery::Claimed,
-    end::Notes,
+    end::{Notes, Tried},
     late::{Delivered, Letter, Trouble},
     work::Worked,
 };
@@ -23,15 +26,36 @@ use crate::{
     transport::{Destination, Disposition, FORWARDED, Header, Lifetime, Message, copy},
 };
 
-/// How long a request waits for the fallback's queue where that is missing, full or silent: as long as a Python service takes
-/// to declare its queues again after the broker was away.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long requests wait where the fallback's queue is missing, full or silent, from when it was found to be: as long as a Python
+/// service takes to declare its queues again after the broker was away, or to be restarted with an empty queue. After that,
+/// callers are told at once.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Bytes of a name in a header or in the log.
 const MAX_NAME: usize = 255;
 
 /// The header in which a broker that is told to (`message_interceptors`) notes when a message was published: milliseconds since 1970.
 const PUBLISHED: &str = "timestamp_in_ms";
+
+/// Since when the fallback takes nothing.
+#[derive(Debug, Default)]
+pub(super) struct Outage(Mutex<Option<Instant>>);
+
+impl Outage {
+    /// How long requests may still wait for its end.
+    fn left(&self) -> Duration {
+        let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map_or(PATIENCE, |since| PATIENCE.saturating_sub(since.elapsed()))
+    }
+
+    fn begins(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
+    }
+
+    fn ends(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
 
 impl Corridor {
     /// Has a handler run the request, or sends it on.
@@ -110,8 +134,9 @@ impl Corridor {
         let destination = Destination::Exchange { exchange: exchange.to_owned(), routing_key: key.to_owned() };
         let added = vec![(FORWARDED, Header::Text(printable(&self.server, MAX_NAME)))];
         let letter = Letter::new(destination.clone(), [copy::of(message, destination, added, lifetime)]).that_waits();
-        match self.post(letter, true, PATIENCE).await {
+        match self.hand_over(letter).await {
             Delivered::Taken => {
+                self.outage.ends();
                 self.metrics.forwarded_in(claimed.since.elapsed());
                 tracing::debug!(why, exchange, key, "forwarded");
                 (Worked::Settled(Disposition::Ack), Some(Went::Forwarded))
@@ -120,6 +145,21 @@ impl Corridor {
                 failed("it has no queue there: is it running, with that control_exchange?".to_owned())
             }
             Delivered::GivenUp(reason) => failed(reason),
+        }
+    }
+
+    /// Sends a request, or lets it wait while the fallback may come back. All are for the same service: beyond the share of
+    /// requests that may wait for queues, they wait for their turn.
+    async fn hand_over(&self, mut letter: Letter) -> Delivered {
+        let trouble = match self.try_once(&mut letter).await {
+            Tried::NotNow(trouble) => trouble,
+            Tried::Ended(delivered) => return delivered,
+        };
+        self.outage.begins();
+        let left = self.outage.left();
+        match timeout(left, self.unsettled.acquire()).await {
+            Ok(Ok(_share)) => self.wait(letter, trouble, self.outage.left()).await,
+            Ok(Err(_)) | Err(_) => Delivered::GivenUp(trouble.as_str().to_owned()),
         }
     }
 }

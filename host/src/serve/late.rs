@@ -127,11 +127,6 @@ impl Letter {
         Self { waits_for_exchange: true, ..self }
     }
 
-    /// Whether it may wait until others have declared what it goes to.
-    pub(super) fn waits(&self) -> bool {
-        self.waits_for_exchange
-    }
-
     /// Where it goes.
     pub(super) fn destination(&self) -> &Destination {
         &self.destination
