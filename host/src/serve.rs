@@ -14,6 +14,7 @@ mod forward;
 mod guard;
 mod heartbeat;
 mod late;
+mod outage;
 mod quiet;
 mod work;
 
@@ -36,9 +37,9 @@ use crate::{
 
 use delivery::Pulled;
 use duplicates::Duplicates;
-use forward::Outage;
 use guard::guard;
 use late::Late;
+use outage::Outage;
 use quiet::Quiet;
 
 /// The longest that a request is held up by a reply or a dead letter while the broker is away, or takes nothing. It keeps its

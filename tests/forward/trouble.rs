@@ -16,7 +16,7 @@ fn without_a_service_behind_a_caller_is_told_and_a_cast_is_a_dead_letter() {
     let client = OsloClient::start(&vhost.url());
     // No exchange, and then an exchange without a queue.
     for (number, expected) in [(1, "it has no queue there"), (2, "it has no queue there")] {
-        let error = client.call(request("vanish", &json!({"args": {"n": number}}))).unwrap_err();
+        let error = client.call(request("vanish", &json!({"args": {"n": number}, "timeout": 60}))).unwrap_err();
         let remote = error.remote.expect("a remote error");
         assert_eq!(remote.exc_type, "FallbackUnavailable");
         let text = remote.value.as_str().expect("text").to_owned();

@@ -3,10 +3,7 @@
 //! Before it: [`super::work`] has claimed it. After it: its handler has answered, or the fallback's queue has it, as it came:
 //! the fallback answers its caller. It is confirmed there before it is acknowledged here.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, timeout};
 
@@ -26,36 +23,11 @@ use crate::{
     transport::{Destination, Disposition, FORWARDED, Header, Lifetime, Message, copy},
 };
 
-/// How long requests wait where the fallback's queue is missing, full or silent, from when it was found to be: as long as a Python
-/// service takes to declare its queues again after the broker was away, or to be restarted with an empty queue. After that,
-/// callers are told at once.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// Bytes of a name in a header or in the log.
 const MAX_NAME: usize = 255;
 
 /// The header in which a broker that is told to (`message_interceptors`) notes when a message was published: milliseconds since 1970.
 const PUBLISHED: &str = "timestamp_in_ms";
-
-/// Since when the fallback takes nothing.
-#[derive(Debug, Default)]
-pub(super) struct Outage(Mutex<Option<Instant>>);
-
-impl Outage {
-    /// How long requests may still wait for its end.
-    fn left(&self) -> Duration {
-        let since = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        since.map_or(PATIENCE, |since| PATIENCE.saturating_sub(since.elapsed()))
-    }
-
-    fn begins(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
-    }
-
-    fn ends(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
 
 impl Corridor {
     /// Has a handler run the request, or sends it on.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Exit, Failed, Options, say};
+use super::super::{Exit, Failed, Options, say};
 use crate::{
     catalog::describe,
     client::{self, Client, Invocation, Provenance, Target},
