@@ -27,6 +27,7 @@ mod health;
 mod http;
 mod interop;
 mod languages;
+mod logs;
 mod metrics;
 mod neighbours;
 mod nova;

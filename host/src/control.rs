@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{catalog::keeper::Keeper, metrics::Metrics};
+use crate::{catalog::keeper::Keeper, levels::Levels, metrics::Metrics};
 use protocol::{ControlAnswer, ControlRequest, Kind};
 use socket::Listener;
 
@@ -38,7 +38,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// # Cancel safety
 ///
 /// Dropped half-way, an operation is done or not begun; its operator gets no answer.
-pub async fn serve(listener: Listener, keeper: Arc<Keeper>, metrics: Metrics, stop: CancellationToken) {
+pub async fn serve(listener: Listener, keeper: Arc<Keeper>, metrics: Metrics, levels: Levels, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let connections = TaskTracker::new();
     let next = async || {
@@ -48,9 +48,9 @@ pub async fn serve(listener: Listener, keeper: Arc<Keeper>, metrics: Metrics, st
     while let Some((place, accepted)) = stop.run_until_cancelled(next()).await {
         match accepted {
             Ok(stream) => {
-                let (keeper, metrics) = (Arc::clone(&keeper), metrics.clone());
+                let (keeper, metrics, levels) = (Arc::clone(&keeper), metrics.clone(), levels.clone());
                 let converse = async move {
-                    if let Err(error) = converse(stream, keeper, &metrics).await {
+                    if let Err(error) = converse(stream, keeper, &metrics, &levels).await {
                         tracing::warn!(%error, "control socket: an operator was not answered");
                     }
                     drop(place);
@@ -68,13 +68,13 @@ pub async fn serve(listener: Listener, keeper: Arc<Keeper>, metrics: Metrics, st
 }
 
 /// One request, one answer.
-async fn converse(stream: UnixStream, keeper: Arc<Keeper>, metrics: &Metrics) -> io::Result<()> {
+async fn converse(stream: UnixStream, keeper: Arc<Keeper>, metrics: &Metrics, levels: &Levels) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut line = Vec::new();
     let mut reader = BufReader::new(reader.take(MAX_REQUEST));
     timeout(PATIENCE, reader.read_until(b'\n', &mut line)).await??;
     let answer = match serde_json::from_slice(&line) {
-        Ok(request) => answer(request, keeper, metrics).await,
+        Ok(request) => answer(request, keeper, metrics, levels).await,
         Err(error) => ControlAnswer::failed(Kind::Request, format!("the request makes no sense: {error}")),
     };
     let mut text = serde_json::to_vec(&answer)?;
@@ -84,10 +84,18 @@ async fn converse(stream: UnixStream, keeper: Arc<Keeper>, metrics: &Metrics) ->
 }
 
 /// Does what is asked.
-async fn answer(request: ControlRequest, keeper: Arc<Keeper>, metrics: &Metrics) -> ControlAnswer {
+async fn answer(request: ControlRequest, keeper: Arc<Keeper>, metrics: &Metrics, levels: &Levels) -> ControlAnswer {
     match request {
         ControlRequest::Metrics {} => ControlAnswer::Metrics { text: metrics.encode() },
         ControlRequest::Status {} => ControlAnswer::Status(metrics.health()),
+        ControlRequest::LogLevel { levels: None } => ControlAnswer::LogLevel { levels: levels.now() },
+        ControlRequest::LogLevel { levels: Some(text) } => match levels.change(&text) {
+            Ok(before) => {
+                tracing::warn!(before, now = text, "an operator has changed what is logged");
+                ControlAnswer::LogLevel { levels: text }
+            }
+            Err(error) => ControlAnswer::failed(Kind::Request, error.to_string()),
+        },
         ControlRequest::List {} => at_once(keeper, ControlAnswer::list).await,
         ControlRequest::Remove { name } => at_once(keeper, move |keeper| ControlAnswer::remove(keeper, &name)).await,
         ControlRequest::Rollback { name } => {

@@ -26,6 +26,7 @@ pub mod transport;
 pub mod compression;
 pub mod envelope;
 mod fresh_id;
+pub mod levels;
 mod machine;
 pub mod printable;
 pub mod version;

@@ -18,13 +18,14 @@ use crate::{
     config::Config,
     control::socket::Listener,
     host::{self, Beside, Host},
+    levels::Levels,
     metrics::{Metrics, http::Exporter},
     transport::Transport,
 };
 
 pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     let config = options.load(&[])?;
-    telemetry::start(&config.log, options.json)?;
+    let levels = telemetry::start(&config.log, options.json)?;
     panics::log();
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let control = control(&config)?;
@@ -38,6 +39,7 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
         None => None,
     };
     let beside = Beside::default();
+    let control = control.map(|listener| (listener, levels));
     let started = start(&config, control, &metrics, &beside, looks);
     let served = serve(started, &systemd, &mut signals).await;
     beside.end().await;
@@ -79,14 +81,14 @@ async fn serve(
 /// Dropped half-way, nothing is served.
 async fn start(
     config: &Config,
-    control: Option<Listener>,
+    control: Option<(Listener, Levels)>,
     metrics: &Metrics,
     beside: &Beside,
     looks: Looks,
 ) -> Result<Host, Failed> {
     let keeper = host::keeper(config, metrics).await?;
-    if let Some(listener) = control {
-        beside.control(listener, Arc::clone(&keeper), metrics.clone());
+    if let Some((listener, levels)) = control {
+        beside.control(listener, Arc::clone(&keeper), metrics.clone(), levels);
     }
     let scan = host::load(&keeper).await?;
     let current = keeper.current().clone();

@@ -31,7 +31,8 @@ impl Story {
         keeper.load().await.unwrap();
         let (config, stop) = (config(&directory), CancellationToken::new());
         let listener = Listener::bind(&config).unwrap().unwrap();
-        let task = tokio::spawn(serve(listener, keeper, Metrics::default(), stop.clone()));
+        let task =
+            tokio::spawn(serve(listener, keeper, Metrics::default(), Levels::new("info").unwrap(), stop.clone()));
         Self { directory, config, stop, task }
     }
 

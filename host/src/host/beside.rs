@@ -15,6 +15,7 @@ use crate::{
         watch::{self, Looks, Watch},
     },
     control::{self, socket::Listener},
+    levels::Levels,
     metrics::Metrics,
 };
 
@@ -30,9 +31,9 @@ pub struct Beside {
 
 impl Beside {
     /// Lets operators exchange handlers.
-    pub fn control(&self, listener: Listener, keeper: Arc<Keeper>, metrics: Metrics) {
+    pub fn control(&self, listener: Listener, keeper: Arc<Keeper>, metrics: Metrics, levels: Levels) {
         tracing::info!(socket = %listener.path().display(), "listening for `nova-host handlers`");
-        self.tasks.spawn(control::serve(listener, keeper, metrics, self.stop.clone()));
+        self.tasks.spawn(control::serve(listener, keeper, metrics, levels, self.stop.clone()));
     }
 
     /// Exchanges handlers as their files change after this scan, or where that is wished for.
