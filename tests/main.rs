@@ -38,6 +38,7 @@ mod refusals;
 mod releases;
 mod state;
 mod stopping;
+mod strangers;
 mod swap;
 mod tls;
 mod topology;

@@ -42,6 +42,7 @@ pub mod capability;
 pub mod reply;
 
 pub mod metrics;
+pub mod web;
 
 pub mod contract;
 
