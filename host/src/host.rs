@@ -20,7 +20,7 @@ use crate::{
     metrics::{Metrics, Phase},
     sandbox::{self, Compiler, Sandbox, SetUpError},
     serve::{Shutdown, serve},
-    transport::{self, Transport},
+    transport::{self, Depths, Transport, shown},
 };
 
 pub use beside::Beside;
@@ -59,7 +59,7 @@ pub enum Error {
 pub struct Host {
     shutdown: Shutdown,
     task: AbortOnDropHandle<()>,
-    /// Looks after the store of handlers' state until the service stops.
+    /// Looks after the store of handlers' state, and at the queues, until the service stops.
     looking: AbortOnDropHandle<()>,
     capabilities: Capabilities,
     transport: Transport,
@@ -148,7 +148,11 @@ impl Host {
             transport.require_exchange(&to.exchange).await?;
         }
         let deliveries = transport.listen(config.subscription()).await?;
-        let shutdown = Shutdown::default();
+        let (shutdown, depths) = (Shutdown::default(), Depths::default());
+        let queues = deliveries.queues();
+        let queues = shown(&queues, &config.topics).into_iter().map(|(queue, called)| (queue.to_owned(), called));
+        // Nobody else wants to know.
+        let queues: Vec<_> = queues.filter(|_| config.metrics.listen.is_some()).collect();
         if capability.keyvalue != Place::Memory {
             tracing::info!(at = %capability.keyvalue, "handlers' state is kept");
         }
@@ -169,9 +173,11 @@ impl Host {
             "serving"
         );
         metrics.enter(Phase::Serving);
-        let (looker, stop) = (capabilities.clone(), shutdown.stop.clone());
+        metrics.tell_of_depths(depths.clone());
+        let (looker, looking_at, stop) = (capabilities.clone(), transport.clone(), shutdown.stop.clone());
         let looking = async move {
-            stop.run_until_cancelled(looker.look()).await;
+            let both = async { tokio::join!(looker.look(), looking_at.look_at(queues, depths)) };
+            stop.run_until_cancelled(both).await;
         };
         Ok(Self {
             shutdown,

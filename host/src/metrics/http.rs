@@ -158,7 +158,7 @@ mod tests {
     async fn who_asks_whether_requests_are_taken_is_told_why_not() {
         let metrics = Metrics::default();
         let exporter = Exporter::start(([127, 0, 0, 1], 0).into(), metrics.clone()).await.unwrap();
-        metrics.loaded("a", 1);
+        metrics.loaded("a", 1, "d");
         for (phase, expected) in [
             (Phase::Loading, ("503", "loading handlers\n")),
             (Phase::Connecting, ("503", "connecting to the broker\n")),
