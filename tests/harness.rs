@@ -19,6 +19,7 @@ mod log;
 mod nova;
 mod oslo;
 pub(crate) mod process;
+pub(crate) mod prometheus;
 mod proxy;
 mod redis;
 mod scratch;
@@ -41,6 +42,7 @@ pub(crate) use self::{
     load::{LIMIT, Load, OsloLoad, client},
     nova::{Exception, NovaClient, Services},
     oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Release, Remote},
+    prometheus::Prometheus,
     proxy::{Proxy, Way},
     redis::Redis,
     scratch::Scratch,

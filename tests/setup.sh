@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what `make test` needs beyond Rust: a C compiler, RabbitMQ, Redis, Python, the newest oslo.messaging in
-# target/venv, the oldest in target/venv-old, nova in target/venv-nova, and the compilers of other languages in target/tools.
+# target/venv, the oldest in target/venv-old, nova in target/venv-nova, and the compilers of other languages and Prometheus in
+# target/tools.
 #
 #     tests/setup.sh                         all of it
 #     tests/setup.sh --compiler-only         the compiler is all that `make build` needs
@@ -88,6 +89,19 @@ install_javascript() {
         { rm -f "$tools/package.json" && fail "npm could not install componentize-qjs"; }
 }
 
+# Unpacks Debian's Prometheus, which needs nothing but libc; it is not installed, and no service of it is there.
+install_prometheus() {
+    local folder=$root/target/tools/prometheus
+    if [ -x "$folder/usr/bin/promtool" ] && [ -x "$folder/usr/bin/prometheus" ]; then return; fi
+    step "unpacking Prometheus into target/tools"
+    rm -rf "$folder.new" && mkdir -p "$folder.new"
+    # As root, apt would like to download as somebody who may not write here, and says so.
+    (cd "$folder.new" && { apt-get download -qq prometheus 2>/dev/null ||
+        { as_root apt-get update -qq && apt-get download -qq prometheus; } } &&
+        dpkg -x prometheus_*.deb . && rm prometheus_*.deb) || fail "could not unpack Debian's package prometheus"
+    rm -rf "$folder" && mv "$folder.new" "$folder"
+}
+
 # A virtual environment holds absolute paths: one that was moved or copied does not work.
 venv_stamp() { echo "$1" && cat "$2"; }
 
@@ -112,4 +126,5 @@ make_venv venv-old oslo/requirements-old.txt
 make_venv venv-nova nova/requirements.txt --no-compile
 make_venv tools languages/requirements.txt
 install_javascript
+install_prometheus
 step "all there"

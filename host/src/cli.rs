@@ -11,6 +11,7 @@ mod exit;
 mod forward;
 mod handlers;
 mod inspect;
+mod log_level;
 mod metrics;
 mod new;
 mod panics;
@@ -88,6 +89,8 @@ enum Command {
     Compile(compile::Compile),
     /// Say how a running host is; ends with code 8 where it takes no requests now
     Status,
+    /// Print what a running host logs, or have it log more or less until it ends
+    LogLevel(log_level::LogLevel),
     /// Print what a running host counts, as Prometheus reads it
     Metrics,
     /// Write a project to begin with, in Rust, Python, JavaScript, C or Go
@@ -117,6 +120,7 @@ impl Cli {
             Command::Handlers(handlers) => handlers.run(&options).await,
             Command::Forward(forward) => forward.run(&options).await,
             Command::Compile(compile) => compile.run(),
+            Command::LogLevel(level) => level.run(&options).await,
             Command::Metrics => metrics::run(&options).await,
             Command::Status => status::run(&options).await,
             Command::Inspect(inspect) => inspect.run(&options).await,

@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{catalog::keeper::Keeper, forward::Forwarding, metrics::Metrics};
+use crate::{catalog::keeper::Keeper, forward::Forwarding, levels::Levels, metrics::Metrics};
 use protocol::{ControlAnswer, ControlRequest, Kind};
 use socket::Listener;
 
@@ -41,6 +41,8 @@ pub struct Operated {
     pub keeper: Arc<Keeper>,
     /// What is counted.
     pub metrics: Metrics,
+    /// What is logged.
+    pub levels: Levels,
     /// What is forwarded, where anything is.
     pub forwarding: Option<Forwarding>,
 }
@@ -97,10 +99,18 @@ async fn converse(stream: UnixStream, operated: Operated) -> io::Result<()> {
 
 /// Does what is asked.
 async fn answer(request: ControlRequest, operated: Operated) -> ControlAnswer {
-    let Operated { keeper, metrics, forwarding } = operated;
+    let Operated { keeper, metrics, levels, forwarding } = operated;
     match request {
         ControlRequest::Metrics {} => ControlAnswer::Metrics { text: metrics.encode() },
         ControlRequest::Status {} => ControlAnswer::Status(metrics.health()),
+        ControlRequest::LogLevel { levels: None } => ControlAnswer::LogLevel { levels: levels.now() },
+        ControlRequest::LogLevel { levels: Some(text) } => match levels.change(&text) {
+            Ok(before) => {
+                tracing::warn!(before, now = text, "an operator has changed what is logged");
+                ControlAnswer::LogLevel { levels: text }
+            }
+            Err(error) => ControlAnswer::failed(Kind::Request, error.to_string()),
+        },
         ControlRequest::List {} => at_once(keeper, ControlAnswer::list).await,
         ControlRequest::Remove { name } => at_once(keeper, move |keeper| ControlAnswer::remove(keeper, &name)).await,
         ControlRequest::Rollback { name } => {

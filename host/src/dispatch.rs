@@ -128,6 +128,15 @@ impl Resolved {
         }
     }
 
+    /// The method that the handler offers and is asked for; empty where it is the host that answers.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        match &self.answerer {
+            Answerer::Handler(asked) => &asked.method,
+            Answerer::Host(_) => "",
+        }
+    }
+
     /// Waits for a place among the handler's own requests, as long as one of them may take. What its manifest grants is
     /// done with the capabilities, and what the request holds by its `standing` is lent while it waits for others.
     ///

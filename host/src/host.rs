@@ -22,7 +22,7 @@ use crate::{
     metrics::{Metrics, Phase},
     sandbox::{self, Compiler, Sandbox, SetUpError},
     serve::{Shutdown, With, serve},
-    transport::{self, Transport},
+    transport::{self, Depths, Transport, shown},
 };
 
 use behind::Behind;
@@ -62,7 +62,7 @@ pub enum Error {
 pub struct Host {
     shutdown: Shutdown,
     task: AbortOnDropHandle<()>,
-    /// Looks after the store of handlers' state until the service stops.
+    /// Looks after the store of handlers' state, and at the queues, until the service stops.
     looking: AbortOnDropHandle<()>,
     capabilities: Capabilities,
     transport: Transport,
@@ -152,7 +152,11 @@ impl Host {
             transport.require_exchange(&to.exchange).await?;
         }
         let deliveries = transport.listen(config.subscription()).await?;
-        let shutdown = Shutdown::default();
+        let (shutdown, depths) = (Shutdown::default(), Depths::default());
+        let queues = deliveries.queues();
+        let queues = shown(&queues, &config.topics).into_iter().map(|(queue, called)| (queue.to_owned(), called));
+        // Nobody else wants to know.
+        let queues: Vec<_> = queues.filter(|_| config.metrics.listen.is_some()).collect();
         if capability.keyvalue != Place::Memory {
             tracing::info!(at = %capability.keyvalue, "handlers' state is kept");
         }
@@ -171,15 +175,12 @@ impl Host {
             "serving"
         );
         metrics.enter(Phase::Serving);
-        let (looker, stop) = (capabilities.clone(), shutdown.stop.clone());
+        metrics.tell_of_depths(depths.clone());
+        let (looker, looking_at, stop) = (capabilities.clone(), transport.clone(), shutdown.stop.clone());
         let behind = Behind::new(config, &transport, metrics);
         let looking = async move {
-            let behind = async {
-                if let Some(behind) = behind {
-                    behind.look().await;
-                }
-            };
-            stop.run_until_cancelled(async { tokio::join!(looker.look(), behind) }).await;
+            let all = async { tokio::join!(looker.look(), looking_at.look_at(queues, depths), Behind::look(behind)) };
+            stop.run_until_cancelled(all).await;
         };
         Ok(Self {
             shutdown,

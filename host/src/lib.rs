@@ -26,6 +26,7 @@ pub mod transport;
 pub mod compression;
 pub mod envelope;
 mod fresh_id;
+pub mod levels;
 mod machine;
 pub mod printable;
 pub mod version;
@@ -42,6 +43,7 @@ pub mod capability;
 pub mod reply;
 
 pub mod metrics;
+pub mod web;
 
 pub mod contract;
 

@@ -3,12 +3,17 @@
 //! After it: [`Metrics::encode`] writes the text that Prometheus reads, and [`http`] offers it. A label holds a handler's
 //! name or a word of an enum here, never what a caller or a guest wrote: nobody outside can make more series.
 
+mod backlog;
 mod connections;
+mod deliveries;
 mod forward;
+mod generations;
 pub mod health;
 pub mod http;
 mod outgoing;
+mod permits;
 mod phase;
+mod process;
 mod words;
 
 use std::{
@@ -23,6 +28,8 @@ use prometheus_client::{
 };
 use tokio::time::Instant;
 
+pub use deliveries::InFlight;
+pub use permits::Idle;
 pub use phase::Phase;
 pub use words::{Code, Connection, Effect, Ending, Limit, Origin, ReplyFate, Sending, Sent, Went};
 
@@ -39,28 +46,24 @@ pub struct Metrics(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     registry: Registry,
+    /// What has no prefix.
+    process: Registry,
     requests: Family<RequestLabels, Counter>,
+    methods: Family<MethodLabels, Counter>,
+    method_seconds: Family<MethodLabel, Counter<f64, AtomicU64>>,
     durations: Family<HandlerLabel, Histogram, fn() -> Histogram>,
+    computed: Family<HandlerLabel, Counter<f64, AtomicU64>>,
     running: Family<HandlerLabel, Gauge>,
     instances: Family<InstanceLabels, Counter>,
     limits: Family<LimitLabels, Counter>,
-    in_flight: Gauge,
-    redelivered: Counter,
-    rejected: Counter,
-    duplicates: Counter,
-    dead_letters: Counter,
-    dead_letters_refused: Counter,
-    replies: Family<ReplyLabel, Counter>,
-    panics: Counter,
-    compilations: Family<CodeLabel, Counter>,
-    compile_duration: Histogram,
-    loaded: Family<HandlerLabel, Counter>,
-    generation: Family<HandlerLabel, Gauge<u64, AtomicU64>>,
-    load_refused: Counter,
+    backlog: backlog::Backlog,
     connections: connections::Current,
     forwarded: forward::Forwarded,
+    deliveries: deliveries::Deliveries,
+    generations: generations::Generations,
     health: health::Current,
     outgoing: outgoing::Outgoing,
+    permits: permits::Permits,
     phase: phase::Current,
 }
 
@@ -88,14 +91,18 @@ struct LimitLabels {
     limit: Limit,
 }
 
+/// A method that a handler offers: what nobody offers is in no series.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CodeLabel {
-    code: Code,
+struct MethodLabel {
+    handler: Arc<String>,
+    method: Arc<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReplyLabel {
-    fate: ReplyFate,
+struct MethodLabels {
+    handler: Arc<String>,
+    method: Arc<String>,
+    outcome: Ending,
 }
 
 /// What is counted about one handler.
@@ -105,6 +112,7 @@ pub struct Handler {
     name: Arc<String>,
     running: Gauge,
     durations: Histogram,
+    computed: Counter<f64, AtomicU64>,
     fresh: Counter,
     kept: Counter,
 }
@@ -113,41 +121,36 @@ pub struct Handler {
 #[derive(Debug)]
 pub struct Running<'a> {
     handler: &'a Handler,
+    method: Arc<String>,
     started: Instant,
 }
 
-/// A delivery that is not settled yet.
-#[derive(Debug)]
-pub struct InFlight(Gauge);
-
 impl Default for Metrics {
     fn default() -> Self {
+        let mut process = Registry::default();
+        process.register_collector(Box::new(process::Process));
         let mut registry = Registry::with_prefix(PREFIX);
+        let all = &mut registry;
         let mut inner = Inner {
-            outgoing: outgoing::Outgoing::register(&mut registry),
-            phase: phase::Current::register(&mut registry),
-            connections: connections::Current::register(&mut registry),
-            health: health::Current::register(&mut registry),
-            forwarded: forward::Forwarded::register(&mut registry),
+            backlog: backlog::Backlog::register(all),
+            connections: connections::Current::register(all),
+            deliveries: deliveries::Deliveries::register(all),
+            forwarded: forward::Forwarded::register(all),
+            generations: generations::Generations::register(all),
+            health: health::Current::register(all),
+            outgoing: outgoing::Outgoing::register(all),
+            permits: permits::Permits::register(all),
+            phase: phase::Current::register(all),
             registry,
+            process,
             requests: Family::default(),
+            methods: Family::default(),
+            method_seconds: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            computed: Family::default(),
             running: Family::default(),
             instances: Family::default(),
             limits: Family::default(),
-            in_flight: Gauge::default(),
-            redelivered: Counter::default(),
-            rejected: Counter::default(),
-            duplicates: Counter::default(),
-            dead_letters: Counter::default(),
-            dead_letters_refused: Counter::default(),
-            replies: Family::default(),
-            panics: Counter::default(),
-            compilations: Family::default(),
-            compile_duration: Histogram::new(SECONDS),
-            loaded: Family::default(),
-            generation: Family::default(),
-            load_refused: Counter::default(),
         };
         let all = &mut inner.registry;
         all.register(
@@ -155,39 +158,21 @@ impl Default for Metrics {
             "Requests by handler and outcome; no handler was found without a name",
             inner.requests.clone(),
         );
+        all.register("method_requests", "Requests by the method of a handler, and outcome", inner.methods.clone());
+        all.register(
+            "method_seconds",
+            "Time that requests of a method took in sum, from finding the handler to the outcome",
+            inner.method_seconds.clone(),
+        );
         all.register(
             "request_duration_seconds",
             "Time from finding a request's handler to its outcome",
             inner.durations.clone(),
         );
+        all.register("guest_cpu_seconds", "Time that a handler's guests computed", inner.computed.clone());
         all.register("requests_running", "Requests of a handler that run or wait for a place", inner.running.clone());
         all.register("instances", "Instances that requests were given", inner.instances.clone());
         all.register("limit_hits", "Requests that ran into a limit", inner.limits.clone());
-        all.register("deliveries_in_flight", "Deliveries that are not settled yet", inner.in_flight.clone());
-        all.register(
-            "deliveries_redelivered",
-            "Deliveries that the broker had delivered before",
-            inner.redelivered.clone(),
-        );
-        all.register("deliveries_rejected", "Deliveries that could not be decoded", inner.rejected.clone());
-        all.register("deliveries_duplicate", "Deliveries of requests that had run already", inner.duplicates.clone());
-        all.register("dead_letters", "Messages sent to the dead-letter exchange", inner.dead_letters.clone());
-        all.register(
-            "dead_letters_refused",
-            "Messages that the dead-letter exchange did not take",
-            inner.dead_letters_refused.clone(),
-        );
-        all.register("replies", "Replies to calls, by what became of them", inner.replies.clone());
-        all.register("panics", "Faults of the host itself while it handled a delivery", inner.panics.clone());
-        all.register(
-            "compilations",
-            "Components made ready to run, by where their code came from",
-            inner.compilations.clone(),
-        );
-        all.register("compile_duration_seconds", "Time to compile a component", inner.compile_duration.clone());
-        all.register("generations_loaded", "Generations loaded, by handler", inner.loaded.clone());
-        all.register("generation", "The generation of a handler that is served", inner.generation.clone());
-        all.register("generations_refused", "Files that were refused", inner.load_refused.clone());
         Self(Arc::new(inner))
     }
 }
@@ -196,10 +181,15 @@ impl Metrics {
     /// Everything, in Prometheus' (OpenMetrics') text format.
     #[must_use]
     pub fn encode(&self) -> String {
-        self.0.connections.note();
+        let Inner { backlog, connections, deliveries, permits, registry, process, .. } = &*self.0;
+        connections.note();
+        permits.note();
+        backlog.note(deliveries.settled.get());
         let mut text = String::new();
         // Only writing can fail, and to a string it does not.
-        text::encode(&mut text, &self.0.registry).ok();
+        text::encode_registry(&mut text, registry).ok();
+        text::encode_registry(&mut text, process).ok();
+        text::encode_eof(&mut text).ok();
         text
     }
 
@@ -208,6 +198,7 @@ impl Metrics {
     pub fn handler(&self, name: &str) -> Handler {
         let name = Arc::new(name.to_owned());
         let label = HandlerLabel { handler: Arc::clone(&name) };
+        self.0.outgoing.expect(&name);
         let instances = |origin| {
             let labels = InstanceLabels { handler: Arc::clone(&name), origin };
             self.0.instances.get_or_create_owned(&labels)
@@ -216,6 +207,7 @@ impl Metrics {
             metrics: self.clone(),
             running: self.0.running.get_or_create_owned(&label),
             durations: self.0.durations.get_or_create_owned(&label),
+            computed: self.0.computed.get_or_create_owned(&label),
             fresh: instances(Origin::Fresh),
             kept: instances(Origin::Kept),
             name,
@@ -227,83 +219,19 @@ impl Metrics {
         let labels = RequestLabels { handler: Arc::default(), outcome: Ending::Refused };
         self.0.requests.get_or_create(&labels).inc();
     }
-
-    /// A delivery arrived; it is in flight until the value is dropped.
-    #[must_use]
-    pub fn delivered(&self, redelivered: bool) -> InFlight {
-        if redelivered {
-            self.0.redelivered.inc();
-        }
-        self.0.in_flight.inc();
-        InFlight(self.0.in_flight.clone())
-    }
-
-    /// A delivery could not be decoded.
-    pub fn rejected(&self) {
-        self.0.rejected.inc();
-    }
-
-    /// A delivery was of a request that had run already.
-    pub fn duplicate(&self) {
-        self.0.duplicates.inc();
-    }
-
-    /// The dead-letter exchange has taken a message.
-    pub fn dead_letter(&self) {
-        self.0.dead_letters.inc();
-    }
-
-    /// The dead-letter exchange has not taken a message.
-    pub fn dead_letter_refused(&self) {
-        self.0.dead_letters_refused.inc();
-    }
-
-    /// A reply has come to its end.
-    pub fn reply(&self, fate: ReplyFate) {
-        self.0.replies.get_or_create(&ReplyLabel { fate }).inc();
-    }
-
-    /// The host itself panicked while it handled a delivery.
-    pub fn panicked(&self) {
-        self.0.panics.inc();
-    }
-
-    /// A component was made ready to run, or not.
-    pub fn code(&self, code: Code) {
-        self.0.compilations.get_or_create(&CodeLabel { code }).inc();
-    }
-
-    /// A compilation took so long.
-    pub fn compiled_in(&self, took: Duration) {
-        self.0.compile_duration.observe(took.as_secs_f64());
-    }
-
-    /// A generation is served from now on.
-    pub fn loaded(&self, handler: &str, generation: u64) {
-        let label = HandlerLabel { handler: Arc::new(handler.to_owned()) };
-        self.0.loaded.get_or_create(&label).inc();
-        self.0.generation.get_or_create(&label).set(generation);
-        self.0.health.serves(handler, true);
-    }
-
-    /// A handler is not served any more.
-    pub fn unloaded(&self, handler: &str) {
-        self.0.generation.remove(&HandlerLabel { handler: Arc::new(handler.to_owned()) });
-        self.0.health.serves(handler, false);
-    }
-
-    /// A file was refused.
-    pub fn load_refused(&self) {
-        self.0.load_refused.inc();
-    }
 }
 
 impl Handler {
-    /// A request of the handler begins.
+    /// A request of the handler begins, for one of the methods that it offers.
     #[must_use]
-    pub fn start(&self) -> Running<'_> {
+    pub fn start(&self, method: &str) -> Running<'_> {
         self.running.inc();
-        Running { handler: self, started: Instant::now() }
+        Running { handler: self, method: Arc::new(method.to_owned()), started: Instant::now() }
+    }
+
+    /// A guest of the handler computed for so long.
+    pub fn computed(&self, took: Duration) {
+        self.computed.inc_by(took.as_secs_f64());
     }
 
     /// A request was given an instance.
@@ -325,8 +253,14 @@ impl Running<'_> {
     /// The request has ended like this, at this limit where it was one.
     pub fn end(self, outcome: Ending, limit: Option<Limit>) {
         let Handler { metrics, name, durations, .. } = self.handler;
-        durations.observe(self.started.elapsed().as_secs_f64());
-        metrics.0.requests.get_or_create(&RequestLabels { handler: Arc::clone(name), outcome }).inc();
+        let Inner { requests, methods, method_seconds, .. } = &*metrics.0;
+        let seconds = self.started.elapsed().as_secs_f64();
+        durations.observe(seconds);
+        requests.get_or_create(&RequestLabels { handler: Arc::clone(name), outcome }).inc();
+        let method = MethodLabel { handler: Arc::clone(name), method: Arc::clone(&self.method) };
+        method_seconds.get_or_create(&method).inc_by(seconds);
+        let MethodLabel { handler, method } = method;
+        methods.get_or_create(&MethodLabels { handler, method, outcome }).inc();
         if let Some(limit) = limit {
             self.handler.hit(limit);
         }
@@ -339,12 +273,6 @@ impl Drop for Running<'_> {
     }
 }
 
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -353,15 +281,18 @@ mod tests {
     fn what_was_counted_is_written() {
         let metrics = Metrics::default();
         let handler = metrics.handler("calculator");
-        let abandoned = handler.start();
-        handler.start().end(Ending::TimedOut, Some(Limit::Timeout));
+        let abandoned = handler.start("add");
+        handler.start("add").end(Ending::TimedOut, Some(Limit::Timeout));
         metrics.nobody();
-        let _in_flight = metrics.delivered(true);
-        metrics.loaded("calculator", 7);
+        handler.computed(Duration::from_millis(1500));
+        let _in_flight = metrics.delivered(true, None);
+        metrics.loaded("calculator", 7, "d");
         let text = metrics.encode();
         for line in [
             r#"nova_host_requests_total{handler="calculator",outcome="timed_out"} 1"#,
             r#"nova_host_requests_total{handler="",outcome="refused"} 1"#,
+            r#"nova_host_method_requests_total{handler="calculator",method="add",outcome="timed_out"} 1"#,
+            r#"nova_host_guest_cpu_seconds_total{handler="calculator"} 1.5"#,
             r#"nova_host_limit_hits_total{handler="calculator",limit="timeout"} 1"#,
             r#"nova_host_requests_running{handler="calculator"} 1"#,
             r#"nova_host_request_duration_seconds_count{handler="calculator"} 1"#,

@@ -135,11 +135,12 @@ pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries:
         tasks: TaskTracker::new(),
         abandon: CancellationToken::new(),
     });
+    corridor.metrics.tell_of_permits(config.max_in_flight, Arc::clone(&permits));
     let mut width = Width::new(config.max_in_flight, &corridor.lending);
     while let Some((permit, delivery)) =
-        shutdown.stop.run_until_cancelled(width.keep(&permits, &mut deliveries)).await.flatten()
+        shutdown.stop.run_until_cancelled(width.keep(&permits, &mut deliveries, &corridor.metrics)).await.flatten()
     {
-        let in_flight = corridor.metrics.delivered(delivery.message.redelivered);
+        let in_flight = corridor.metrics.delivered(delivery.message.redelivered, delivery.message.sent);
         let pulled = Pulled::new(delivery, permit, in_flight);
         // On the heap before it is wrapped and spawned, or each step copies all of it.
         let task = Box::pin(Arc::clone(&corridor).guarded(pulled));
@@ -183,7 +184,12 @@ impl Width {
     /// # Cancel safety
     ///
     /// No delivery is lost.
-    async fn keep(&mut self, permits: &Arc<Semaphore>, deliveries: &mut Deliveries) -> Option<(Arc<Slot>, Delivery)> {
+    async fn keep(
+        &mut self,
+        permits: &Arc<Semaphore>,
+        deliveries: &mut Deliveries,
+        metrics: &Metrics,
+    ) -> Option<(Arc<Slot>, Delivery)> {
         loop {
             let lent = *self.lent.borrow_and_update();
             let is_wide = if self.is_wide {
@@ -197,7 +203,7 @@ impl Width {
             }
             tokio::select! {
                 biased;
-                next = next(permits, deliveries) => return next,
+                next = next(permits, deliveries, metrics) => return next,
                 // Never closed: the corridor has the other end.
                 _ = self.lent.changed() => {}
             }
@@ -206,9 +212,15 @@ impl Width {
 }
 
 /// A permit, and then a delivery for it.
-async fn next(permits: &Arc<Semaphore>, deliveries: &mut Deliveries) -> Option<(Arc<Slot>, Delivery)> {
+async fn next(
+    permits: &Arc<Semaphore>,
+    deliveries: &mut Deliveries,
+    metrics: &Metrics,
+) -> Option<(Arc<Slot>, Delivery)> {
     let permit = Arc::clone(permits).acquire_owned().await.ok()?;
+    let idle = metrics.idle();
     let delivery = deliveries.next().await?;
+    drop(idle);
     Some((Arc::new(Slot::new(Arc::clone(permits), permit)), delivery))
 }
 

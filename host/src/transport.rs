@@ -7,10 +7,12 @@
 mod connections;
 pub mod copy;
 mod deliveries;
+mod depths;
 mod destination;
 mod error;
 pub mod memory;
 mod message;
+mod pending;
 mod publication;
 pub mod rabbit;
 pub mod topology;
@@ -22,9 +24,11 @@ use tokio::sync::mpsc;
 
 pub use connections::{Carries, Connected, Connections};
 pub use deliveries::{Deliveries, Delivery, Settlement};
+pub use depths::{Depth, Depths, shown};
 pub use destination::{Destination, Subscription};
 pub use error::Error;
 pub use message::{ATTEMPTS, Attempts, Disposition, EXCHANGE, FORWARDED, Header, Headers, Message, Origin, ROUTING_KEY};
+pub use pending::Pending;
 pub use publication::{Company, Copied, Lifetime, Publication, Published, Retry, Routing};
 pub use url::Url;
 
@@ -174,6 +178,15 @@ impl Transport {
         match self {
             Self::Memory(_) => None,
             Self::Rabbit(client) => Some(client.connections()),
+        }
+    }
+
+    /// Looks at these queues every few seconds for as long as the future is polled, and notes what it sees by
+    /// the names beside them. In memory, nothing is seen.
+    pub async fn look_at(&self, queues: Vec<(String, String)>, depths: Depths) {
+        match self {
+            Self::Memory(_) => {}
+            Self::Rabbit(client) => client.look_at(queues, depths).await,
         }
     }
 

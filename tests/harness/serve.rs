@@ -104,18 +104,22 @@ impl Serve {
 
     /// What a path answers over HTTP, with the answer's head; its configuration has `metrics.listen`.
     pub(crate) fn get(&self, path: &str) -> String {
-        const AT: &str = "address=";
-        let address = eventually("the address of the metrics", || {
-            let log = self.log();
-            let line = log.lines().find(|line| line.contains("metrics are at /metrics"))?;
-            Some(line.split(AT).nth(1)?.split_whitespace().next()?.to_owned())
-        });
-        let mut stream = TcpStream::connect(address).expect("the service listens");
+        let mut stream = TcpStream::connect(self.metrics_address()).expect("the service listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         write!(stream, "GET {path} HTTP/1.1\r\nHost: nova\r\n\r\n").expect("the service reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("the service answers");
         answer
+    }
+
+    /// Where it answers that, `ADDRESS:PORT`.
+    pub(crate) fn metrics_address(&self) -> String {
+        const AT: &str = "address=";
+        eventually("the address of the metrics", || {
+            let log = self.log();
+            let line = log.lines().find(|line| line.contains("metrics are at /metrics"))?;
+            Some(line.split(AT).nth(1)?.split_whitespace().next()?.to_owned())
+        })
     }
 
     /// Sends a signal, such as `TERM`.

@@ -242,7 +242,7 @@ impl Keeper {
         }
         let mut state = self.lock();
         self.current.replace(new);
-        self.metrics.loaded(&generation.name, generation.number);
+        self.metrics.loaded(&generation.name, generation.number, generation.program.digest().as_str());
         state.changes += 1;
         let shelf = state.shelves.entry(generation.name.clone()).or_default();
         let instead_of = shelf.serving.as_ref().map(|serving| serving.number);

@@ -131,7 +131,7 @@ fn lines(answer: &ControlAnswer, name: &str) -> Vec<String> {
             lines
         }
         // Of other commands.
-        ControlAnswer::Status(_) | ControlAnswer::Failed { .. } => Vec::new(),
+        ControlAnswer::Status(_) | ControlAnswer::LogLevel { .. } | ControlAnswer::Failed { .. } => Vec::new(),
     };
     lines.iter().map(|line| printable(line, MAX_LINE)).collect()
 }

@@ -19,13 +19,14 @@ use crate::{
     control::{Operated, socket::Listener},
     forward::Forwarding,
     host::{self, Beside, Host},
+    levels::Levels,
     metrics::{Metrics, http::Exporter},
     transport::Transport,
 };
 
 pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     let config = options.load(&[])?;
-    telemetry::start(&config.log, options.json)?;
+    let levels = telemetry::start(&config.log, options.json)?;
     panics::log();
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let control = control(&config)?;
@@ -39,6 +40,7 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
         None => None,
     };
     let beside = Beside::default();
+    let control = control.map(|listener| (listener, levels));
     let started = start(&config, control, &metrics, &beside, looks);
     let served = serve(started, &systemd, &mut signals).await;
     beside.end().await;
@@ -80,16 +82,16 @@ async fn serve(
 /// Dropped half-way, nothing is served.
 async fn start(
     config: &Config,
-    control: Option<Listener>,
+    control: Option<(Listener, Levels)>,
     metrics: &Metrics,
     beside: &Beside,
     looks: Looks,
 ) -> Result<Host, Failed> {
     let keeper = host::keeper(config, metrics).await?;
     let forwarding = Forwarding::new(config.forward.as_ref());
-    if let Some(listener) = control {
-        let operated = Operated { keeper: Arc::clone(&keeper), metrics: metrics.clone(), forwarding: forwarding.clone() };
-        beside.control(listener, operated);
+    if let Some((listener, levels)) = control {
+        let (keeper, metrics, forwarding) = (Arc::clone(&keeper), metrics.clone(), forwarding.clone());
+        beside.control(listener, Operated { keeper, metrics, levels, forwarding });
     }
     let scan = host::load(&keeper).await?;
     let current = keeper.current().clone();

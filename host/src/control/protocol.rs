@@ -23,6 +23,12 @@ pub enum ControlRequest {
     Metrics {},
     /// How the service is.
     Status {},
+    /// What is logged.
+    LogLevel {
+        /// What is to be logged from now on; without it, nothing changes.
+        #[serde(default)]
+        levels: Option<String>,
+    },
     /// Try a file, put it into force and into the directory.
     Add {
         /// Its absolute path, as the host sees it.
@@ -109,6 +115,11 @@ pub enum ControlAnswer {
     Status(Health),
     /// To [`ControlRequest::Forward`] and [`ControlRequest::ForwardSet`].
     Forward(ForwardState),
+    /// To [`ControlRequest::LogLevel`].
+    LogLevel {
+        /// What is logged from now on.
+        levels: String,
+    },
     /// It is in force, for the first time.
     Added {
         /// Its number.

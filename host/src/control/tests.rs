@@ -31,7 +31,8 @@ impl Story {
         keeper.load().await.unwrap();
         let (config, stop) = (config(&directory), CancellationToken::new());
         let listener = Listener::bind(&config).unwrap().unwrap();
-        let operated = Operated { keeper, metrics: Metrics::default(), forwarding: None };
+        let levels = Levels::new("info").unwrap();
+        let operated = Operated { keeper, metrics: Metrics::default(), levels, forwarding: None };
         let task = tokio::spawn(serve(listener, operated, stop.clone()));
         Self { directory, config, stop, task }
     }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How often is looked. A Python server that answers the question itself logs that it has no such method.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_secs(30);
 
 /// How long the first look waits: the consumers are there by then.
 const FIRST: Duration = Duration::from_secs(2);
@@ -62,8 +62,14 @@ impl Behind {
         })
     }
 
-    /// Looks, for as long as it is polled.
-    pub(super) async fn look(self) {
+    /// Looks, for as long as it is polled, where there is anything to look at.
+    pub(super) async fn look(this: Option<Self>) {
+        if let Some(this) = this {
+            this.look_on().await;
+        }
+    }
+
+    async fn look_on(self) {
         let client = Client::new(self.transport.clone());
         let (mut before, mut has_consumers, mut bench) = (BTreeMap::new(), BTreeMap::new(), None);
         sleep(FIRST).await;

@@ -3,8 +3,10 @@
 //! Before it: [`crate::cli`] names the transport. After it: gauges that are as they are when somebody asks, and
 //! [`super::health`].
 
-use std::sync::OnceLock;
-use std::sync::atomic::Ordering;
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU64, Ordering},
+};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -22,6 +24,8 @@ pub(super) struct Current {
     open: Family<Label, Gauge>,
     blocked: Family<Label, Gauge>,
     made: Family<Label, Counter>,
+    unconfirmed: Gauge,
+    oldest: Gauge<f64, AtomicU64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -48,12 +52,19 @@ impl Current {
         register("broker_connections", "Connections to the broker that are ready", &current.open);
         register("broker_connections_blocked", "Those that the broker blocks", &current.blocked);
         registry.register("broker_connects", "Connections to the broker that were made ready", current.made.clone());
+        let help = "Publications that the broker has not confirmed yet, those that wait for a connection included";
+        registry.register("publications_unconfirmed", help, current.unconfirmed.clone());
+        let help = "How long the oldest of them has waited";
+        registry.register("publications_oldest_age_seconds", help, current.oldest.clone());
         current
     }
 
     /// Brings the gauges up to date.
     pub(super) fn note(&self) {
         let Some(connections) = self.connections.get() else { return };
+        let pending = connections.pending();
+        self.unconfirmed.set(i64::try_from(pending.count()).unwrap_or(i64::MAX));
+        self.oldest.set(pending.oldest().as_secs_f64());
         for connection in Connection::ALL {
             let Connected { open, blocked, made } = connections.of(connection.carries());
             let label = Label { connection: *connection };

@@ -4,7 +4,7 @@
 //! [`crate::control`], and systemd ([`crate::cli`]), which all say the same.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -59,7 +59,8 @@ impl From<Connected> for ConnectionHealth {
 #[derive(Debug)]
 pub(super) struct Current {
     started: Instant,
-    served: Mutex<BTreeSet<String>>,
+    /// The handlers, with the digests of their components.
+    served: Mutex<BTreeMap<String, String>>,
     handlers: Gauge,
 }
 
@@ -70,18 +71,18 @@ impl Current {
         current
     }
 
-    /// A handler is served from now on, or is not.
-    pub(super) fn serves(&self, handler: &str, is_served: bool) {
+    /// A component of this digest is a handler from now on; without one, the handler is served no more. Gives the digest before.
+    pub(super) fn serves(&self, handler: &str, digest: Option<&str>) -> Option<String> {
         let mut served = self.served();
-        if is_served {
-            served.insert(handler.to_owned());
-        } else {
-            served.remove(handler);
-        }
+        let before = match digest {
+            Some(digest) => served.insert(handler.to_owned(), digest.to_owned()),
+            None => served.remove(handler),
+        };
         self.handlers.set(i64::try_from(served.len()).unwrap_or(i64::MAX));
+        before
     }
 
-    fn served(&self) -> MutexGuard<'_, BTreeSet<String>> {
+    fn served(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
         self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -100,7 +101,7 @@ impl Metrics {
             process: std::process::id(),
             uptime_seconds: started.elapsed().as_secs(),
             handlers: count(handlers),
-            in_flight: count(&self.0.in_flight),
+            in_flight: count(&self.0.deliveries.in_flight),
             connections: Connection::ALL.iter().filter_map(connection).collect(),
             ..Health::default()
         };
@@ -135,8 +136,8 @@ mod tests {
         assert_eq!(metrics.health().missing, ["loading handlers"]);
         metrics.enter(Phase::Serving);
         assert_eq!(metrics.health().missing, ["no handler is served"]);
-        metrics.loaded("a", 1);
-        metrics.loaded("a", 2);
+        metrics.loaded("a", 1, "d");
+        metrics.loaded("a", 2, "d");
         assert!(metrics.health().ready && metrics.health().connections.is_empty());
         metrics.tell_of(connections.clone());
         assert_eq!(metrics.health().missing, ["not connected to the broker"]);

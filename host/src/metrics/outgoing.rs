@@ -61,6 +61,16 @@ impl Outgoing {
     }
 }
 
+impl Outgoing {
+    /// Begins to count the effects of a handler, before there are any: Prometheus does not see what a counter begins with as an
+    /// increase.
+    pub(super) fn expect(&self, handler: &Arc<String>) {
+        for fate in Effect::ALL {
+            drop(self.effects.get_or_create(&EffectLabels { handler: Arc::clone(handler), fate: *fate }));
+        }
+    }
+}
+
 impl Handler {
     /// The handler's name.
     #[must_use]

@@ -233,7 +233,44 @@ mod tests {
             Sending from "`kind` is" to ", and",
             Sent from "and `outcome` one of" to ". ",
             Connection from "`connection` is" to ". ",
+            ReplyFate from "replies to calls:" to "|",
             Effect from "The `fate` of an effect is" to "somebody",
+        }
+    }
+
+    /// A file of `deploy/`.
+    fn deployed(name: &str) -> String {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name);
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn alerts_and_dashboard_ask_for_what_is_counted() {
+        let page = page();
+        for file in ["alerts.yml", "alerts_test.yml", "dashboard.json"] {
+            let text = deployed(file);
+            let names = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+            let asked: BTreeSet<&str> =
+                names.filter(|name| name.starts_with("nova_host_") || name.starts_with("process_")).collect();
+            assert!(asked.len() > 10, "{file}");
+            for name in asked {
+                let name = name.strip_suffix("_bucket").unwrap_or(name);
+                assert!(page.contains(&format!("| `{name}` |")), "{file}: {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_alert_has_a_test_and_says_what_to_do() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operating.md");
+        let (alerts, tests, page) =
+            (deployed("alerts.yml"), deployed("alerts_test.yml"), std::fs::read_to_string(path).unwrap());
+        let names: Vec<&str> = alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+        let told: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+        assert_eq!(names, told);
+        for name in names {
+            assert!(tests.contains(&format!("alertname: {name}\n        eval_time")), "{name} has no test");
+            assert!(alerts.contains(&format!("runbook: docs/operating.md#{}\n", name.to_lowercase())), "{name}");
         }
     }
 

@@ -105,7 +105,8 @@ impl Instances {
             }
             None => {
                 let mut store = store(self.pre.engine(), limits, &self.grants, info, deadline);
-                let started = within(ticker, turns, deadline, self.pre.instantiate_async(&mut store)).await;
+                let started =
+                    within(ticker, turns, &self.metrics, deadline, self.pre.instantiate_async(&mut store)).await;
                 let instance = started.map_err(|error| {
                     store.data_mut().flush();
                     Fault::classify_start(&error, store.data_mut().log.take_panic(), limits)
@@ -114,7 +115,7 @@ impl Instances {
                 Live { store, instance, served: 0 }
             }
         };
-        let ran = within(ticker, turns, deadline, call(&live.instance, &mut live.store)).await;
+        let ran = within(ticker, turns, &self.metrics, deadline, call(&live.instance, &mut live.store)).await;
         let state = live.store.data_mut();
         state.flush();
         if state.log.exceeded() {

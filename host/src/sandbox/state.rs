@@ -17,7 +17,7 @@ use super::{
     turns::Turns,
     wasi::{self, View, Wasi},
 };
-use crate::{capability::Grants, settings::Bytes};
+use crate::{capability::Grants, metrics::Handler, settings::Bytes};
 
 /// The data of a store: one field for each import that has state. Each import's functions see their own field alone.
 #[derive(Debug)]
@@ -113,13 +113,16 @@ pub(super) fn store(
 pub(super) async fn within<T>(
     ticker: &Ticker,
     turns: &Turns,
+    metrics: &Handler,
     deadline: Instant,
     run: impl Future<Output = wasmtime::Result<T>>,
 ) -> wasmtime::Result<T> {
     let _ticking = ticker.tick();
     // What a guest computes takes real time. A wait takes the runtime's, which tests set forward.
     let left = deadline.saturating_duration_since(Instant::now());
-    match tokio::time::timeout(left + super::limits::GRACE, turns.run(deadline, run)).await {
+    match tokio::time::timeout(left + super::limits::GRACE, turns.run(deadline, |took| metrics.computed(took), run))
+        .await
+    {
         Ok(result) => result,
         Err(_) => Err(wasmtime::Error::new(DeadlinePassed)),
     }
@@ -136,9 +139,10 @@ mod tests {
     async fn a_host_call_that_blocks_is_cut_off_after_the_deadline() {
         let engine = wasmtime::Engine::default();
         let (ticker, turns) = (Ticker::start(&engine).unwrap(), Turns::new());
+        let handler = crate::metrics::Metrics::default().handler("a");
         let deadline = Instant::now() + Duration::from_millis(20);
         let blocked = std::future::pending::<wasmtime::Result<()>>();
-        let error = within(&ticker, &turns, deadline, blocked).await.unwrap_err();
+        let error = within(&ticker, &turns, &handler, deadline, blocked).await.unwrap_err();
         assert!(error.downcast_ref::<DeadlinePassed>().is_some(), "{error:?}");
         assert!(Instant::now() >= deadline);
     }

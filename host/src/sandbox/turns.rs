@@ -32,12 +32,17 @@ impl Turns {
         Self(Semaphore::new(turns))
     }
 
-    /// Runs a guest to its end. Past its deadline it needs no turn: it is let in to be stopped.
+    /// Runs a guest to its end, and says after each step how long it has computed. Past its deadline it needs no turn: it is let in to be stopped.
     ///
     /// # Cancel safety
     ///
     /// Dropped half-way, the guest is dropped where it is.
-    pub(super) async fn run<T>(&self, deadline: Instant, guest: impl Future<Output = T>) -> T {
+    pub(super) async fn run<T>(
+        &self,
+        deadline: Instant,
+        computed: impl Fn(Duration),
+        guest: impl Future<Output = T>,
+    ) -> T {
         let mut guest = pin!(guest);
         let mut used = Duration::ZERO;
         loop {
@@ -62,6 +67,7 @@ impl Turns {
             })
             .await;
             used += took;
+            computed(took);
             if let Some(Poll::Ready(ended)) = polled {
                 return ended;
             }
@@ -104,7 +110,7 @@ mod tests {
                         tokio::task::yield_now().await;
                         busy(20, at_once, most).await;
                     };
-                    turns.run(deadline, shared).await;
+                    turns.run(deadline, |_| (), shared).await;
                 })
             })
             .collect();
@@ -123,11 +129,11 @@ mod tests {
             thread::sleep(SHARE);
             tokio::task::yield_now().await;
         };
-        let waits = turns.run(deadline, async {
+        let waits = turns.run(deadline, |_| (), async {
             had_its_share().await;
             answered.await.unwrap()
         });
-        let computes = turns.run(deadline, async {
+        let computes = turns.run(deadline, |_| (), async {
             had_its_share().await;
             tokio::task::yield_now().await;
             answer.send("from the one that computes").unwrap();
@@ -142,7 +148,7 @@ mod tests {
     async fn a_guest_without_a_turn_is_let_in_at_its_deadline() {
         let turns = Turns::of(0);
         let deadline = Instant::now() + Duration::from_millis(50);
-        let ended = turns.run(deadline, async {
+        let ended = turns.run(deadline, |_| (), async {
             thread::sleep(SHARE);
             while Instant::now() < deadline {
                 tokio::task::yield_now().await;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 /// How long requests wait where the fallback's queue is missing, full or silent, from when it was found to be: as long as a Python
 /// service takes to declare its queues again after the broker was away, or to be restarted with an empty queue. After that,
 /// callers are told at once.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Since when the fallback takes nothing.
 #[derive(Debug, Default)]

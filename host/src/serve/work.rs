@@ -142,7 +142,7 @@ impl Corridor {
             notes.particulars.handler = Some((generation.name.clone(), digest));
         }
         let metrics = generation.program.metrics().clone();
-        let running = metrics.start();
+        let running = metrics.start(resolved.method());
         let worked = self.attempt(resolved, claimed, notes).await;
         if let Worked::Outcome(outcome) = &worked {
             running.end(outcome.ending(), outcome.limit());

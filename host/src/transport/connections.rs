@@ -8,6 +8,8 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
 
+use super::pending::Pending;
+
 /// What a connection carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Carries {
@@ -21,7 +23,13 @@ pub enum Carries {
 
 /// The connections of one transport, by what they carry. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Connections(Arc<[Counts; 3]>);
+pub struct Connections(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    counts: [Counts; 3],
+    pending: Pending,
+}
 
 /// What there is of a kind of connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +69,12 @@ impl Connections {
         }
     }
 
+    /// What is being published over them.
+    #[must_use]
+    pub fn pending(&self) -> &Pending {
+        &self.0.pending
+    }
+
     /// Counts a connection that is ready now.
     pub(crate) fn open(&self, carries: Carries) -> Open {
         let Counts { open, made, .. } = self.counts(carries);
@@ -70,7 +84,7 @@ impl Connections {
     }
 
     fn counts(&self, carries: Carries) -> &Counts {
-        let [requests, replies, publications] = &*self.0;
+        let [requests, replies, publications] = &self.0.counts;
         match carries {
             Carries::Requests => requests,
             Carries::Replies => replies,

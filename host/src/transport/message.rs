@@ -2,7 +2,13 @@
 //!
 //! Before it: a broker, [`super::memory`] or [`super::rabbit`], hands it over. After it: [`super::deliveries`].
 
-use std::{any::Any, collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 
@@ -84,6 +90,8 @@ pub struct Message {
     pub compression: Option<String>,
     /// How long it may wait in a queue, from when it was sent.
     pub expiration: Option<Duration>,
+    /// When it was sent, where it says so.
+    pub sent: Option<SystemTime>,
     /// Whether the broker has delivered it before.
     pub redelivered: bool,
     /// How often it was delivered before, as far as anybody counts.

@@ -37,6 +37,7 @@ pub use wire::tls::{Tls, Version as TlsVersion};
 
 use super::{
     connections::{Carries, Connections},
+    depths::Depths,
     destination::{Destination, Subscription},
     error::Error,
     message::Arrived,
@@ -52,6 +53,7 @@ use publish::{
 use wire::{
     backoff::Backoff,
     connect::{Connector, Patience},
+    depth,
     look::Look,
     task::lock,
 };
@@ -190,6 +192,7 @@ impl Client {
         }
         let frame_max = self.connector.frame_max();
         let mut parcel = Arc::new(Parcel::pack(publication, route, config.kombu_compression, frame_max).await);
+        let _pending = self.connector.connections.pending().begin();
         let mut backoff = Backoff::new(config);
         let mut attempts = RetryBudget::new(retry, &self.connector);
         let mut lost = 0u32;
@@ -244,6 +247,11 @@ impl Client {
     /// [`Error::Refused`] and [`Error::Unreachable`].
     pub async fn bench(&self) -> Result<Bench, Error> {
         Bench::open(&self.connector).await
+    }
+
+    /// Looks at these queues now and then, for as long as the future is polled; notes what it sees by the names beside them.
+    pub async fn look_at(&self, queues: Vec<(String, String)>, depths: Depths) {
+        depth::look(Arc::clone(&self.connector), queues, depths).await;
     }
 
     /// Looks whether an exchange exists that others declare.

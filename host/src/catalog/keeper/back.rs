@@ -98,7 +98,7 @@ impl Keeper {
         let back = shelf.previous.last().cloned().ok_or_else(nothing)?;
         let catalog = self.current.get().with(Arc::clone(&back)).map_err(load::Error::from)?;
         self.current.replace(catalog);
-        self.metrics.loaded(name, back.number);
+        self.metrics.loaded(name, back.number, back.program.digest().as_str());
         let left = shelf.go_back().ok_or_else(nothing)?;
         let refused = shelf.refused.take().and_then(|refused| refused.identity);
         shelf.unwanted = None;

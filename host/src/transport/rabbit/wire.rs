@@ -6,6 +6,7 @@
 pub(crate) mod backoff;
 pub(crate) mod connect;
 pub(crate) mod declare;
+pub(crate) mod depth;
 pub(crate) mod failure;
 mod frames;
 pub(crate) mod link;

@@ -2,7 +2,7 @@
 //!
 //! Before it: [`super::super::consume`] has a delivery. After it: [`super::super::publish`] sends a message, or a copy of one.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use lapin::{
     BasicProperties,
@@ -26,6 +26,10 @@ const MAX_EXPIRATION: u128 = u32::MAX as u128;
 
 /// The header that names a compression: kombu's.
 pub(crate) const COMPRESSION: &str = "compression";
+
+/// The header in which RabbitMQ writes when a message came, in milliseconds, where `message_interceptors` has it do so. The
+/// property is in seconds.
+const TIMESTAMP: &str = "timestamp_in_ms";
 
 /// The header of a copy that says that others were left out, for there was no room for all of them.
 const LEFT_OUT: &str = "x-nova-host-left-out";
@@ -54,6 +58,7 @@ pub(crate) fn message(properties: BasicProperties, body: Vec<u8>, redelivered: b
             Some(Header::Number(_)) | None => None,
         },
         expiration: expiration(&properties),
+        sent: sent(&properties, &headers),
         redelivered,
         headers,
         carried: Some(Carried::new(Properties::new(properties))),
@@ -82,6 +87,15 @@ fn header(value: &AMQPValue) -> Option<Header> {
         AMQPValue::LongLongInt(number) => Header::Number(*number),
         _ => return None,
     })
+}
+
+/// When the message was sent.
+fn sent(properties: &BasicProperties, headers: &Headers) -> Option<SystemTime> {
+    let since = match headers.get(TIMESTAMP) {
+        Some(Header::Number(milliseconds)) => Duration::from_millis(u64::try_from(*milliseconds).ok()?),
+        Some(Header::Text(_)) | None => Duration::from_secs((*properties.timestamp())?),
+    };
+    SystemTime::UNIX_EPOCH.checked_add(since)
 }
 
 /// How long the message may wait in a queue: milliseconds, as text.

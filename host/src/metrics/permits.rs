@@ -1,0 +1,85 @@
+//! How many requests the service takes at once, and how many more it would take now.
+//!
+//! Before it: [`crate::serve`] holds the permits. After it: [`super::Metrics`] writes what is free when somebody asks.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU32, Ordering},
+};
+
+use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
+use tokio::sync::Semaphore;
+
+use super::Metrics;
+
+#[derive(Debug, Default)]
+pub(super) struct Permits {
+    of: OnceLock<(u16, Arc<Semaphore>)>,
+    /// Taken by the loop that pulls, while there is nothing to pull.
+    idle: AtomicU32,
+    total: Gauge,
+    free: Gauge,
+}
+
+/// A permit that waits for a delivery. It counts as free until this is dropped.
+#[derive(Debug)]
+pub struct Idle(Metrics);
+
+impl Permits {
+    pub(super) fn register(all: &mut Registry) -> Self {
+        let permits = Self::default();
+        all.register("permits", "Requests that are taken at once (max_in_flight)", permits.total.clone());
+        all.register("permits_free", "Requests that would be taken now", permits.free.clone());
+        permits
+    }
+
+    /// Brings the gauges up to date.
+    pub(super) fn note(&self) {
+        let Some((total, permits)) = self.of.get() else { return };
+        let idle = usize::try_from(self.idle.load(Ordering::Relaxed)).unwrap_or_default();
+        let free = permits.available_permits().saturating_add(idle).min((*total).into());
+        self.total.set((*total).into());
+        self.free.set(i64::try_from(free).unwrap_or(i64::MAX));
+    }
+}
+
+impl Metrics {
+    /// Tells of these permits from now on, `total` of which there are.
+    pub fn tell_of_permits(&self, total: u16, permits: Arc<Semaphore>) {
+        self.0.permits.of.set((total, permits)).ok();
+    }
+
+    /// A permit was taken for which there is no delivery yet.
+    #[must_use]
+    pub fn idle(&self) -> Idle {
+        self.0.permits.idle.fetch_add(1, Ordering::Relaxed);
+        Idle(self.clone())
+    }
+}
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        self.0.0.permits.idle.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_permit_that_waits_for_a_delivery_is_free() {
+        let (metrics, permits) = (Metrics::default(), Arc::new(Semaphore::new(3)));
+        let has = |line: &str| metrics.encode().lines().any(|written| written == line);
+        assert!(has("nova_host_permits 0"));
+        metrics.tell_of_permits(3, Arc::clone(&permits));
+        let working = permits.clone().acquire_owned().await.unwrap();
+        let waiting = permits.clone().acquire_owned().await.unwrap();
+        let idle = metrics.idle();
+        assert!(has("nova_host_permits 3") && has("nova_host_permits_free 2"));
+        drop(idle);
+        assert!(has("nova_host_permits_free 1"));
+        drop((working, waiting));
+        assert!(has("nova_host_permits_free 3"));
+    }
+}
