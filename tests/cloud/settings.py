@@ -9,6 +9,8 @@ state_path = {run}/{name}
 host = {name}
 my_ip = 127.0.0.1
 use_stderr = true
+# By what oslo.messaging says of every message, ledger.py counts them.
+default_log_levels = amqp=WARN,sqlalchemy=WARN,urllib3=WARN,stevedore=WARN,keystoneauth=WARN,oslo_messaging._drivers.amqpdriver=DEBUG
 {more}
 [oslo_concurrency]
 lock_path = {run}/locks
