@@ -20,7 +20,7 @@ class Boots:
 
     def __init__(self, cloud, name):
         self.cloud, self.name, self.api = cloud, name, Api(cloud.place.url("api"))
-        self.began, self.seconds, self.ids, self.refused = {}, {}, [], []
+        self.began, self.seconds, self.ids, self.is_given_up = {}, {}, [], False
         if not self.api.ask("GET", "/flavors")["flavors"]:
             self.api.ask("POST", "/flavors", FLAVOR)
 
@@ -40,6 +40,8 @@ class Boots:
             if gate and len(states) > reported:
                 reported = len(states)
                 gate(reported)
+            if self.is_given_up:
+                return
             if time.monotonic() > deadline:
                 raise Failed(f"{number - len(states)} of {number} boots neither succeeded nor failed: {self.unfinished()}")
         self.complain(states)
@@ -131,6 +133,8 @@ class Meanwhile:
         return self
 
     def __exit__(self, kind, *_):
+        # Nobody waits for boots after a failure, or ctrl-c.
+        self.boots.is_given_up = kind is not None
         self.thread.join()
         if self.error and not kind:
             raise self.error

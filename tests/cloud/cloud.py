@@ -1,102 +1,82 @@
 #!/usr/bin/env python3
-"""A real nova on this machine: RabbitMQ, MariaDB, placement, nova-api, -scheduler, -conductor, and computes with nova's fake hypervisor.
+"""A real nova on this machine, for people and for `make cloud`.
 
-Without keystone, glance and neutron. Every RPC between the services is real. `Cloud` puts the parts together, and ends them.
+    tests/cloud/cloud.py start [--computes N] [--driver CLASS] [--front none|binding|forwarder|host] [--notifications]
+    tests/cloud/cloud.py run [--boots N] [STORY…]         all stories, or some; `make cloud`
+    tests/cloud/cloud.py stories                          lists them
+
+`start` says where things are and obeys lines on standard input, until that ends or ctrl-c:
+
+    boot N [AT_ONCE]          boots servers, in the background
+    wait                      waits until they are active, and looks whether anything is lost or doubled
+    delete                    deletes them, and looks again
+    kill|stop|start NAME      a part: SIGKILL, in order, again
+    conductor EXCHANGE        the control exchange that the conductor has when it starts next (nova, nova_legacy)
+    messages [TOPIC]          whether every message to a topic was run once
+    bindings                  who gets what from nova and nova_legacy
+    where                     where things are
+
+Nothing outlives it. Logs are in target/cloud/logs. tests/setup.sh --cloud has installed what it needs, target/venv-cloud runs it.
 """
 
-import time
+import argparse
+import os
+import signal
+import sys
 
-from broker import Broker
-from parts import Part, Parts
-from place import BIN, HERE, Place
-from settings import LEGACY, Settings
-from store import Store
+from place import BIN
 
-DRIVER = "fake.FakeDriver"
+if os.path.abspath(sys.prefix) != str(BIN.parent):
+    if not BIN.exists():
+        raise SystemExit("cloud: no nova in target/venv-cloud; run tests/setup.sh --cloud")
+    os.execv(BIN / "python", [str(BIN / "python"), *sys.argv])
+
+from console import Console  # noqa: E402
+from host import in_front  # noqa: E402
+from rig import DRIVER, Cloud  # noqa: E402
+from stories import STORIES, run  # noqa: E402
+import takeover  # noqa: E402
+
+FRONTS = {"none": None, "binding": takeover.stand_in, "forwarder": takeover.forwarder, "host": in_front("host1")}
 
 
-class Cloud:
-    """A cloud, from start to end. `drivers` are those of its computes, one each; `legacy` puts the conductor on its own exchange."""
+def end(number, _):
+    """As ctrl-c, so that all is ended in order; a second signal must not come in between."""
+    for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)
+    raise SystemExit(128 + number)
 
-    def __init__(self, drivers=(DRIVER, DRIVER), legacy=False, notifications=False, aside=None):
-        self.began = time.monotonic()
-        self.place, self.parts, self.broker = Place(), Parts(), None
-        self.drivers, self.aside = {f"compute{number}": driver for number, driver in enumerate(drivers, 1)}, aside
-        self.store = Store(self.place)
-        self.settings = Settings(self.place, self.store, notifications)
-        self.legacy = legacy
-        self.parts.add(self.store.part)
 
-    def __enter__(self):
-        try:
-            self.start()
-        except BaseException:
-            self.end()
-            raise
-        return self
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    starting = commands.add_parser("start")
+    starting.add_argument("--computes", type=int, default=2)
+    starting.add_argument("--driver", default=DRIVER, help="of the first compute; the others have %(default)s")
+    starting.add_argument("--front", choices=FRONTS, default="none")
+    starting.add_argument("--notifications", action="store_true")
+    running = commands.add_parser("run")
+    running.add_argument("--boots", type=int, default=100)
+    running.add_argument("stories", nargs="*", metavar="STORY", help=", ".join(STORIES))
+    commands.add_parser("stories")
+    options = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
 
-    def __exit__(self, *_):
-        self.end()
+    if options.command == "stories":
+        for name, function in STORIES.items():
+            print(f"{name:10} {function.__doc__.splitlines()[0]}")
+    elif options.command == "run":
+        unknown = set(options.stories) - set(STORIES)
+        if unknown:
+            raise SystemExit(f"cloud: no story is called {', '.join(unknown)}; there are {', '.join(STORIES)}")
+        raise SystemExit(0 if run(options.stories or list(STORIES), options.boots) else 1)
+    else:
+        drivers = (options.driver,) + (DRIVER,) * (options.computes - 1)
+        front = FRONTS[options.front]
+        with Cloud("start", drivers, legacy=front is not None, notifications=options.notifications, aside=front) as cloud:
+            Console(cloud).obey(sys.stdin)
 
-    def start(self):
-        """Starts all, and waits until every compute takes servers."""
-        self.broker = Broker(self.place.logs)
-        self.store.prepare(self.settings)
-        self.broker.wait_until_ready()
-        self.store.part.wait_until_ready()
-        self.store.settle(self.broker.url)
-        self.write()
-        # Who stands in front is there before the first request: a compute asks the conductor as it starts.
-        if self.aside:
-            self.aside(self)
-        self.parts.start("placement", "stubs", "conductor", "scheduler", "api")
-        self.parts.start(*self.drivers)
-        names = len(self.drivers)
-        self.store.wait_for("select 1 from cell1.compute_nodes", names, 60, f"not all computes came; see {self.place.logs}")
-        self.store.run(BIN / "nova-manage", "--config-file", self.settings.path("nova"), "cell_v2", "discover_hosts")
-        self.started = time.monotonic() - self.began
 
-    def write(self):
-        """Writes the configuration, and says how each part is started and when it is ready."""
-        self.settings.write_controller(self.broker.url)
-        self.settings.write_conductor(LEGACY if self.legacy else None)
-        for name, driver in self.drivers.items():
-            self.settings.write_compute(name, self.broker.url, driver)
-        nova = self.settings.path("nova")
-        self.add("placement", [BIN / "python", HERE / "serve.py", "placement", self.place.ports["placement"]], self.answers("placement"))
-        self.add("stubs", [BIN / "python", HERE / "stubs.py", self.place.ports["glance"], self.place.ports["neutron"]],
-                 lambda: self.answers("glance")() and self.answers("neutron")())
-        self.add("api", [BIN / "python", HERE / "serve.py", "api", self.place.ports["api"]], self.answers("api"))
-        self.add("conductor", [BIN / "nova-conductor", "--config-file", nova, "--config-file", self.settings.path("conductor")],
-                 self.is_served("conductor.controller"))
-        self.add("scheduler", [BIN / "nova-scheduler", "--config-file", nova], self.is_served("scheduler.controller"))
-        for name in self.drivers:
-            self.add(name, [BIN / "nova-compute", "--config-file", self.settings.path(name)], self.is_served(f"compute.{name}"))
-
-    def add(self, name, command, ready):
-        self.parts.add(Part(name, command, self.place.logs / f"{name}.log", self.settings.environment(), self.place.run, ready))
-
-    def answers(self, name):
-        from api import is_answered
-        return lambda: is_answered(self.place.url(name))
-
-    def is_served(self, queue):
-        return lambda: self.broker.consumers(queue) > 0
-
-    def end(self):
-        """Ends all parts, the broker last; what they wrote stays in target/cloud/logs."""
-        self.parts.end()
-        if self.broker:
-            self.broker.end()
-        self.place.end()
-
-    def where(self):
-        """Where things are, for people."""
-        pids = {name: part.process.pid for name, part in self.parts.by_name.items() if part.process}
-        return "\n".join([
-            f"cloud: ready in {self.started:.0f} s",
-            f"  nova-api   {self.place.url('api')}/v2.1",
-            f"  broker     {self.broker.url} RabbitMQ {self.broker.release}, management {self.broker.management}",
-            f"  database   root, unix socket {self.place.database_socket}, databases api, cell0, cell1, placement",
-            f"  logs       {self.place.logs}",
-            "  pids       " + " ".join(f"{name}={pid}" for name, pid in pids.items()) + f" rabbitmq={self.broker.pid}"])
+if __name__ == "__main__":
+    main()

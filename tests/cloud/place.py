@@ -1,6 +1,6 @@
 """Where a cloud lives: its directory below target/, its ports on the loopback interface, its lock.
 
-Only one cloud at a time has the directory. What it leaves there are its logs, until the next one starts.
+Only one cloud at a time has the directory. What it leaves there are its logs, until one of the same name starts.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ PORTS = range(12000, 32000, 16)
 class Place:
     """The directory and the ports of one cloud, from start to end."""
 
-    def __init__(self):
+    def __init__(self, name):
         if not (BIN / "nova-conductor").exists():
             raise SystemExit("cloud: no nova in target/venv-cloud; run tests/setup.sh --cloud")
         top = TARGET / "cloud"
@@ -32,10 +32,10 @@ class Place:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SystemExit("cloud: another one runs here, which has target/cloud; end it first") from None
-        self.template, self.run, self.logs = top / "template", top / "run", top / "logs"
+        self.template, self.run, self.logs = top / "template", top / "run", top / "logs" / name
         for directory in (self.run, self.logs):
             shutil.rmtree(directory, ignore_errors=True)
-            directory.mkdir()
+            directory.mkdir(parents=True)
         # A socket's path has at most 107 bytes, and that of the repository may have more.
         self.sockets = pathlib.Path(tempfile.mkdtemp(prefix="nova-host-cloud-"))
         self.database_socket = self.sockets / "db"

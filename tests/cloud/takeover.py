@@ -33,3 +33,13 @@ def forwarder(cloud, name="forwarder"):
     cloud.parts.add(Part(name, [BIN / "python", HERE / "forwarder.py", f"127.0.0.1:{cloud.broker.port}"],
                          cloud.place.logs / f"{name}.log", ready=lambda: cloud.broker.consumers(QUEUE) > 0))
     cloud.parts.start(name)
+
+
+def clear(broker, topic="conductor"):
+    """Takes away whatever gets the requests to a topic of `nova`; queues that have no other binding go, so none may hold anything."""
+    for destination, key in broker.bindings("nova"):
+        if key == topic or key.startswith(f"{topic}."):
+            if destination == LEGACY:
+                broker.unbind("nova", LEGACY, key, to="e")
+            else:
+                broker.api("DELETE", "queues", "/", destination)
