@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a correct forwarder does, in fifty lines: takes requests to a topic from a queue of its own, and gives them to the fallback.
+"""What a correct forwarder does, in sixty lines: takes requests to a topic from a queue of its own, and gives them to the fallback.
 
     python forwarder.py HOST:PORT [EXCHANGE TOPIC QUEUE FALLBACK]
 
@@ -11,6 +11,7 @@ exchange, TOPIC_fanout, has no control exchange in its name either, and the fall
 What a product has to do besides, and this does not: answer the caller where nobody serves the fallback, and count down `expiration`.
 """
 
+import collections
 import sys
 import time
 
@@ -58,9 +59,14 @@ def main(address, exchange="nova", topic="conductor", queue=QUEUE, fallback=LEGA
     # The topic, and every server of it by its name.
     channel.queue_bind(queue, exchange, f"{topic}.#")
     channel.basic_qos(0, 64, False)
-    channel.basic_consume(queue, callback=lambda message: forward(channel, message, fallback))
+    # To wait for a confirmation is to read what comes, and that may be more requests: each is given on when it is its turn, or
+    # one waits for its confirmation below all that came after it, and is given on twice when we are killed meanwhile.
+    waiting = collections.deque()
+    channel.basic_consume(queue, callback=waiting.append)
     while True:
         try:
+            while waiting:
+                forward(channel, waiting.popleft(), fallback)
             connection.drain_events(timeout=2)
         except TimeoutError:
             connection.send_heartbeat()
