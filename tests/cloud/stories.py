@@ -68,6 +68,24 @@ def reference(number):
 
 
 @story
+def moved(number):
+    """A forwarder comes in front of a conductor that serves, both ways and again, three times while boots go on."""
+    with Cloud("moved") as cloud:
+        boot_and_delete(cloud, number, during=lambda meanwhile: move(cloud, meanwhile, number))
+        say(Ledger(cloud).check_messages())
+
+
+def move(cloud, meanwhile, number, times=3):
+    started = lambda cloud, exchange: None if "forwarder" in cloud.parts.by_name else takeover.forwarder(cloud, exchange)
+    for time in range(times):
+        meanwhile.wait_for(number * (2 * time + 1) // (2 * times + 2))
+        takeover.move(cloud, started)
+        meanwhile.wait_for(number * (2 * time + 2) // (2 * times + 2))
+        takeover.move_back(cloud)
+    say(f"moved aside and back {times} times; {cloud.broker.queue('forwarder.conductor')['message_stats']['publish']} requests went by the forwarder")
+
+
+@story
 def forwarded(number):
     """All of the conductor's traffic passes through Nova Host, forwarded."""
     with Cloud("forwarded", legacy=True, aside=in_front("host1")) as cloud:
