@@ -59,8 +59,8 @@ class Console:
     def do_start(self, name):
         self.cloud.parts.start(name)
 
-    def do_conductor(self, exchange):
-        self.cloud.settings.write_conductor(exchange)
+    def do_conductor(self, exchange, name="conductor"):
+        self.cloud.settings.write_conductor(name, exchange)
 
     def do_messages(self, topic="conductor"):
         return self.ledger.check_messages(topic, topic.split("-")[0])

@@ -19,13 +19,14 @@ class Cloud:
     """A cloud, from start to end. Its name is that of its folder of logs; `drivers` are those of its computes, one each; `legacy` puts
     the conductor on its own exchange, and `aside` what stands in front of it."""
 
-    def __init__(self, name, drivers=(DRIVER, DRIVER), legacy=False, notifications=False, aside=None):
+    def __init__(self, name, drivers=(DRIVER, DRIVER), legacy=False, notifications=False, aside=None, conductors=1):
         self.began = time.monotonic()
         self.place, self.parts, self.broker = Place(name), Parts(), None
         self.drivers, self.aside = {f"compute{number}": driver for number, driver in enumerate(drivers, 1)}, aside
         self.store = Store(self.place)
         self.settings = Settings(self.place, self.store, notifications)
-        self.legacy = legacy
+        self.exchange = LEGACY if legacy else "nova"
+        self.conductors = ["conductor", *(f"conductor{number}" for number in range(2, conductors + 1))]
         self.parts.add(self.store.part)
 
     def __enter__(self):
@@ -50,7 +51,7 @@ class Cloud:
         # Who stands in front is there before the first request: a compute asks the conductor as it starts.
         if self.aside:
             self.aside(self)
-        self.parts.start("placement", "stubs", "conductor", "scheduler", "api")
+        self.parts.start("placement", "stubs", *self.conductors, "scheduler", "api")
         self.parts.start(*self.drivers)
         names = len(self.drivers)
         self.store.wait_for("select 1 from cell1.compute_nodes", names, 60, f"not all computes came; see {self.place.logs}")
@@ -60,7 +61,8 @@ class Cloud:
     def write(self):
         """Writes the configuration, and says how each part is started and when it is ready."""
         self.settings.write_controller(self.broker.url)
-        self.settings.write_conductor(LEGACY if self.legacy else None)
+        for name in self.conductors:
+            self.settings.write_conductor(name, self.exchange)
         for name, driver in self.drivers.items():
             self.settings.write_compute(name, self.broker.url, driver)
         nova = self.settings.path("nova")
@@ -68,8 +70,9 @@ class Cloud:
         self.add("stubs", [BIN / "python", HERE / "stubs.py", self.place.ports["glance"], self.place.ports["neutron"]],
                  lambda: self.answers("glance")() and self.answers("neutron")())
         self.add("api", [BIN / "python", HERE / "serve.py", "api", self.place.ports["api"]], self.answers("api"))
-        self.add("conductor", [BIN / "nova-conductor", "--config-file", nova, "--config-file", self.settings.path("conductor")],
-                 self.is_served("conductor.controller"))
+        for name in self.conductors:
+            self.add(name, [BIN / "nova-conductor", "--config-file", nova, "--config-file", self.settings.path(name)],
+                     self.is_served(name.replace("conductor", "conductor.controller")))
         self.add("scheduler", [BIN / "nova-scheduler", "--config-file", nova], self.is_served("scheduler.controller"))
         for name in self.drivers:
             self.add(name, [BIN / "nova-compute", "--config-file", self.settings.path(name)], self.is_served(f"compute.{name}"))

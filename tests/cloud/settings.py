@@ -83,9 +83,10 @@ class Settings:
     def write_compute(self, name, broker, driver):
         self.write(name, self.common(name, broker, f"compute_driver = {driver}"))
 
-    def write_conductor(self, exchange):
-        """What the conductor reads behind nova.conf: nothing, or an exchange of its own."""
-        self.write("conductor", f"[DEFAULT]\ncontrol_exchange = {exchange}\n" if exchange else "")
+    def write_conductor(self, name, exchange):
+        """What a conductor reads behind nova.conf: its host's name, and the control exchange, which may be one of its own."""
+        host = name.replace("conductor", "controller")
+        self.write(name, f"[DEFAULT]\nhost = {host}\ncontrol_exchange = {exchange}\n")
 
     def environment(self):
         """What all of nova wants: its directory, our modules, and threads in place of eventlet's."""

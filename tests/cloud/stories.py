@@ -68,6 +68,14 @@ def reference(number):
 
 
 @story
+def rested(number):
+    """A forwarder in front, while the Python conductor behind it comes to rest, stops and starts again, twice."""
+    with Cloud("rested", legacy=True, aside=takeover.forwarder) as cloud:
+        boot_and_delete(cloud, number, during=lambda meanwhile: restart(cloud, "conductor", meanwhile, number))
+        say(Ledger(cloud).check_messages())
+
+
+@story
 def moved(number):
     """A forwarder comes in front of a conductor that serves, both ways and again, three times while boots go on."""
     with Cloud("moved") as cloud:
@@ -115,7 +123,7 @@ def kill(cloud, names, meanwhile, number, times=5):
 
 @story
 def restarted(number):
-    """Nova Host in front, while the Python conductor behind it stops in order and starts again, twice."""
+    """Nova Host in front, while the Python conductor behind it comes to rest, stops and starts again, twice."""
     with Cloud("restarted", legacy=True, aside=in_front("host1")) as cloud:
         boot_and_delete(cloud, number, during=lambda meanwhile: restart(cloud, "conductor", meanwhile, number))
         say(Ledger(cloud).check_messages())
@@ -124,8 +132,9 @@ def restarted(number):
 def restart(cloud, name, meanwhile, number, times=2):
     for time in range(times):
         meanwhile.wait_for(number * (time + 1) // (times + 2))
-        cloud.parts[name].stop()
-        cloud.parts.start(name)
+        with takeover.rest(cloud):
+            cloud.parts[name].stop()
+            cloud.parts.start(name)
     say(f"restarted {name} {times} times")
 
 
