@@ -1,7 +1,7 @@
 """The processes of a cloud, by name: start, stop, kill. Nothing outlives the process that started it.
 
 Each is the leader of a process group of its own, so that ctrl-c at a terminal reaches only us, who end all in order, and that
-a service dies with its workers. A part whose starter is killed gets SIGTERM from the kernel (PR_SET_PDEATHSIG).
+a service dies with its workers. A part whose starter is killed is killed by the kernel (PR_SET_PDEATHSIG); nova's workers see that.
 """
 
 import concurrent.futures
@@ -40,7 +40,7 @@ class Part:
             return subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory,
                 env=dict(os.environ, **self.environment), start_new_session=True,
-                preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM))
+                preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
 
     def has_ended(self):
         """Whether the process is no more. Its number stays taken until it is reaped, so that of its group is safe to use."""

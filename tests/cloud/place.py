@@ -33,11 +33,16 @@ class Place:
         except BlockingIOError:
             raise SystemExit("cloud: another one runs here, which has target/cloud; end it first") from None
         self.template, self.run, self.logs = top / "template", top / "run", top / "logs" / name
+        # One that was killed has left its own.
+        link = self.run / "sockets"
+        if link.is_symlink():
+            shutil.rmtree(link.readlink(), ignore_errors=True)
         for directory in (self.run, self.logs):
             shutil.rmtree(directory, ignore_errors=True)
             directory.mkdir(parents=True)
         # A socket's path has at most 107 bytes, and that of the repository may have more.
         self.sockets = pathlib.Path(tempfile.mkdtemp(prefix="nova-host-cloud-"))
+        link.symlink_to(self.sockets)
         self.database_socket = self.sockets / "db"
         self.ports = dict(zip(("api", "placement", "glance", "neutron"), free_ports(4)))
 

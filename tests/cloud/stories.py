@@ -52,6 +52,36 @@ def plain(number):
 
 
 @story
+def noticed(number):
+    """What is lost or doubled is noticed: the ledger that all stories end with sees what is done on purpose here."""
+    with Cloud("noticed", legacy=True, aside=takeover.forwarder, conductors=2) as cloud:
+        ledger = Ledger(cloud)
+        # As a conductor does that starts with its old configuration: now the queue gets what the forwarder gets as well.
+        cloud.broker.bind("nova", "conductor", "conductor")
+        for name in range(4):
+            Boots(cloud, "doubled").post(f"doubled-{name}")
+        expect("run 2 times", lambda: ledger.check_messages(seconds=10))
+        # Nobody stands there any more: the API is told nothing of it.
+        takeover.clear(cloud.broker)
+        boots = Boots(cloud, "lost")
+        boots.post("lost-0")
+        expect("run 0 times", lambda: ledger.check_messages(seconds=1))
+        expect(f"{boots.ids[0]} is lost", lambda: ledger.check_alive(boots))
+        expect("neither succeeded nor failed", lambda: boots.boot(1, patience=1))
+
+
+def expect(complaint, look):
+    """Fails unless a look fails, with this complaint."""
+    try:
+        look()
+    except Failed as error:
+        if complaint in str(error):
+            return say(f"noticed: {str(error).splitlines()[-1].strip()}")
+        raise
+    raise Failed(f"it was not noticed that something {complaint}")
+
+
+@story
 def bound(number):
     """The Python conductor on its own exchange; the broker's own bindings stand where it stood."""
     with Cloud("bound", legacy=True, aside=takeover.stand_in) as cloud:
