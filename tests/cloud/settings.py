@@ -23,7 +23,8 @@ endpoint_override = {glance}
 auth_type = none
 endpoint_override = {neutron}
 """
-# What the services beside the computes have: one worker each, no quotas, no filters but that for living hosts.
+# What the services beside the computes have: one worker each, no quotas, no filters but that for living hosts,
+# and no weight against hosts whose builds failed: a story has one whose builds do.
 CONTROLLER = """[database]
 connection = {cell1}
 [api_database]
@@ -36,6 +37,7 @@ workers = 1
 workers = 1
 [filter_scheduler]
 enabled_filters = ComputeFilter
+build_failure_weight_multiplier = 0
 [quota]
 instances = -1
 cores = -1
