@@ -10,13 +10,16 @@ started := $(shell date +%s)
 # What `test` runs on: everything on RabbitMQ 3.10, and what depends on the broker most on the newest too.
 rabbitmq := 3.10 4.3
 newer := $(filter-out 3.10,$(rabbitmq))
+# How many servers each story of `cloud` boots, and which stories; none named is all.
+boots := 100
+stories :=
 # Stories that never see one.
 without_broker := tidy:: cli:: compile:: languages::new:: languages::script:: languages::stories:: languages::typed:: \
     languages::web:: languages::granted::
 # What a run wrote, and the end of a rule whose tests failed: why, once more, where nobody has to look for it.
 log := target/test.log
 tell := { echo "What failed, once more:"; grep -A 3 ' panicked at ' $(log) | cut -c -300 | tail -n 50; exit 1; }
-.PHONY: help build demo test brokers answers soak bench lint clean
+.PHONY: help build demo test cloud brokers answers soak bench lint clean
 
 help: ## List the targets.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -38,6 +41,10 @@ test: ## Install what the tests need (RabbitMQ, Redis, oslo.messaging, the langu
 	cargo test --workspace --release 2>&1 | tee $(log) || $(tell)
 	tests/brokers.sh $(newer) -- topology:: delivery:: faults:: refusals:: releases:: 2>&1 | tee $(log) || $(tell)
 	@seconds=$$(($$(date +%s) - $(started))); echo "make test: all passed in $$((seconds / 60)) min $$((seconds % 60)) s"
+
+cloud: build ## Boot and delete servers of a real nova, through Nova Host, while its parts are killed (boots=100, stories=…).
+	tests/setup.sh --cloud
+	tests/cloud/cloud.py run --boots $(boots) $(stories)
 
 brokers: ## Run every story that speaks to a broker on RabbitMQ 3.10, 4.0 and 4.3.
 	tests/setup.sh --brokers

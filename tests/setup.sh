@@ -6,6 +6,7 @@
 #     tests/setup.sh                         all of it
 #     tests/setup.sh --compiler-only         the compiler is all that `make build` needs
 #     tests/setup.sh --brokers [VERSION…]    all of it, and newer RabbitMQs, those of tests/rabbitmq.sh or some of them
+#     tests/setup.sh --cloud                 what `make cloud` needs: RabbitMQ, MariaDB, and nova in target/venv-cloud
 #
 # For Debian 12 and its relatives. Does nothing, in well under a second, where all is there. Debian packages are
 # installed with apt-get, through sudo unless root; everything else stays in target/.
@@ -30,7 +31,13 @@ missing_packages() {
             break
         fi
     done
-    command -v redis-server >/dev/null || echo redis-server
+    if [ "$wanted" = cloud ]; then
+        # The program, and what makes its first tables. Those without -core would make it a service of the machine.
+        [ -x /usr/sbin/mariadbd ] || echo mariadb-server-core
+        command -v my_print_defaults >/dev/null || echo mariadb-client-core
+    else
+        command -v redis-server >/dev/null || echo redis-server
+    fi
     # Debian splits what `python3 -m venv` needs into a package of its own.
     /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv
 }
@@ -109,16 +116,22 @@ wanted=all brokers=()
 case "${1:-}" in
     '') ;;
     --compiler-only) wanted=compiler ;;
+    --cloud) wanted=cloud ;;
     --brokers)
         brokers=("${@:2}")
         if [ $# = 1 ]; then brokers=(4.0 4.3); fi
         ;;
-    *) fail "unknown argument $1; there are --compiler-only and --brokers" ;;
+    *) fail "unknown argument $1; there are --compiler-only, --brokers and --cloud" ;;
 esac
 command -v cargo >/dev/null || fail "cargo not found; install Rust from https://rustup.rs"
 read -r -d '' -a packages < <(missing_packages) || true
 if [ "${#packages[@]}" -gt 0 ]; then install_packages "${packages[@]}"; fi
 if [ "$wanted" = compiler ]; then exit 0; fi
+if [ "$wanted" = cloud ]; then
+    make_venv venv-cloud cloud/requirements.txt
+    step "all there"
+    exit 0
+fi
 "$root/tests/rabbitmq.sh" install "${brokers[@]}"
 make_venv venv oslo/requirements.txt
 make_venv venv-old oslo/requirements-old.txt

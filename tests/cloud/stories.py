@@ -1,0 +1,250 @@
+"""Stories of a cloud: what it is asked, what happens to it meanwhile, and that nothing is lost or doubled in the end.
+
+A story is a function of the number of servers to boot; its first line says what it shows. It raises `Failed` where that is not so.
+"""
+
+import os
+
+from boots import Boots, Meanwhile
+from host import in_front
+from ledger import Ledger
+from parts import Failed
+from rig import DRIVER, Cloud
+import takeover
+
+RESCHEDULES = "fake.FakeRescheduleDriver"
+# A method of the conductor's that a handler of ours has, and that a cast of every rescheduled boot asks for.
+BUILD = "compute_task.build_instances"
+# What a host counts of requests, by method and by where they went.
+REQUESTS = "nova_host_forward_requests_total"
+STORIES = {}
+
+
+def story(function):
+    STORIES[function.__name__] = function
+    return function
+
+
+def say(text):
+    print(f"  {text}", flush=True)
+
+
+def boot_and_delete(cloud, number, during=None, builds=1, unallocated=lambda: 0):
+    """Boots and deletes servers, does something meanwhile, and looks whether all is in order."""
+    boots, ledger = Boots(cloud, "server"), Ledger(cloud)
+    with Meanwhile(boots, number) as meanwhile:
+        if during:
+            during(meanwhile)
+    say(boots.summary())
+    ledger.check_alive(boots, builds, unallocated())
+    boots.delete()
+    ledger.check_gone(boots, builds)
+    fallen = cloud.parts.have_fallen()
+    if fallen:
+        raise Failed(f"ended by themselves: {', '.join(fallen)}; see {cloud.place.logs}")
+    return boots
+
+
+@story
+def plain(number):
+    """Nova alone, its Python conductor where it always was: the base line."""
+    with Cloud("plain") as cloud:
+        boot_and_delete(cloud, number)
+        say(Ledger(cloud).check_messages())
+
+
+@story
+def noticed(number):
+    """What is lost or doubled is noticed: the ledger that all stories end with sees what is done on purpose here."""
+    with Cloud("noticed", legacy=True, aside=takeover.forwarder, conductors=2) as cloud:
+        ledger = Ledger(cloud)
+        # As a conductor does that starts with its old configuration: now the queue gets what the forwarder gets as well.
+        cloud.broker.bind("nova", "conductor", "conductor")
+        for name in range(4):
+            Boots(cloud, "doubled").post(f"doubled-{name}")
+        expect("run 2 times", lambda: ledger.check_messages(seconds=10))
+        # Nobody stands there any more: the API is told nothing of it.
+        takeover.clear(cloud.broker)
+        boots = Boots(cloud, "lost")
+        boots.post("lost-0")
+        expect("run 0 times", lambda: ledger.check_messages(seconds=1))
+        expect(f"{boots.ids[0]} is lost", lambda: ledger.check_alive(boots))
+        expect("neither succeeded nor failed", lambda: boots.boot(1, patience=1))
+
+
+def expect(complaint, look):
+    """Fails unless a look fails, with this complaint."""
+    try:
+        look()
+    except Failed as error:
+        if complaint in str(error):
+            return say(f"noticed: {str(error).splitlines()[-1].strip()}")
+        raise
+    raise Failed(f"it was not noticed that something {complaint}")
+
+
+@story
+def bound(number):
+    """The Python conductor on its own exchange; the broker's own bindings stand where it stood."""
+    with Cloud("bound", legacy=True, aside=takeover.stand_in) as cloud:
+        boot_and_delete(cloud, number)
+        say(Ledger(cloud).check_messages())
+
+
+@story
+def reference(number):
+    """The same with a forwarder that is killed five times: the reference of what a host must do."""
+    with Cloud("reference", legacy=True, aside=takeover.forwarder) as cloud:
+        boot_and_delete(cloud, number, during=lambda meanwhile: kill(cloud, ["forwarder"], meanwhile, number))
+        say(Ledger(cloud).check_messages())
+
+
+@story
+def rested(number):
+    """A forwarder in front, while the Python conductor behind it comes to rest, stops and starts again, twice."""
+    with Cloud("rested", legacy=True, aside=takeover.forwarder) as cloud:
+        boot_and_delete(cloud, number, during=lambda meanwhile: restart(cloud, "conductor", meanwhile, number))
+        say(Ledger(cloud).check_messages())
+
+
+@story
+def moved(number):
+    """A forwarder comes in front of a conductor that serves, both ways and again, three times while boots go on."""
+    with Cloud("moved") as cloud:
+        boot_and_delete(cloud, number, during=lambda meanwhile: move(cloud, meanwhile, number))
+        say(Ledger(cloud).check_messages())
+
+
+def move(cloud, meanwhile, number, times=3):
+    started = lambda cloud, exchange: None if "forwarder" in cloud.parts.by_name else takeover.forwarder(cloud, exchange)
+    for time in range(times):
+        meanwhile.wait_for(number * (2 * time + 1) // (2 * times + 2))
+        takeover.move(cloud, started)
+        meanwhile.wait_for(number * (2 * time + 2) // (2 * times + 2))
+        takeover.move_back(cloud)
+    say(f"moved aside and back {times} times; {cloud.broker.queue('forwarder.conductor')['message_stats']['publish']} requests went by the forwarder")
+
+
+@story
+def forwarded(number):
+    """All of the conductor's traffic passes through Nova Host, forwarded."""
+    with Cloud("forwarded", legacy=True, aside=in_front("host1")) as cloud:
+        boot_and_delete(cloud, number)
+        say(Ledger(cloud).check_messages())
+        forwarded, sent = cloud.hosts["host1"].counted(REQUESTS, side="forwarded"), len(Ledger(cloud).sent("conductor"))
+        # A message may come between the two questions.
+        if not sent - 5 <= forwarded <= sent + 5:
+            raise Failed(f"the host forwarded {forwarded:.0f} of {sent} messages")
+
+
+@story
+def killed(number):
+    """The same with two hosts, which are killed (SIGKILL) in turns, five times."""
+    with Cloud("killed", legacy=True, aside=in_front("host1", "host2")) as cloud:
+        boot_and_delete(cloud, number, during=lambda meanwhile: kill(cloud, ["host1", "host2"], meanwhile, number))
+        say(Ledger(cloud).check_messages())
+
+
+def kill(cloud, names, meanwhile, number, times=5):
+    """Kills parts in turns, each when some more boots are over, and starts each again."""
+    for time in range(times):
+        meanwhile.wait_for(number * (time + 1) // (times + 2))
+        name = names[time % len(names)]
+        cloud.parts[name].kill()
+        cloud.parts.start(name)
+    if meanwhile.finished >= number:
+        raise Failed("the boots were over before the last kill: boot more servers")
+    say(f"killed {', '.join(names)} {times} times in all")
+
+
+@story
+def restarted(number):
+    """Nova Host in front, while the Python conductor behind it comes to rest, stops and starts again, twice."""
+    with Cloud("restarted", legacy=True, aside=in_front("host1")) as cloud:
+        boot_and_delete(cloud, number, during=lambda meanwhile: restart(cloud, "conductor", meanwhile, number))
+        say(Ledger(cloud).check_messages())
+
+
+def restart(cloud, name, meanwhile, number, times=2):
+    for time in range(times):
+        meanwhile.wait_for(number * (time + 1) // (times + 2))
+        with takeover.rest(cloud):
+            cloud.parts[name].stop()
+            cloud.parts.start(name)
+    say(f"restarted {name} {times} times")
+
+
+@story
+def switched(number):
+    """A method goes from the Python conductor to a handler and back, twenty times, while boots ask for it."""
+    drivers = (RESCHEDULES, DRIVER, DRIVER)
+    with Cloud("switched", drivers, legacy=True, aside=in_front("host1")) as cloud:
+        host = cloud.hosts["host1"]
+        boot_and_delete(cloud, number, builds=2, during=lambda meanwhile: switch(host, BUILD, meanwhile, number),
+                        unallocated=lambda: check_sides(cloud, host))
+
+
+def switch(host, method, meanwhile, number, times=20):
+    for time in range(times):
+        meanwhile.wait_for(number * (time + 1) // (times + 2))
+        host.command("forward", "set", method, "serve" if time % 2 == 0 else "forward")
+    say(f"switched {method} {times} times")
+
+
+def check_sides(cloud, host):
+    """Every message was run once, by the conductor or by the host, which says how many it served. Gives that number.
+
+    So many servers hold no resources: nova claims those of the next host when a build is tried again, and the handler does not ask placement.
+    """
+    sent, wrong = Ledger(cloud).messages()
+    served = [complaint for complaint in wrong if complaint.endswith("0 times")]
+    counted = int(host.counted(REQUESTS, method=BUILD, side="served"))
+    if len(served) != len(wrong) or len(served) != counted or not served:
+        raise Failed(f"the conductor did not run {len(served)} messages, and the host served {counted}: " + "; ".join(wrong[:20]))
+    say(f"{sent} messages to conductor, each run once, {counted} of them by a handler, which claims no resources: a gap of its")
+    return counted
+
+
+@story
+def compared(number):
+    """What a boot takes with Nova Host in front and without, in turns, in one cloud."""
+    with Cloud("compared", legacy=True, aside=in_front("host1")) as cloud:
+        compare(cloud, number, "host1")
+
+
+def compare(cloud, number, name, rounds=4):
+    """Boots with a part in front of the conductor and with the broker's bindings in its place, in turns, one server at a time."""
+    with_it, without = [], []
+    for turn in range(rounds):
+        for seconds, is_there in ((with_it, True), (without, False)):
+            boots = Boots(cloud, f"turn{turn}-{'with' if is_there else 'without'}")
+            if is_there and not cloud.parts[name].process:
+                takeover.clear(cloud.broker)
+                cloud.parts.start(name)
+            elif not is_there:
+                cloud.parts[name].stop()
+                takeover.clear(cloud.broker)
+                takeover.stand_in(cloud)
+            boots.boot(number // rounds // 2, at_once=1)
+            boots.delete()
+            seconds += boots.seconds.values()
+    for what, seconds in (("with", with_it), ("without", without)):
+        seconds.sort()
+        p50, p99 = (seconds[min(len(seconds) - 1, len(seconds) * percent // 100)] for percent in (50, 99))
+        say(f"{what:8} {name}: {len(seconds)} boots, p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms")
+    say(Ledger(cloud).check_messages())
+
+
+def run(names, number):
+    """Runs stories by name, and says which failed; returns whether all passed."""
+    failed = []
+    for name in names:
+        print(f"cloud: {name}: {STORIES[name].__doc__.splitlines()[0]}", flush=True)
+        try:
+            STORIES[name](number)
+        except Failed as error:
+            failed.append(name)
+            print(f"cloud: {name} FAILED; logs in {os.path.relpath('target/cloud/logs')}/{name}\n{error}", flush=True)
+    passed = len(names) - len(failed)
+    print(f"cloud: {passed} passed, {len(failed)} failed", flush=True)
+    return not failed
