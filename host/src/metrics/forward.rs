@@ -16,6 +16,7 @@ use super::{Metrics, SECONDS, Went};
 #[derive(Debug)]
 pub(super) struct Forwarded {
     requests: Family<Labels, Counter>,
+    failures: Counter,
     duration: Histogram,
     front: Family<Topic, Gauge>,
     messages: Family<Queue, Gauge>,
@@ -42,6 +43,7 @@ impl Forwarded {
     pub(super) fn register(all: &mut Registry) -> Self {
         let forwarded = Self {
             requests: Family::default(),
+            failures: Counter::default(),
             duration: Histogram::new(SECONDS),
             front: Family::default(),
             messages: Family::default(),
@@ -51,6 +53,11 @@ impl Forwarded {
             "forward_requests",
             "Requests by method and by who has them, where there is a service behind this one",
             forwarded.requests.clone(),
+        );
+        all.register(
+            "forward_failures",
+            "Requests that were to go on, and could not: the sum over all methods, from 0 on",
+            forwarded.failures.clone(),
         );
         all.register(
             "forward_duration_seconds",
@@ -79,6 +86,9 @@ impl Forwarded {
 impl Metrics {
     /// A request of this method went there.
     pub fn went(&self, method: &Arc<str>, side: Went) {
+        if side == Went::Failed {
+            self.0.forwarded.failures.inc();
+        }
         self.0.forwarded.requests.get_or_create(&Labels { method: method.to_string(), side }).inc();
     }
 

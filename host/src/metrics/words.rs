@@ -235,6 +235,7 @@ mod tests {
             Connection from "`connection` is" to ". ",
             ReplyFate from "replies to calls:" to "|",
             Effect from "The `fate` of an effect is" to "somebody",
+            Went from "by who has them:" to "Up to",
         }
     }
 
