@@ -271,4 +271,4 @@ impl Client {
 }
 
 #[cfg(test)]
-mod refusal_tests;
+mod tests;
