@@ -70,7 +70,8 @@ pub(super) type Script = Box<dyn Fn(&Heard) -> Vec<Say> + Send + Sync>;
 
 /// A running peer. Ends with the test.
 pub(super) struct Peer {
-    address: String,
+    /// Where it listens, `127.0.0.1:PORT`.
+    pub(super) address: String,
     shared: Arc<Shared>,
 }
 

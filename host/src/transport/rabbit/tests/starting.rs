@@ -4,7 +4,7 @@ use super::{
     client, consume, hasty,
     peer::{BIND, CONSUME, EXCHANGE, Method, OPEN, Peer, QUEUE, Say},
 };
-use crate::transport::Error;
+use crate::transport::{Error, rabbit::Client, url::Url};
 
 /// What a start ends with at a peer that says this at a method, and yes to all else.
 async fn start(method: Method, say: Say) -> Error {
@@ -81,6 +81,30 @@ async fn what_may_pass_is_tried_again_wherever_a_start_was() {
             (404, "NOT_FOUND - home node 'rabbit@a' of durable queue 'q' in vhost '/' is down or inaccessible"),
         ] {
             assert_tried_again(method, Say::Channel(code, text)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_two_brokers_one_refuses_and_the_other_serves() {
+    let serving = Peer::start(|_| vec![Say::Yes]);
+    for (code, text) in [
+        (403, "ACCESS_REFUSED - Login was refused"),
+        (530, "NOT_ALLOWED - access to vhost '/' refused for user 'u'"),
+        (541, "INTERNAL_ERROR - access to vhost '/' refused for user 'u': vhost '/' is down"),
+    ] {
+        let refusing = Peer::start(move |heard| match heard.method {
+            OPEN => vec![Say::Connection(code, text)],
+            _ => vec![Say::Yes],
+        });
+        // Until it has been the first that was tried: each client has an order of its own.
+        while refusing.connections() == 0 {
+            let Ok(Url::Rabbit(address)) = Url::parse(&format!("rabbit://{},{}/", refusing.address, serving.address))
+            else {
+                panic!("it is a URL")
+            };
+            let started = super::serve(&Client::new(address, hasty())).await;
+            assert!(started.is_ok(), "{code}: {started:?}");
         }
     }
 }
