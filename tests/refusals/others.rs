@@ -16,7 +16,7 @@ use nova_host::{
 use serde_json::json;
 use tokio::runtime::Runtime;
 
-use super::{call, declare_full, host, json_type};
+use super::{call, declare_full, host, is_idle, json_type};
 use crate::harness::{Broker, Serve, Vhost, client};
 
 /// Who is not concerned: sixteen callers, with a connection and a reply queue that they have had from the beginning.
@@ -174,10 +174,15 @@ fn how_long_others_wait_while_something_is_ill_is_measured() {
     let only_here = vhost.url_by(std::slice::from_ref(here));
     vhost.declare_queue_at(there, "frozen", &json!({"x-queue-type": "quorum", "x-quorum-initial-group-size": 1}));
     let beside = host(&only_here, "");
-    let freezes = || {
-        cluster.pause_node(there);
-        calls(&vhost, "frozen", 300);
-        Dying { stop: Arc::default(), thread: None }
-    };
-    measure("a reply queue silent", &only_here, &beside, freezes, || cluster.resume_node(there));
+    // Fewer than may wait without a place, and more than there are places.
+    for count in [16, 300] {
+        let freezes = || {
+            cluster.pause_node(there);
+            calls(&vhost, "frozen", count);
+            Dying { stop: Arc::default(), thread: None }
+        };
+        let what = format!("a reply queue silent, {count} calls at once for it");
+        measure(&what, &only_here, &beside, freezes, || cluster.resume_node(there));
+        is_idle(&vhost, "conductor");
+    }
 }
