@@ -14,7 +14,7 @@ use std::{
 };
 
 use nova_host::{
-    client::{Client, Error, Invocation, Options, Provenance, Target},
+    client::{CallOptions, Client, Error, Invocation, Provenance, Target},
     envelope::{Context, Text},
     transport::{Retry, Transport, Url, rabbit},
 };
@@ -65,12 +65,12 @@ fn more_casts_at_once_than_may_be_unconfirmed_are_all_sent() {
     let proxy = Proxy::start(&vhost.addresses()[0]);
     let client = Arc::new(client(&vhost.url_by(&[proxy.address().to_owned()])));
     let runtime = runtime();
-    runtime.block_on(client.cast(invocation(0), Options::from(PATIENCE))).expect("the broker has it");
+    runtime.block_on(client.cast(invocation(0), CallOptions::from(PATIENCE))).expect("the broker has it");
     // Nothing is confirmed until as many as possible are on their way.
     proxy.hold(Way::Back);
     let casting = |n| {
         let client = Arc::clone(&client);
-        runtime.spawn(async move { client.cast(invocation(n), Options::from(PATIENCE)).await })
+        runtime.spawn(async move { client.cast(invocation(n), CallOptions::from(PATIENCE)).await })
     };
     let casts: Vec<_> = (1..1500).map(casting).collect();
     vhost.eventually("conductor", |queue| queue.ready > UNCONFIRMED);
@@ -103,7 +103,7 @@ fn calls_outlive_all_connections() {
     let calls: Vec<_> = (0..CALLS)
         .map(|n| {
             let client = Arc::clone(&client);
-            runtime.spawn(async move { client.call(invocation(n), Options::default()).await })
+            runtime.spawn(async move { client.call(invocation(n), CallOptions::default()).await })
         })
         .collect();
     let requests = take(&vhost, CALLS);
@@ -136,7 +136,7 @@ fn a_request_whose_confirmation_is_lost_is_sent_again_as_the_same() {
     let runtime = runtime();
     let cast = runtime.spawn({
         let client = Arc::clone(&client);
-        async move { client.cast(invocation(1), Options::default()).await }
+        async move { client.cast(invocation(1), CallOptions::default()).await }
     });
     // The broker has it, and cannot say so.
     vhost.eventually("conductor", |queue| queue.ready == 1);
@@ -226,7 +226,7 @@ fn is_given_up<T: std::fmt::Debug>(outcome: Result<T, Error>, url: &str, attempt
 fn a_broker_that_is_not_there_is_given_up_after_the_attempts_that_were_allowed() {
     let runtime = runtime();
     for (times, attempts) in [(0, 1), (2, 3)] {
-        let options = Options { retry: Retry::Times(times), ..Options::default() };
+        let options = CallOptions { retry: Retry::Times(times), ..CallOptions::default() };
         // The first thing that a call does is to listen.
         let (url, connections) = closing_port();
         is_given_up(runtime.block_on(client(&url).call(invocation(0), options)), &url, attempts);
@@ -249,9 +249,9 @@ fn a_lost_broker_is_given_up_by_those_who_have_no_patience() {
         fanout.target.fanout = true;
         fanout
     };
-    runtime.block_on(client.cast(fanout(), Options::default())).expect("it is sent");
+    runtime.block_on(client.cast(fanout(), CallOptions::default())).expect("it is sent");
     broker.kill();
-    let options = Options { retry: Retry::Times(1), ..Options::default() };
+    let options = CallOptions { retry: Retry::Times(1), ..CallOptions::default() };
     let outcome = runtime.block_on(client.cast(fanout(), options));
     assert!(matches!(outcome, Err(Error::NotDelivered { attempts: 2, .. })), "{outcome:?}");
     let outcome = runtime.block_on(client.cast(fanout(), Duration::from_millis(100)));

@@ -2,7 +2,7 @@
 //!
 //! Everything here blocks, runs on plain threads, waits for a bounded time, and panics with what to do. Every guard ends
 //! what it started when it is dropped; a test process that is killed takes its children along, because they read from
-//! its pipes.
+//! its pipes, or by [`tie`].
 
 #![allow(dead_code, reason = "every part is for any story, and not every part is in one yet")]
 
@@ -25,6 +25,7 @@ mod redis;
 mod scratch;
 mod serve;
 mod stories;
+mod tie;
 mod vhost;
 mod wasm;
 mod web;
@@ -47,6 +48,7 @@ pub(crate) use self::{
     redis::Redis,
     scratch::Scratch,
     serve::Serve,
+    tie::tie,
     vhost::{Message, Queue, Vhost},
     wasm::Bomb,
     web::Web,

@@ -12,7 +12,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Broker, OsloClient, OsloServer, PATIENCE, Scratch, Services, Vhost, eventually, handlers, nova_host, process,
+    Broker, OsloClient, OsloServer, PATIENCE, Scratch, Services, Vhost, eventually, handlers, nova_host, process, tie,
 };
 
 /// What the log says when it watches.
@@ -37,7 +37,8 @@ impl Watching {
         let url = vhost.url();
         let at: &[&str] = if arguments.contains(&"--transport-url") { &[] } else { &["--transport-url", &url] };
         command.args(["watch", "--log", "info"]).args(at).args(arguments);
-        let child = command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("log")).spawn().expect("it runs");
+        command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("log"));
+        let child = tie(&mut command).spawn().expect("it runs");
         let mut watching = Self { child, scratch };
         watching.wait_for_connections(1);
         watching
@@ -318,4 +319,7 @@ fn it_ends_beside_a_broker_that_is_frozen() {
     assert!(ended.success(), "{}", watching.log());
     let report: Value = serde_json::from_str(&watching.stdout()).expect("JSON");
     assert_eq!(report["requests"], 0);
+    let unseen = &report["unseen"];
+    assert_eq!((&unseen["is_away"], &unseen["connections_lost"]), (&json!(true), &json!(0)), "{report}");
+    assert!(unseen["seconds_away"].as_f64() > Some(1.0), "{report}");
 }

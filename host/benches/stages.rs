@@ -129,7 +129,7 @@ impl Bench {
         let starting = Host::start(&self.config, &metrics, transport.clone(), current, None);
         let host = self.runtime.block_on(starting).expect("it serves");
         let client = Client::new(transport);
-        let call = || client.call(invocation(), client::Options::default());
+        let call = || client.call(invocation(), client::CallOptions::default());
         let mut group = criterion.benchmark_group("corridor");
         group.bench_function("one call", |bencher| {
             bencher.iter(|| self.runtime.block_on(call()).expect("an answer"));

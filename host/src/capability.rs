@@ -4,6 +4,7 @@
 //! handler that has any. After it: [`crate::sandbox`] offers the guest what its session can do, and [`crate::client`]
 //! sends. Effects of a request are held in its session until the handler has succeeded; see docs/capabilities.md.
 
+mod allowance;
 mod brokers;
 mod config;
 mod error;
@@ -11,16 +12,15 @@ mod fetch;
 mod grants;
 pub mod http;
 pub mod keyvalue;
-mod limits;
 mod outgoing;
 mod session;
 mod state;
 
+pub use allowance::Allowance;
 pub use brokers::{Capabilities, Config};
 pub use config::Values;
 pub use error::{Error, Unreleased};
 pub use grants::{Effects, GRANTABLE, Grants};
-pub use limits::Limits;
 pub use outgoing::{Outgoing, Recipient};
 pub use session::{Cause, Session};
 

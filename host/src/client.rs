@@ -74,7 +74,7 @@ pub struct Provenance {
 /// How it is asked for. `Duration::into` sets the timeout and leaves the rest to the defaults, which are
 /// oslo.messaging's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct CallOptions {
     /// How long all of it may take; of a cast, until the broker has it.
     pub timeout: Duration,
     /// How long a call's server may be silent (`call_monitor_timeout`): it sends a heartbeat every half of this, if that
@@ -89,7 +89,7 @@ pub struct Options {
     pub version_cap: Option<Version>,
 }
 
-impl Default for Options {
+impl Default for CallOptions {
     fn default() -> Self {
         Self {
             timeout: DEFAULT_TIMEOUT,
@@ -101,7 +101,7 @@ impl Default for Options {
     }
 }
 
-impl From<Duration> for Options {
+impl From<Duration> for CallOptions {
     fn from(timeout: Duration) -> Self {
         Self { timeout, ..Self::default() }
     }
@@ -113,7 +113,7 @@ impl Invocation {
     /// # Errors
     ///
     /// [`Error::InvalidTarget`], [`Error::MalformedVersion`] and [`Error::VersionCap`].
-    pub fn check_call(&self, options: &Options) -> Result<(), Error> {
+    pub fn check_call(&self, options: &CallOptions) -> Result<(), Error> {
         if self.target.fanout {
             return Err(self.target.invalid("A call cannot be used with fanout"));
         }
@@ -125,7 +125,7 @@ impl Invocation {
     /// # Errors
     ///
     /// As [`Invocation::check_call`].
-    pub fn check_cast(&self, options: &Options) -> Result<(), Error> {
+    pub fn check_cast(&self, options: &CallOptions) -> Result<(), Error> {
         self.target.destination()?;
         match (self.target.can_send(options.version_cap)?, options.version_cap) {
             (false, Some(cap)) => Err(Error::VersionCap { version: self.target.version.clone(), cap }),
@@ -150,7 +150,7 @@ impl Client {
     /// # Cancel safety
     ///
     /// Dropped half-way, the request may be handled or not; its reply is dropped.
-    pub async fn call(&self, invocation: Invocation, options: impl Into<Options>) -> Result<Text, Error> {
+    pub async fn call(&self, invocation: Invocation, options: impl Into<CallOptions>) -> Result<Text, Error> {
         let options = options.into();
         let deadline = Instant::now() + options.timeout.min(FOREVER);
         invocation.check_call(&options)?;
@@ -203,7 +203,7 @@ impl Client {
     /// # Errors
     ///
     /// [`Error`]. A fanout that no server listens to is not an error.
-    pub async fn cast(&self, invocation: Invocation, options: impl Into<Options>) -> Result<(), Error> {
+    pub async fn cast(&self, invocation: Invocation, options: impl Into<CallOptions>) -> Result<(), Error> {
         let options = options.into();
         invocation.check_cast(&options)?;
         let deadline = Instant::now() + options.timeout.min(FOREVER);
@@ -233,7 +233,7 @@ impl Client {
         &self,
         invocation: Invocation,
         reply_to: Option<ReplyTo>,
-        options: &Options,
+        options: &CallOptions,
         deadline: Instant,
     ) -> Result<(), Error> {
         let Invocation { target, method, arguments, context, origin } = invocation;
@@ -333,7 +333,7 @@ impl Tries {
 }
 
 /// What became of a request that the transport did not deliver.
-fn not_delivered(method: &str, options: &Options, error: transport::Error) -> Error {
+fn not_delivered(method: &str, options: &CallOptions, error: transport::Error) -> Error {
     match (error, options.retry) {
         (source @ transport::Error::Unreachable { .. }, Retry::Times(times)) => {
             Error::NotDelivered { method: method.to_owned(), attempts: u64::from(times) + 1, source }

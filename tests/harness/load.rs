@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nova_host::{
-    client::{Client, Error, Invocation, Options, Provenance, Target},
+    client::{CallOptions, Client, Error, Invocation, Provenance, Target},
     config::Config,
     envelope::{Context, Text},
     settings::Settings,
@@ -115,8 +115,8 @@ pub(crate) fn record(target: Target, number: u64) -> Invocation {
 }
 
 /// A confirmation alone does not mean that a queue has the message: a topic without one is an error here.
-pub(crate) fn options(limit: Duration) -> Options {
-    Options { routing: Routing::Mandatory, ..limit.into() }
+pub(crate) fn options(limit: Duration) -> CallOptions {
+    CallOptions { routing: Routing::Mandatory, ..limit.into() }
 }
 
 fn conductor() -> Target {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{PATIENCE, Scratch, eventually, log::Log, nova_host, process};
+use super::{PATIENCE, Scratch, eventually, log::Log, nova_host, process, tie};
 
 /// What the log says when the host consumes.
 const READY: &str = "serving";
@@ -61,7 +61,7 @@ impl Serve {
         command.env_remove("NOVA_HOST_SOAK").env_remove("NOVA_HOST_BENCH");
         command.envs(environment.iter().copied());
         command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("log"));
-        let child = command.spawn().expect("the host runs");
+        let child = tie(&mut command).spawn().expect("the host runs");
         Self { child, scratch }
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use nova_host::client::{Client, Invocation, Options};
+use nova_host::client::{CallOptions, Client, Invocation};
 use tokio::runtime::Runtime;
 
 use crate::harness::LIMIT;
@@ -80,7 +80,7 @@ pub(super) fn calls(
             let mut latencies = Vec::new();
             while latencies.is_empty() || begun.elapsed() < time {
                 let started = Instant::now();
-                client.call(of.clone(), Options::from(LIMIT)).await.expect("an answer");
+                client.call(of.clone(), CallOptions::from(LIMIT)).await.expect("an answer");
                 latencies.push(started.elapsed());
             }
             all.lock().expect("nobody panics").extend(latencies);
@@ -102,13 +102,13 @@ pub(super) fn casts(runtime: &Runtime, client: &Arc<Client>, of: &Invocation, se
         let (client, of) = (Arc::clone(client), of.clone());
         runtime.spawn(async move {
             for _ in 0..count / senders {
-                client.cast(of.clone(), Options::from(LIMIT)).await.expect("the broker has it");
+                client.cast(of.clone(), CallOptions::from(LIMIT)).await.expect("the broker has it");
             }
         })
     };
     let sending: Vec<_> = (0..senders).map(sender).collect();
     sending.into_iter().for_each(|sender| runtime.block_on(sender).expect("the broker has it"));
-    runtime.block_on(client.call(of.clone(), Options::from(LIMIT))).expect("an answer");
+    runtime.block_on(client.call(of.clone(), CallOptions::from(LIMIT))).expect("an answer");
     count as f64 / begun.elapsed().as_secs_f64()
 }
 

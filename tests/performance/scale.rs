@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nova_host::{
-    client::{Client, Invocation, Options, Provenance, Target},
+    client::{CallOptions, Client, Invocation, Provenance, Target},
     envelope::{Context, Text},
 };
 use serde_json::{Value, json};
@@ -172,10 +172,10 @@ pub(super) fn in_flight(size: Size) -> String {
     for count in size.in_flight {
         let service =
             Service::start(None, &format!("max_in_flight = {count}\nlimits.timeout = \"600s\"\ngrace_period = \"0s\""));
-        service.runtime.block_on(service.client.call(add(None), Options::from(LIMIT))).expect("an answer");
+        service.runtime.block_on(service.client.call(add(None), CallOptions::from(LIMIT))).expect("an answer");
         let before = service.rss();
         for _ in 0..*count {
-            let endless = service.client.cast(request(None, "loop_forever", json!({})), Options::from(LIMIT));
+            let endless = service.client.cast(request(None, "loop_forever", json!({})), CallOptions::from(LIMIT));
             service.runtime.block_on(endless).expect("the broker has it");
         }
         let all = *count as u64;

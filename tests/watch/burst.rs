@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use nova_host::{
-    client::{Invocation, Options, Provenance, Target},
+    client::{CallOptions, Invocation, Provenance, Target},
     envelope::{Context, Text},
 };
 use serde_json::json;
@@ -36,7 +36,7 @@ fn cast(vhost: &Vhost, count: u64, bytes: usize) {
                 casts.join_next().await.expect("there is one").expect("no panic");
             }
             casts.spawn(async move {
-                client.cast(invocation, Options::from(Duration::from_secs(60))).await.expect("the broker takes it");
+                client.cast(invocation, CallOptions::from(Duration::from_secs(60))).await.expect("the broker takes it");
             });
         }
         while let Some(done) = casts.join_next().await {

@@ -65,7 +65,7 @@ impl Session {
 
     /// Holds a request against grants and limits, and counts it. Says whether it may lead to a private address.
     fn admit_fetch(&self, request: &Request) -> Result<bool, Error> {
-        let most = self.limits.http_requests;
+        let most = self.allowance.http_requests;
         if self.fetched.fetch_add(1, Ordering::Relaxed) >= most {
             self.metrics.hit(Limit::HttpRequests);
             return Err(Error::Requests(most));

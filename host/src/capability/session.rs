@@ -15,14 +15,14 @@ use futures_util::{StreamExt as _, stream};
 use tokio::{sync::Semaphore, task::AbortHandle, time::Instant};
 
 use super::{
-    Capabilities, Effects, Error, Grants, Limits, Outgoing, Unreleased,
+    Allowance, Capabilities, Effects, Error, Grants, Outgoing, Unreleased,
     brokers::Broker,
     http::Meter,
     keyvalue::{self, Bucket, Write},
     outgoing::Checked,
 };
 use crate::{
-    client::{self, DEFAULT_TIMEOUT, Options, Provenance},
+    client::{self, CallOptions, DEFAULT_TIMEOUT, Provenance},
     envelope::{Context, Text},
     lending::Standing,
     metrics::{Effect, Handler, Limit, Sending, Sent},
@@ -38,7 +38,7 @@ const MAX_SHOWN: usize = 64;
 pub struct Session {
     pub(super) capabilities: Capabilities,
     pub(super) grants: Arc<Grants>,
-    pub(super) limits: Limits,
+    pub(super) allowance: Allowance,
     pub(super) metrics: Handler,
     pub(super) cause: Cause,
     /// The handler's state, where it may keep any.
@@ -99,24 +99,24 @@ impl Session {
     pub fn new(
         capabilities: &Capabilities,
         grants: &Arc<Grants>,
-        limits: &Limits,
+        allowance: &Allowance,
         metrics: &Handler,
         cause: Cause,
     ) -> Self {
         let bucket = grants.keyvalue.then(|| Bucket {
             store: capabilities.store().clone(),
             handler: metrics.name().to_owned(),
-            quota: limits.keyvalue.0,
+            quota: allowance.keyvalue.0,
         });
         Self {
             capabilities: capabilities.clone(),
             grants: Arc::clone(grants),
-            limits: limits.clone(),
+            allowance: allowance.clone(),
             metrics: metrics.clone(),
             cause,
             bucket,
-            meter: Arc::new(Meter::new(limits.http_bytes.0, metrics.clone())),
-            fetching: Arc::new(Semaphore::new(limits.http_outstanding.into())),
+            meter: Arc::new(Meter::new(allowance.http_bytes.0, metrics.clone())),
+            fetching: Arc::new(Semaphore::new(allowance.http_outstanding.into())),
             fetched: AtomicU32::new(0),
             used: Mutex::default(),
             standing: None,
@@ -154,7 +154,7 @@ impl Session {
     ///
     /// As [`Session::call`].
     pub async fn call_many(&self, requests: Vec<Outgoing>) -> Vec<Result<Text, Error>> {
-        let at_once = usize::from(self.limits.outstanding);
+        let at_once = usize::from(self.allowance.outstanding);
         stream::iter(requests).map(|request| self.call(request)).buffered(at_once).collect().await
     }
 
@@ -222,7 +222,7 @@ impl Session {
             return Err(Error::TimedOut(format!("no time is left to call {}", request.method)));
         }
         let broker = self.broker(&request)?;
-        let options = Options { timeout, monitor, ..options(left) };
+        let options = CallOptions { timeout, monitor, ..options(left) };
         let invocation = request.invocation(&broker.exchange, self.cause.context.clone(), self.origin(None));
         let calling = broker.client.call(invocation, options);
         let called = match &self.standing {
@@ -244,7 +244,7 @@ impl Session {
         // What is known now is better said now than when it is too late.
         let broker = self.broker(&request)?;
         let check = request.clone().invocation(&broker.exchange, Context::default(), Provenance::default());
-        check.check_cast(&Options::default())?;
+        check.check_cast(&CallOptions::default())?;
         let number = {
             let mut used = self.used();
             used.casts += 1;
@@ -271,9 +271,9 @@ impl Session {
     fn admit(&self, request: Outgoing, fanout: bool) -> Result<Checked, Error> {
         let mut used = self.used();
         used.requests += 1;
-        if used.requests > self.limits.requests {
+        if used.requests > self.allowance.requests {
             self.metrics.hit(Limit::RpcRequests);
-            let message = format!("more than {} requests (limits.rpc_requests)", self.limits.requests);
+            let message = format!("more than {} requests (limits.rpc_requests)", self.allowance.requests);
             return Err(Error::Limited(message));
         }
         let length = request.length();
@@ -296,7 +296,7 @@ impl Session {
             return Err(Error::Denied(message));
         }
         used.sent = used.sent.saturating_add(length);
-        if used.sent > self.limits.bytes.0 {
+        if used.sent > self.allowance.bytes.0 {
             return Err(self.too_much("sent"));
         }
         Ok(request)
@@ -305,12 +305,12 @@ impl Session {
     fn receive(&self, length: usize) -> Result<(), Error> {
         let mut used = self.used();
         used.received = used.received.saturating_add(length);
-        if used.received > self.limits.bytes.0 { Err(self.too_much("received")) } else { Ok(()) }
+        if used.received > self.allowance.bytes.0 { Err(self.too_much("received")) } else { Ok(()) }
     }
 
     fn too_much(&self, what: &str) -> Error {
         self.metrics.hit(Limit::RpcBytes);
-        Error::Limited(format!("more than {} {what} (limits.rpc_bytes)", self.limits.bytes))
+        Error::Limited(format!("more than {} {what} (limits.rpc_bytes)", self.allowance.bytes))
     }
 
     fn broker(&self, request: &Checked) -> Result<&Broker, Error> {
@@ -357,13 +357,13 @@ impl Error {
 }
 
 /// Whoever is asked must be there: a request that no queue takes is an error, and not silence.
-fn options(timeout: Duration) -> Options {
+fn options(timeout: Duration) -> CallOptions {
     let routing = Routing::Mandatory;
-    client::Options {
+    client::CallOptions {
         timeout: timeout.min(client::DEFAULT_TIMEOUT),
         retry: Retry::Forever,
         routing,
-        ..Options::default()
+        ..CallOptions::default()
     }
 }
 

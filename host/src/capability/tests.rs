@@ -48,7 +48,7 @@ impl World {
         let grants = settings(&format!("grants.rpc = [\"t/*\", \"u.m\"]\n{manifest}"), |settings| {
             Grants::read(settings, Values::default())
         });
-        let limits = settings(manifest, |settings| Limits::default().read(settings));
+        let limits = settings(manifest, |settings| Allowance::default().read(settings));
         Session::new(&self.capabilities, &grants.into(), &limits, &self.metrics.handler("h"), cause)
     }
 
@@ -247,7 +247,7 @@ async fn another_broker_is_reached_by_its_name_and_has_its_own_exchange() {
     let grants =
         settings("grants.rpc = [\"cell:t/m\", \"other:t/m\"]", |settings| Grants::read(settings, Values::default()));
     let metrics = world.metrics.handler("h");
-    let session = Session::new(&world.capabilities, &grants.into(), &Limits::default(), &metrics, cause());
+    let session = Session::new(&world.capabilities, &grants.into(), &Allowance::default(), &metrics, cause());
     let ask = async |broker: Option<&str>| {
         let recipient = Recipient { broker: broker.map(Into::into), ..asks("m", json!({})).recipient };
         session.call(Outgoing { recipient, ..asks("m", json!({})) }).await.unwrap_err().text()
@@ -314,5 +314,5 @@ async fn limits_hold_for_requests_and_for_bytes_each_way() {
 
 #[test]
 fn bytes_are_bounded_by_default() {
-    assert_eq!(Limits::default().bytes, Bytes(16 << 20));
+    assert_eq!(Allowance::default().bytes, Bytes(16 << 20));
 }

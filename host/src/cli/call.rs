@@ -86,7 +86,7 @@ pub(super) struct Cast {
 impl Call {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
         let config = options.load(&[("log", QUIET_CALL)])?;
-        let how = client::Options { monitor: self.call_monitor_timeout, ..self.what.options() };
+        let how = client::CallOptions { monitor: self.call_monitor_timeout, ..self.what.options() };
         let invocation = self.what.invocation(&config, self.fanout)?;
         // Before anything is started or connected.
         invocation.check_call(&how).map_err(Failed::from)?;
@@ -122,8 +122,8 @@ impl Cast {
 
 impl What {
     /// Whoever types wants to know at once that nobody is there.
-    fn options(&self) -> client::Options {
-        client::Options {
+    fn options(&self) -> client::CallOptions {
+        client::CallOptions {
             timeout: self.timeout,
             monitor: None,
             retry: self.retry,

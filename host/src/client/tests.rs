@@ -44,7 +44,7 @@ impl Line {
     }
 
     /// Calls, and answers with these messages: objects to which the message id is added.
-    pub(super) async fn exchange(&mut self, replies: &[Value], options: impl Into<Options>) -> Result<Text, Error> {
+    pub(super) async fn exchange(&mut self, replies: &[Value], options: impl Into<CallOptions>) -> Result<Text, Error> {
         let client = std::mem::replace(&mut self.client, Client::new(Transport::Memory(Broker::default())));
         let answering = async {
             let asked = self.asked().await;
@@ -87,9 +87,9 @@ impl Asked {
     }
 }
 
-fn monitored(timeout: u64, monitor: u64) -> Options {
+fn monitored(timeout: u64, monitor: u64) -> CallOptions {
     let (timeout, monitor) = (Duration::from_secs(timeout), Some(Duration::from_secs(monitor)));
-    Options { timeout, monitor, ..Options::default() }
+    CallOptions { timeout, monitor, ..CallOptions::default() }
 }
 
 fn versioned(version: Option<&str>) -> Invocation {
@@ -127,7 +127,7 @@ async fn a_call_says_what_the_references_says_and_in_its_order() {
 #[tokio::test]
 async fn a_cast_asks_for_no_reply_and_needs_no_reply_queue() {
     let mut line = Line::open().await;
-    line.client.cast(invocation("m"), Options::default()).await.unwrap();
+    line.client.cast(invocation("m"), CallOptions::default()).await.unwrap();
     let asked = line.asked().await.body;
     assert!(line.client.replies.lock().await.is_none());
     let mut keys: Vec<_> = asked.as_object().unwrap().keys().map(String::as_str).collect();
@@ -140,7 +140,7 @@ async fn a_fanout_reaches_every_server_and_nobody_is_no_error() {
     let mut line = Line::open().await;
     let mut fanout = invocation("m");
     fanout.target.fanout = true;
-    let mandatory = Options { routing: Routing::Mandatory, ..Options::default() };
+    let mandatory = CallOptions { routing: Routing::Mandatory, ..CallOptions::default() };
     line.client.cast(fanout.clone(), mandatory).await.unwrap();
     assert_eq!(line.asked().await.body["method"], "m");
     fanout.target.topic = "nowhere".into();
@@ -150,7 +150,7 @@ async fn a_fanout_reaches_every_server_and_nobody_is_no_error() {
 #[tokio::test]
 async fn what_cannot_be_sent_is_refused_before_anything_happens() {
     let line = Line::open().await;
-    let capped = Options { version_cap: Some("1.5".parse().unwrap()), ..Options::default() };
+    let capped = CallOptions { version_cap: Some("1.5".parse().unwrap()), ..CallOptions::default() };
     let mut fanout = invocation("m");
     fanout.target.fanout = true;
     let mut nowhere = invocation("m");
@@ -179,7 +179,7 @@ async fn nobody_is_undeliverable_where_that_was_asked_for_and_a_timeout_otherwis
     let line = Line::open().await;
     let mut nowhere = invocation("m");
     nowhere.target.server = Some("elsewhere".into());
-    let mandatory = Options { routing: Routing::Mandatory, ..Options::default() };
+    let mandatory = CallOptions { routing: Routing::Mandatory, ..CallOptions::default() };
     for outcome in [
         line.client.call(nowhere.clone(), mandatory).await.map(drop),
         line.client.cast(nowhere.clone(), mandatory).await,
@@ -191,7 +191,7 @@ async fn nobody_is_undeliverable_where_that_was_asked_for_and_a_timeout_otherwis
             other => panic!("{other:?}"),
         }
     }
-    line.client.cast(nowhere.clone(), Options::default()).await.unwrap();
+    line.client.cast(nowhere.clone(), CallOptions::default()).await.unwrap();
     let silence = line.client.call(nowhere, Duration::from_secs(3)).await.unwrap_err();
     assert_eq!(silence.to_string(), "no reply to m within 3s");
     assert_eq!(line.outstanding(), 0);
@@ -207,7 +207,7 @@ async fn thousands_of_calls_are_outstanding_and_each_gets_its_own_answer() {
         .map(|n| {
             let client = std::sync::Arc::clone(&client);
             let call = Invocation { arguments: Text::of(&json!({"n": n})), ..invocation("m") };
-            tokio::spawn(async move { client.call(call, Options::default()).await })
+            tokio::spawn(async move { client.call(call, CallOptions::default()).await })
         })
         .collect();
     let mut asked = Vec::new();
@@ -232,7 +232,7 @@ async fn a_call_that_is_dropped_leaves_nothing_behind_and_its_reply_disturbs_nob
         std::sync::Arc::new(std::mem::replace(&mut line.client, Client::new(Transport::Memory(Broker::default()))));
     let dropped = tokio::spawn({
         let client = std::sync::Arc::clone(&client);
-        async move { client.call(invocation("m"), Options::default()).await }
+        async move { client.call(invocation("m"), CallOptions::default()).await }
     });
     let late = line.asked().await;
     assert_eq!(client.replies.lock().await.as_ref().unwrap().outstanding(), 1);
@@ -242,7 +242,7 @@ async fn a_call_that_is_dropped_leaves_nothing_behind_and_its_reply_disturbs_nob
     late.end(json!("late"));
     late.reply(json!({"result": "value without an end", "failure": null}));
     line.client = std::sync::Arc::into_inner(client).unwrap();
-    let answer = line.exchange(&[json!({"result": 1, "failure": null, "ending": true})], Options::default()).await;
+    let answer = line.exchange(&[json!({"result": 1, "failure": null, "ending": true})], CallOptions::default()).await;
     assert_eq!(answer.unwrap().get(), "1");
     assert_eq!(line.outstanding(), 0);
 }
@@ -299,7 +299,7 @@ async fn a_monitor_that_is_longer_than_the_timeout_changes_nothing() {
     let line = Line::open().await;
     let outcome = line.client.call(invocation("m"), monitored(3, 1_000_000)).await;
     assert_eq!(outcome.unwrap_err().to_string(), "no reply to m within 3s");
-    let forever = Options { monitor: Some(Duration::MAX), ..Options::from(Duration::ZERO) };
+    let forever = CallOptions { monitor: Some(Duration::MAX), ..CallOptions::from(Duration::ZERO) };
     let outcome = line.client.call(invocation("m"), forever).await;
     assert!(matches!(outcome, Err(Error::TimedOut { .. } | Error::NotSent { .. })), "{outcome:?}");
     let endless = tokio::time::timeout(Duration::from_secs(100), line.client.call(invocation("m"), Duration::MAX));
@@ -312,7 +312,7 @@ async fn the_reply_queue_goes_with_the_client_unless_somebody_may_still_send_to_
     let queue = |line: &Line| line.client.replies.try_lock().unwrap().as_ref().unwrap().queue().to_owned();
     let renewed = |line: &Line| Client::new(Transport::Memory(line.broker.clone()));
 
-    line.exchange(&[json!({"result": 1, "failure": null, "ending": true})], Options::default()).await.unwrap();
+    line.exchange(&[json!({"result": 1, "failure": null, "ending": true})], CallOptions::default()).await.unwrap();
     let answered = queue(&line);
     let client = renewed(&line);
     std::mem::replace(&mut line.client, client).close().await;
@@ -326,7 +326,7 @@ async fn the_reply_queue_goes_with_the_client_unless_somebody_may_still_send_to_
 
     // Old servers send one more message after a failure.
     line.asked().await;
-    line.exchange(&[json!({"result": null, "failure": "{}"})], Options::default()).await.unwrap_err();
+    line.exchange(&[json!({"result": null, "failure": "{}"})], CallOptions::default()).await.unwrap_err();
     let failed = queue(&line);
     let client = renewed(&line);
     std::mem::replace(&mut line.client, client).close().await;

@@ -33,7 +33,7 @@ async fn remote(replies: &[Value]) -> Failure {
 }
 
 /// A call whose time passes at once when nothing else happens; what it was told.
-async fn without_an_end(replies: &[Value], options: Options) -> String {
+async fn without_an_end(replies: &[Value], options: CallOptions) -> String {
     Line::open().await.exchange(replies, options).await.unwrap_err().to_string()
 }
 
@@ -135,7 +135,7 @@ async fn replies_to_nobody_and_repeated_ones_are_dropped() {
     let stray = json!({"result": "stray", "ending": true, "_msg_id": "f00d"});
     let nobodys = json!({"result": "nobody's", "ending": true, "_msg_id": null});
     let mut line = Line::open().await;
-    let options = Options::default();
+    let options = CallOptions::default();
     let replies = [stray, nobodys, MODERN(json!(7)), MODERN(json!(8)), json!({"failure": failure()})];
     assert_eq!(line.exchange(&replies, options).await.unwrap().get(), "7");
     assert_eq!(line.exchange(&[MODERN(json!(9))], options).await.unwrap().get(), "9");
@@ -159,7 +159,7 @@ async fn messages_that_are_no_replies_disturb_no_call() {
         // Without an envelope, but a reply.
         asked.send(plain.as_bytes(), Some("application/json"));
     };
-    let (outcome, ()) = tokio::join!(client.call(invocation(), Options::default()), answering);
+    let (outcome, ()) = tokio::join!(client.call(invocation(), CallOptions::default()), answering);
     assert_eq!(outcome.unwrap().get(), r#""plain""#);
     let queue = client.replies.lock().await.as_ref().unwrap().queue().to_owned();
     assert_eq!((line.broker.waiting(&queue), line.broker.unsettled(&queue)), (Some(0), Some(0)));

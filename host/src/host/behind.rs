@@ -101,7 +101,7 @@ impl Behind {
             context: Context::default(),
             origin: Provenance::default(),
         };
-        let options = client::Options { routing: Routing::Mandatory, ..PATIENCE.into() };
+        let options = client::CallOptions { routing: Routing::Mandatory, ..PATIENCE.into() };
         match client.call(invocation, options).await {
             Ok(_) => Answerer::Us,
             Err(client::Error::Remote(_)) => Answerer::Other,

@@ -20,7 +20,7 @@ pub struct Unseen {
     pub connections_lost: u64,
     /// Seconds without a connection, in all.
     pub seconds_away: f64,
-    /// Whether there is none now.
+    /// Whether there is none now, or none over which the broker answers.
     pub is_away: bool,
 }
 

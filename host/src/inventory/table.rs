@@ -81,6 +81,9 @@ fn unseen(report: &Report) -> Vec<String> {
         lines.push(format!(
             "not seen: what was sent in {seconds:.1} s without a connection, which was lost {times} times{now}"
         ));
+    } else if unseen.is_away {
+        let seconds = unseen.seconds_away;
+        lines.push(format!("not seen: what was sent in the last {seconds:.1} s, in which the broker did not answer"));
     }
     lines
 }

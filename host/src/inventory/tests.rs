@@ -77,6 +77,9 @@ fn the_table_is_cut_and_says_what_was_not_seen() {
     for said in ["at least 7 messages", "1.5 s without a connection, which was lost 2 times", "and 1 methods more"] {
         assert!(lines.contains(said), "{said}: {lines}");
     }
+    let silent = Unseen { seconds_away: 4.5, is_away: true, ..Unseen::default() };
+    let lines = table::lines(&Report::of(&inventory, Duration::from_secs(3), silent), 2).join("\n");
+    assert!(lines.contains("in the last 4.5 s, in which the broker did not answer"), "{lines}");
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub struct Limits {
     /// Requests that one instance serves, one after the other; 1 is a fresh instance for each. A manifest's.
     pub reuse: u32,
     /// What one request may send and get.
-    pub rpc: capability::Limits,
+    pub rpc: capability::Allowance,
 }
 
 impl Default for Limits {
@@ -75,7 +75,7 @@ impl Default for Limits {
             log: DEFAULT_LOG,
             concurrency: None,
             reuse: 1,
-            rpc: capability::Limits::default(),
+            rpc: capability::Allowance::default(),
         }
     }
 }

@@ -294,4 +294,4 @@ impl Client {
 }
 
 #[cfg(test)]
-mod refusal_tests;
+mod tests;

@@ -148,6 +148,15 @@ impl Topology {
     }
 }
 
+/// Whether a broker has queues that are not durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transient {
+    /// As far as it has said.
+    Permitted,
+    /// It ends the connection at one.
+    Denied,
+}
+
 /// Where a message is published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -253,9 +262,16 @@ impl Topology {
         }
     }
 
+    /// Whether any of the queues goes with a restart of the broker.
+    #[must_use]
+    pub fn has_transient_queues(&self) -> bool {
+        self.declarations.iter().any(|declared| matches!(declared, Declaration::Queue(queue) if !queue.durable))
+    }
+
     /// Goes on without durability where somebody has made an exchange without it, as the reference does: the exchange
-    /// and the classic queues bound to it are not durable. False where nothing is to be changed.
-    pub fn give_up_durability(&mut self, of: &str) -> bool {
+    /// and the classic queues bound to it are not durable; or the exchange alone, where the broker denies such queues. False
+    /// where nothing is to be changed.
+    pub fn give_up_durability(&mut self, of: &str, queues: Transient) -> bool {
         let bound: Vec<String> = self
             .declarations
             .iter()
@@ -268,7 +284,11 @@ impl Topology {
         for declaration in &mut self.declarations {
             let durable = match declaration {
                 Declaration::Exchange(exchange) if exchange.name == of => &mut exchange.durable,
-                Declaration::Queue(queue) if bound.contains(&queue.name) && queue.is_classic() => &mut queue.durable,
+                Declaration::Queue(queue)
+                    if queues == Transient::Permitted && bound.contains(&queue.name) && queue.is_classic() =>
+                {
+                    &mut queue.durable
+                }
                 _ => continue,
             };
             changed |= std::mem::replace(durable, false);

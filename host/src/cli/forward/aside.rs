@@ -221,7 +221,7 @@ impl Site {
             context: Context::default(),
             origin: Provenance::default(),
         };
-        let options = client::Options { routing: Routing::Mandatory, ..PATIENCE.into() };
+        let options = client::CallOptions { routing: Routing::Mandatory, ..PATIENCE.into() };
         let client = Client::new(self.transport.clone());
         let answer = client.call(invocation, options).await;
         client.close().await;

@@ -10,3 +10,4 @@ mod session;
 pub(crate) mod settle;
 pub(crate) mod tap;
 mod tapping;
+mod waiting;

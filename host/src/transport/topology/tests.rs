@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{Destination, Subscription},
-    Argument, Binding, Declaration, Exchange, ExchangeKind, Options, Queue, Topology, replies, route, subscription,
+    Argument, Binding, Declaration, Exchange, ExchangeKind, Options, Queue, Topology, Transient, replies, route,
+    subscription,
 };
 
 /// The recording of one variant, and what made it.
@@ -259,13 +260,24 @@ fn queues_with_names_that_come_again_are_kept_and_a_stream_is_everybodys() {
 fn durability_is_given_up_for_an_exchange_and_what_is_bound_to_it() {
     let options = Options { amqp_durable_queues: true, rabbit_transient_quorum_queue: true, ..Options::default() };
     let mut topology = subscription(&served(), "0f", &options);
-    assert!(!topology.give_up_durability("other"));
-    assert!(topology.give_up_durability("openstack"));
-    assert!(!topology.give_up_durability("openstack"));
+    assert!(!topology.give_up_durability("other", Transient::Permitted));
+    assert!(topology.give_up_durability("openstack", Transient::Permitted));
+    assert!(!topology.give_up_durability("openstack", Transient::Permitted));
     let default = Options { rabbit_transient_quorum_queue: true, ..Options::default() };
     assert_eq!(topology, subscription(&served(), "0f", &default));
     // A quorum queue cannot be without durability, and may be bound to an exchange that is.
-    assert!(topology.give_up_durability("golden_fanout"));
+    assert!(topology.give_up_durability("golden_fanout", Transient::Permitted));
     let Declaration::Queue(fanout) = &topology.declarations[7] else { panic!() };
     assert!(fanout.durable);
+    assert!(topology.has_transient_queues());
+}
+
+#[test]
+fn where_the_broker_denies_transient_queues_only_the_exchange_gives_up_durability() {
+    let options = Options { amqp_durable_queues: true, rabbit_transient_quorum_queue: true, ..Options::default() };
+    let durable = subscription(&served(), "0f", &options);
+    let mut topology = durable.clone();
+    assert!(topology.give_up_durability("openstack", Transient::Denied) && !topology.has_transient_queues());
+    assert_ne!(topology, durable);
+    assert!(subscription(&served(), "0f", &Options::default()).has_transient_queues());
 }

@@ -21,10 +21,16 @@ use super::{
         task::Task,
     },
     offsets::Offsets,
-    session::{Event, Session},
+    session::Session,
     settle::Settlement,
 };
-use crate::transport::{connections::Carries, error::Error, message::Arrived, publication::Retry, topology::Topology};
+use crate::transport::{
+    connections::Carries,
+    error::Error,
+    message::Arrived,
+    publication::Retry,
+    topology::{Topology, Transient},
+};
 
 /// A subscription that delivers. Dropped, its connection is closed and the broker takes back what is unsettled; its own
 /// queues stay until they expire.
@@ -52,6 +58,9 @@ struct Plan {
     prefetch: u16,
     /// Whether the last connection ended with an internal error of the broker's at a queue that is not durable.
     suspects_transient_queues: AtomicBool,
+    /// Whether it is to be spared queues that are not durable, which were to be durable and are bound to an exchange that is
+    /// not.
+    denies_transient_queues: AtomicBool,
 }
 
 /// The task.
@@ -91,8 +100,16 @@ impl Consumer {
         let (command_sender, commands) = mpsc::channel(1);
         let streams = topology.streams.iter().map(|queue| (queue.clone(), Offsets::default())).collect();
         let queues = topology.queues.clone();
-        let suspects_transient_queues = AtomicBool::new(false);
-        let plan = Plan { connector, carries, topology, streams, prefetch, suspects_transient_queues };
+        let (suspects_transient_queues, denies_transient_queues) = <(AtomicBool, AtomicBool)>::default();
+        let plan = Plan {
+            connector,
+            carries,
+            topology,
+            streams,
+            prefetch,
+            suspects_transient_queues,
+            denies_transient_queues,
+        };
         let session = plan.connect(Patience::UntilRefused(retry)).await?;
         let worker = Worker { plan, sender, commands, more: 0 };
         Ok(Self { queues, commands: command_sender, task: Task::spawn(worker.run(session)) })
@@ -143,9 +160,22 @@ impl Purpose for Plan {
 
     async fn prepare(&self, link: Link) -> Result<Session, Error> {
         let broker = link.broker().to_owned();
-        let opened = Session::open(link, self.topology.clone(), self.streams.clone(), self.prefetch).await;
+        let transient = match self.denies_transient_queues.load(Ordering::Relaxed) {
+            true => Transient::Denied,
+            false => Transient::Permitted,
+        };
+        let opened = Session::open(link, self.topology.clone(), self.streams.clone(), self.prefetch, transient).await;
         let is_suspect = matches!(&opened, Err(error) if error.is_internal_at_transient_queue());
         let was_suspect = self.suspects_transient_queues.swap(is_suspect, Ordering::Relaxed);
+        if let Err(error) = &opened {
+            // A start that was refused, or another client, has declared the exchange. A durable queue may be bound to it.
+            let is_denied = error.is_denial_of_transient_queue(was_suspect) && !self.topology.has_transient_queues();
+            self.denies_transient_queues.store(is_denied, Ordering::Relaxed);
+            if is_denied {
+                let reason = format!("{error}; declaring durable queues, though their exchange is not durable");
+                return Err(Error::Unreachable { broker, reason });
+            }
+        }
         let mut session = opened.map_err(|error| error.meaning(broker, was_suspect))?;
         session.link.is_ready(self.connector.connections.open(self.carries));
         Ok(session)
@@ -240,40 +270,26 @@ impl Worker {
     /// Hands deliveries over for as long as the session lives and nothing else is asked.
     async fn pump(&mut self, session: &mut Session) -> End {
         loop {
-            let (index, delivery, place) = tokio::select! {
+            tokio::select! {
                 command = self.commands.recv() => return End::Told(command),
-                event = session.next() => match event {
-                    Event::Delivery(index, delivery, place) => (index, delivery, place),
-                    Event::Lost(reason) => return End::Lost(reason),
+                arrived = session.arrive() => if let Err(reason) = arrived { return End::Lost(reason) },
+            }
+            tokio::select! {
+                biased;
+                permit = self.sender.reserve() => match permit {
+                    Ok(permit) => {
+                        if let Some(arrived) = session.take() {
+                            permit.send(arrived);
+                        }
+                    }
+                    Err(_) => {
+                        session.give_back().await;
+                        return End::Told(self.commands.recv().await);
+                    }
                 },
-            };
-            let permit = loop {
-                tokio::select! {
-                    // Stale by now: the broker delivers it again.
-                    reason = session.lost() => return End::Lost(reason),
-                    command = self.commands.recv() => match command {
-                        // The delivery waits on.
-                        Some(Command::Widen(more, done)) => {
-                            self.more = more;
-                            done.send(()).ok();
-                            if let Err(reason) = session.widen(more).await {
-                                return End::Lost(reason);
-                            }
-                        }
-                        command => {
-                            session.give_back(&delivery).await;
-                            return End::Told(command);
-                        }
-                    },
-                    permit = self.sender.reserve() => break permit,
-                }
-            };
-            match permit {
-                Ok(permit) => permit.send(session.hand_over(index, *delivery, place)),
-                Err(_) => {
-                    session.give_back(&delivery).await;
-                    return End::Told(self.commands.recv().await);
-                }
+                command = self.commands.recv() => return End::Told(command),
+                // Stale by then: the broker delivers it again.
+                held = session.hold() => if let Err(reason) = held { return End::Lost(reason) },
             }
         }
     }

@@ -3,6 +3,8 @@
 //! Before it: [`super::super::wire::connect`] has a connection. After it: [`super::consumer`] takes what arrives, and starts the next
 //! life when this one ends.
 
+mod wide;
+
 use std::{
     collections::{BTreeSet, HashMap},
     time::Duration,
@@ -27,8 +29,12 @@ use super::{
     consuming::{Arrival, Consuming, arrival, delete, give_back, wide_tag},
     offsets::{Begin, Offset, Offsets, StreamPlace},
     settle::{self, RoundTrip, Settlement, Way},
+    waiting::Waiting,
 };
-use crate::transport::{message::Arrived, topology::Topology};
+use crate::transport::{
+    message::Arrived,
+    topology::{Topology, Transient},
+};
 
 /// How long a queue must have been consumed for its loss to be mended on the same channel. One that goes again at once
 /// is reason enough for a new connection, with its waits.
@@ -53,6 +59,8 @@ pub(crate) struct Session {
     _acknowledging: Task,
     round_trip: RoundTrip,
     arrivals: SelectAll<BoxStream<'static, Arrival>>,
+    /// What has arrived and was not taken.
+    waiting: Waiting<(Box<Delivery>, Option<StreamPlace>)>,
     /// The consumer of each queue.
     consumers: Vec<Consuming>,
     /// The prefetch of each consumer.
@@ -63,14 +71,6 @@ pub(crate) struct Session {
     is_wide: bool,
 }
 
-/// What a session has for its owner.
-pub(crate) enum Event {
-    /// A message from the queue with this index; where it is from a stream, its place there.
-    Delivery(usize, Box<Delivery>, Option<StreamPlace>),
-    /// The session is over; why.
-    Lost(String),
-}
-
 impl Session {
     /// Declares everything and starts to consume: the reference's order, with the prefetch first.
     pub(crate) async fn open(
@@ -78,6 +78,7 @@ impl Session {
         mut topology: Topology,
         streams: HashMap<String, Offsets>,
         prefetch: u16,
+        transient: Transient,
     ) -> Result<Self, declare::Error> {
         let opening = async {
             loop {
@@ -87,7 +88,7 @@ impl Session {
                 let Err(error) = declare::all(&channel, &topology.declarations).await else { return Ok(channel) };
                 match error.exchange_without_durability() {
                     // At most once for each exchange. The channel has gone with the refusal.
-                    Some(exchange) if topology.give_up_durability(&exchange) => {
+                    Some(exchange) if topology.give_up_durability(&exchange, transient) => {
                         tracing::warn!(exchange, "the exchange exists and is not durable; going on without");
                     }
                     _ => return Err::<Channel, _>(error),
@@ -120,6 +121,7 @@ impl Session {
             streams,
             resumed: HashMap::new(),
             arrivals: SelectAll::new(),
+            waiting: Waiting::new(queues),
             consumers: (0..queues).map(|_| Consuming::new(&over)).collect(),
             over: over.drop_guard(),
             prefetch,
@@ -132,25 +134,23 @@ impl Session {
         Ok(session)
     }
 
-    /// A delivery, to be taken and settled.
-    pub(crate) fn hand_over(
-        &self,
-        index: usize,
-        delivery: Delivery,
-        place: Option<StreamPlace>,
-    ) -> Arrived<Settlement> {
+    /// Takes what has waited longest, of each queue in turn; it is to be settled.
+    pub(crate) fn take(&mut self) -> Option<Arrived<Settlement>> {
+        let (index, (delivery, place)) = self.waiting.take()?;
         let queue = self.topology.queues.get(index).map_or("", String::as_str);
         let from = settle::From { queue, counts: self.topology.counts_deliveries(index), place };
         let over = self.consumers.get(index).map_or(self.over.token(), Consuming::over).clone();
         let way = Way { over, acks: self.acks.clone(), round_trip: self.round_trip.clone() };
-        settle::delivery(delivery, from, way)
+        Some(settle::delivery(*delivery, from, way))
     }
 
-    /// Gives a delivery back that nobody has taken.
-    pub(crate) async fn give_back(&mut self, delivery: &Delivery) {
-        // Lost is as good: the broker has it back.
-        self.link.events.answer(give_back(delivery)).await.ok();
-        self.acks.note(delivery.delivery_tag);
+    /// Gives back what nobody has taken.
+    pub(crate) async fn give_back(&mut self) {
+        while let Some((_, (delivery, _))) = self.waiting.take() {
+            // Lost is as good: the broker has it back.
+            self.link.events.answer(give_back(&delivery)).await.ok();
+            self.acks.note(delivery.delivery_tag);
+        }
     }
 
     /// `host:port`, for logs.
@@ -158,57 +158,79 @@ impl Session {
         self.link.broker()
     }
 
-    /// The next message of any queue, in turn where several have one; or the end.
+    /// Waits until there is something to be taken.
+    ///
+    /// # Errors
+    ///
+    /// Why the session is over.
     ///
     /// # Cancel safety
     ///
     /// No delivery is lost. Dropped half-way, a queue that was lost may stay unconsumed until it is called again.
-    pub(crate) async fn next(&mut self) -> Event {
+    pub(crate) async fn arrive(&mut self) -> Result<(), String> {
         loop {
-            if let Some(index) = self.unconsumed.first().copied()
-                && let Err(reason) = self.restore(index).await
-            {
-                return Event::Lost(reason);
-            }
-            let arrival = tokio::select! {
-                error = self.link.events.trouble() => return Event::Lost(failure::loss(&error)),
-                arrival = self.arrivals.next() => arrival,
-                index = silent(&self.resumed) => return Event::Lost(self.renew(index)),
-            };
-            match arrival {
-                Some(Arrival::Delivery(index, delivery)) => {
-                    self.resumed.remove(&index);
-                    if let Some(wanted) = self.wanted(index, delivery).await {
-                        return wanted;
-                    }
-                }
-                Some(Arrival::Failed(error)) => return Event::Lost(failure::loss(&error)),
-                Some(Arrival::Narrowed) => {}
-                Some(Arrival::Ended(index)) => {
-                    if let Err(reason) = self.note_ended(index) {
-                        return Event::Lost(reason);
-                    }
-                }
-                None => return Event::Lost("all consumers have ended".to_owned()),
+            if let Some(index) = self.unconsumed.first().copied() {
+                self.restore(index).await?;
+            } else if self.waiting.is_empty() {
+                self.advance().await?;
+            } else {
+                return Ok(());
             }
         }
     }
 
-    /// What is to be handed over; `None` where it is done with.
-    async fn wanted(&mut self, index: usize, mut delivery: Box<Delivery>) -> Option<Event> {
+    /// Waits, while nobody can take anything, until a queue is to be consumed again, which [`Session::arrive`] does.
+    ///
+    /// # Errors
+    ///
+    /// Why the session is over.
+    ///
+    /// # Cancel safety
+    ///
+    /// No delivery is lost.
+    pub(crate) async fn hold(&mut self) -> Result<(), String> {
+        while self.unconsumed.is_empty() {
+            self.advance().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the next thing to happen, and notes it.
+    async fn advance(&mut self) -> Result<(), String> {
+        let arrival = tokio::select! {
+            error = self.link.events.trouble() => return Err(failure::loss(&error)),
+            arrival = self.arrivals.next() => arrival,
+            index = silent(&self.resumed) => return Err(self.renew(index)),
+        };
+        match arrival {
+            Some(Arrival::Delivery(index, delivery)) => {
+                self.resumed.remove(&index);
+                self.note(index, delivery).await;
+                Ok(())
+            }
+            Some(Arrival::Failed(error)) => Err(failure::loss(&error)),
+            Some(Arrival::Narrowed) => Ok(()),
+            Some(Arrival::Ended(index)) => self.note_ended(index),
+            None => Err("all consumers have ended".to_owned()),
+        }
+    }
+
+    /// Keeps what has arrived, unless it is done with.
+    async fn note(&mut self, index: usize, mut delivery: Box<Delivery>) {
         let offsets = self.topology.queues.get(index).and_then(|queue| self.streams.get(queue));
-        match offsets.and_then(|offsets| offsets.arrive(&delivery)) {
+        let place = match offsets.and_then(|offsets| offsets.arrive(&delivery)) {
             Some(Offset::Wanted(place, again)) => {
                 delivery.redelivered |= again;
-                Some(Event::Delivery(index, delivery, Some(place)))
+                Some(place)
             }
             Some(Offset::Done) => {
                 // For the broker's count of what may be on its way. Lost is as good.
                 self.link.events.answer(self.acks.acknowledge(delivery.delivery_tag)).await.ok();
-                None
+                return;
             }
-            None => Some(Event::Delivery(index, delivery, None)),
-        }
+            None => None,
+        };
+        self.waiting.push(index, (delivery, place));
     }
 
     /// Takes a stream for another one of the same name.
@@ -220,7 +242,7 @@ impl Session {
         format!("the stream `{queue}` has nothing where it was read before: it was made anew")
     }
 
-    /// Waits until the session is over, while nobody can take a message.
+    /// Waits until the session is over, when it delivers no more.
     ///
     /// # Cancel safety
     ///
@@ -243,6 +265,7 @@ impl Session {
                 self.channel.basic_cancel(wide_tag(index), BasicCancelOptions::default()).await.ok();
             }
         }
+        self.give_back().await;
         while let Some(arrival) = self.arrivals.next().await {
             if let Arrival::Delivery(_, delivery) = arrival {
                 give_back(&delivery).await;
@@ -286,6 +309,8 @@ impl Session {
             // Most likely it was deleted, and its offsets with it.
             offsets.forget();
         }
+        // It is in the queue again.
+        self.waiting.forget(index);
         if let Some(consumer) = self.consumers.get_mut(index) {
             consumer.renew(self.over.token());
         }
@@ -311,51 +336,6 @@ impl Session {
     /// The tag of a queue's consumer.
     fn tag(&self, index: usize) -> ShortString {
         self.consumers.get(index).map_or_else(ShortString::default, |consumer| consumer.tag(index))
-    }
-
-    /// Gives each queue a second consumer that takes `more` messages before some are settled; 0 ends that. (The prefetch of
-    /// a consumer that is there cannot be changed.) Of a stream, there is no more to be had: it is read in its order.
-    ///
-    /// # Errors
-    ///
-    /// Why the connection is lost.
-    pub(crate) async fn widen(&mut self, more: u16) -> Result<(), String> {
-        if (more > 0) == self.is_wide {
-            return Ok(());
-        }
-        let queues = self.topology.queues.clone();
-        let plain = queues.iter().enumerate().filter(|(_, queue)| !self.streams.contains_key(*queue));
-        let channel = self.channel.clone();
-        let arguments = declare::table(&self.topology.consumer_arguments).map_err(|error| error.to_string())?;
-        let prefetch = self.prefetch;
-        let asking = async {
-            let mut consumers = Vec::new();
-            if more > 0 {
-                channel.basic_qos(more, BasicQosOptions { global: false }).await?;
-            }
-            for (index, queue) in plain {
-                let Ok(queue) = declare::short(queue) else { continue };
-                if more > 0 {
-                    let options = BasicConsumeOptions::default();
-                    consumers.push((
-                        index,
-                        channel.basic_consume(queue, wide_tag(index), options, arguments.clone()).await?,
-                    ));
-                } else {
-                    channel.basic_cancel(wide_tag(index), BasicCancelOptions::default()).await?;
-                }
-            }
-            // For consumers that are made again.
-            channel.basic_qos(prefetch, BasicQosOptions { global: false }).await?;
-            Ok::<_, lapin::Error>(consumers)
-        };
-        let asked = self.link.events.answer(asking).await.and_then(|asked| asked);
-        for (index, consumer) in asked.map_err(|error| failure::text(&error))? {
-            let arrivals = consumer.map(move |delivery| arrival(index, delivery));
-            self.arrivals.push(arrivals.chain(stream::once(async { Arrival::Narrowed })).boxed());
-        }
-        self.is_wide = more > 0;
-        Ok(())
     }
 
     /// Consumes a queue; what arrives ends with [`Arrival::Ended`].

@@ -39,6 +39,10 @@ const COUNTED_EVERY: Duration = Duration::from_secs(1);
 /// How long what is on its way is waited for at the end.
 const MAX_REST: Duration = Duration::from_secs(2);
 
+/// A broker that has not answered for so long counts as away, though its connection is not known to be lost: that takes two
+/// heartbeats.
+const SILENT: Duration = Duration::from_secs(3);
+
 /// A watcher. Dropped, its connection is closed, and its queues go with that.
 pub struct Tap {
     copies: mpsc::Receiver<Vec<Overheard>>,
@@ -63,7 +67,7 @@ pub struct Losses {
     pub connections: u64,
     /// How long there was no connection, in all.
     pub away: Duration,
-    /// Whether there is none now.
+    /// Whether there is none now, or none over which the broker answers.
     pub is_away: bool,
 }
 
@@ -72,6 +76,8 @@ struct Counted {
     losses: Losses,
     /// Since when there is no connection.
     since: Option<Instant>,
+    /// Since when the broker has not answered what it was asked.
+    asked: Option<Instant>,
 }
 
 /// What to connect to and declare. The queues have other names each time: the broker may not have noticed yet that the
@@ -119,13 +125,22 @@ impl Tap {
     #[must_use]
     pub fn losses(&self) -> Losses {
         let counted = lock(&self.losses);
-        let since = counted.since.map_or(Duration::ZERO, |since| since.elapsed());
-        Losses { away: counted.losses.away + since, is_away: counted.since.is_some(), ..counted.losses }
+        let since = counted.since.or(counted.asked.filter(|asked| asked.elapsed() >= SILENT));
+        let away = since.map_or(Duration::ZERO, |since| since.elapsed());
+        Losses { away: counted.losses.away + away, is_away: since.is_some(), ..counted.losses }
     }
 
     /// Ends it, after what is on its way. Waits for nothing.
     pub fn stop(&mut self) {
         self.stop = None;
+    }
+}
+
+impl Counted {
+    /// Notes that there is no connection, since the broker was asked in vain or from now on.
+    fn is_away(&mut self) {
+        let asked = self.asked.take();
+        self.since = asked.or_else(|| Some(Instant::now()));
     }
 }
 
@@ -165,7 +180,7 @@ impl Worker {
             {
                 let mut counted = lock(&self.losses);
                 counted.losses.connections += 1;
-                counted.since = Some(Instant::now());
+                counted.is_away();
             }
             if self.is_stopped {
                 return;
@@ -187,7 +202,9 @@ impl Worker {
                 counted.losses.away += since.elapsed();
             }
         }
-        self.finish(tapping).await;
+        if !self.finish(tapping).await {
+            lock(&self.losses).is_away();
+        }
     }
 
     /// Hands copies over for as long as the connection lives; why it does not any more, `None` where it is to end.
@@ -201,11 +218,8 @@ impl Worker {
                     self.is_stopped = true;
                     break;
                 }
-                _ = counting.tick() => match tapping.dropped().await {
-                    Ok(dropped) => {
-                        lock(&self.losses).losses.dropped += dropped;
-                        continue;
-                    }
+                _ = counting.tick() => match self.count(tapping).await {
+                    Ok(()) => continue,
                     Err(reason) => return Some(reason),
                 },
                 permit = self.copies.reserve(), if taken.is_some() => {
@@ -233,12 +247,23 @@ impl Worker {
         None
     }
 
-    /// Hands over what is on its way, and counts what is not waited for.
-    async fn finish(&self, mut tapping: Tapping) {
+    /// Asks the broker what it had no room for.
+    async fn count(&self, tapping: &mut Tapping) -> Result<(), String> {
+        lock(&self.losses).asked.get_or_insert_with(Instant::now);
+        let dropped = tapping.dropped().await?;
+        let mut counted = lock(&self.losses);
+        counted.losses.dropped += dropped;
+        counted.asked = None;
+        Ok(())
+    }
+
+    /// Hands over what is on its way, and counts what is not waited for. Whether the broker has answered to the end.
+    async fn finish(&self, mut tapping: Tapping) -> bool {
+        lock(&self.losses).asked = Some(Instant::now());
         let until = Instant::now() + MAX_REST;
         while let Some(copies) = tapping.rest(until).await {
             if !self.hand_over(copies, &mut tapping).await {
-                return;
+                return false;
             }
         }
         let limit = self.plan.connector.config.connect_timeout.min(MAX_REST);
@@ -246,12 +271,13 @@ impl Worker {
         tapping.cancel(limit).await;
         while let Some(copies) = tapping.drain(until).await {
             if !self.hand_over(copies, &mut tapping).await {
-                return;
+                return false;
             }
         }
-        let dropped = tokio::time::timeout(limit, tapping.dropped()).await.ok().and_then(Result::ok).unwrap_or(0);
+        let is_answered = matches!(tokio::time::timeout(limit, self.count(&mut tapping)).await, Ok(Ok(())));
         let left = tapping.end(limit).await;
-        lock(&self.losses).losses.dropped += dropped + left;
+        lock(&self.losses).losses.dropped += left;
+        is_answered
     }
 
     /// Whether somebody has taken them, and the broker hears of it.

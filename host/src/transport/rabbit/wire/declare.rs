@@ -35,6 +35,12 @@ impl Error {
         matches!(self, Self::TransientQueue(error) if failure::is_internal(error))
     }
 
+    /// Whether the broker denies queues that are not durable: it says so, or has given up at one twice.
+    pub(crate) fn is_denial_of_transient_queue(&self, is_second: bool) -> bool {
+        matches!(self, Self::TransientQueue(error)
+            if failure::is_internal(error) && (is_second || failure::text(error).contains(failure::TRANSIENT_FEATURE)))
+    }
+
     /// The exchange that exists without durability, where that is what the broker says.
     pub(crate) fn exchange_without_durability(&self) -> Option<String> {
         match self {

@@ -14,6 +14,9 @@ use crate::transport::{
 /// The longest piece of a broker's text that is passed on, in characters.
 const MAX_TEXT_LENGTH: usize = 300;
 
+/// What RabbitMQ calls queues which are neither durable nor exclusive.
+pub(crate) const TRANSIENT_FEATURE: &str = "transient_nonexcl_queues";
+
 /// What to do about a broker that denies queues which are not durable. They are deprecated since RabbitMQ 4; Debian's 4.0.5 and
 /// 4.3.6 permit them unless configured otherwise.
 pub(crate) const TRANSIENT_QUEUES: &str = "this broker denies queues that are neither durable nor exclusive: set \
@@ -112,7 +115,7 @@ pub(crate) fn refusal(error: &lapin::Error) -> Option<String> {
         code::NOT_ALLOWED if text.contains("limit") || text.contains("maximum") => return None,
         code::NOT_ALLOWED => "the broker does not allow it",
         // Every other internal error may pass.
-        code::INTERNAL_ERROR if text.contains("transient_nonexcl_queues") => TRANSIENT_QUEUES,
+        code::INTERNAL_ERROR if text.contains(TRANSIENT_FEATURE) => TRANSIENT_QUEUES,
         _ => return None,
     };
     Some(format!("{text}; {advice}"))

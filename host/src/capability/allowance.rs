@@ -25,7 +25,7 @@ const DEFAULT_HTTP_BYTES: Bytes = Bytes(16 << 20);
 
 /// What one request may send and get, and a handler keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct Allowance {
     /// Calls, casts and fanouts.
     pub requests: u32,
     /// Calls that wait for their results at once; more wait their turn.
@@ -42,7 +42,7 @@ pub struct Limits {
     pub http_bytes: Bytes,
 }
 
-impl Default for Limits {
+impl Default for Allowance {
     fn default() -> Self {
         Self {
             requests: DEFAULT_REQUESTS,
@@ -56,7 +56,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl Allowance {
     /// Takes the settings; `self` are those of the service.
     #[must_use]
     pub fn read(&self, settings: &mut Settings) -> Self {
