@@ -1,7 +1,7 @@
 //! `nova-host watch` beside a live Python service: what it counts, and that the service notices nothing.
 
 mod burst;
-mod docs;
+pub(crate) mod docs;
 mod refused;
 mod screen;
 

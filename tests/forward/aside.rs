@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{Front, LEGACY, python, request};
+use crate::watch::docs::commands;
 use crate::harness::{Broker, Ledger, LIMIT, Load, OsloClient, OsloLoad, OsloServer};
 
 /// Requests that our own client has outstanding.
@@ -54,6 +55,23 @@ fn a_live_service_is_taken_over_and_given_back_under_load() {
     tally.assert_nothing_lost();
     assert_eq!(tally.again, 0, "{tally}");
     assert!(host.went("record", "served") > 0 && host.went("record", "forwarded") > 0, "{tally}");
+}
+
+#[test]
+fn every_command_of_the_guide_that_forwards_runs() {
+    let vhost = Broker::shared().vhost();
+    vhost.declare_transient_exchange(LEGACY, "topic");
+    vhost.declare_transient_exchange("nova", "topic");
+    vhost.set_alternate_exchange(LEGACY, "nova");
+    vhost.set_alternate_exchange("nova", "nova_host");
+    let _python = python(&vhost, "python-1");
+    let host = Front::start(&vhost, "front", FRONT);
+    let commands = commands("nova-host forward");
+    assert!(commands.len() >= 10, "{commands:?}");
+    for command in commands {
+        let words: Vec<&str> = command.split_whitespace().skip(2).collect();
+        host.forward(&words);
+    }
 }
 
 #[test]
