@@ -6,7 +6,7 @@ import subprocess
 from parts import Failed, Part
 from place import HOST, TARGET
 from settings import LEGACY
-from takeover import connect_back
+from takeover import FRONT, alternates, connect_back
 
 CONFIG = """transport_url = "{broker}"
 topics = ["conductor"]
@@ -19,6 +19,7 @@ cache = "{cache}"
 socket = "{sockets}/{name}.sock"
 [forward]
 exchange = "{legacy}"
+{front}
 [forward.methods]
 {methods}
 """
@@ -27,9 +28,9 @@ ALL = {"*": "forward"}
 
 
 class Host:
-    """One host, by its name. `methods` are rules of `[forward.methods]`."""
+    """One host, by its name. `methods` are rules of `[forward.methods]`; `front` is the exchange that it listens to."""
 
-    def __init__(self, cloud, name, methods):
+    def __init__(self, cloud, name, methods, front=None):
         if not HOST.exists():
             raise Failed("no target/release/nova-host; run make build")
         self.name, place = name, cloud.place
@@ -39,7 +40,7 @@ class Host:
             shutil.copy(TARGET / "handlers" / file, handlers)
         self.config = place.run / f"{name}.toml"
         self.config.write_text(CONFIG.format(
-            broker=cloud.broker.url, name=name, handlers=handlers, cache=place.run / "cache", sockets=place.sockets, legacy=LEGACY,
+            broker=cloud.broker.url, name=name, handlers=handlers, cache=place.run / "cache", sockets=place.sockets, legacy=LEGACY, front=f'front = "{front}"' if front else "",
             methods="\n".join(f'"{method}" = "{side}"' for method, side in methods.items())))
         (place.run / "cache").mkdir(mode=0o700, exist_ok=True)
         self.part = cloud.parts.add(Part(name, [HOST, "serve", "--config", self.config], place.logs / f"{name}.log", ready=self.is_ready))
@@ -70,5 +71,14 @@ def in_front(*names, methods=None):
     def put(cloud):
         connect_back(cloud.broker)
         cloud.hosts = {name: Host(cloud, name, ALL if methods is None else methods) for name in names}
+        cloud.parts.start(*names)
+    return put
+
+
+def at_the_alternate(*names):
+    """The same where the hosts listen to the alternate exchange of `nova`: `nova-host forward` puts them in front and takes them away."""
+    def put(cloud):
+        alternates(cloud.broker)
+        cloud.hosts = {name: Host(cloud, name, ALL, FRONT) for name in names}
         cloud.parts.start(*names)
     return put

@@ -6,7 +6,7 @@ A story is a function of the number of servers to boot; its first line says what
 import os
 
 from boots import Boots, Meanwhile
-from host import in_front
+from host import at_the_alternate, in_front
 from ledger import Ledger
 from parts import Failed
 from rig import DRIVER, Cloud
@@ -135,6 +135,32 @@ def forwarded(number):
         # A message may come between the two questions.
         if not sent - 5 <= forwarded <= sent + 5:
             raise Failed(f"the host forwarded {forwarded:.0f} of {sent} messages")
+
+
+@story
+def fronted(number):
+    """Two hosts are put before a conductor that serves, by `nova-host forward`, and taken away again, three times while boots go on."""
+    with Cloud("fronted", legacy=True, aside=at_the_alternate("host1", "host2")) as cloud:
+        boot_and_delete(cloud, number, during=lambda meanwhile: front(cloud, meanwhile, number))
+        say(Ledger(cloud).check_messages())
+
+
+def front(cloud, meanwhile, number, times=3):
+    host = cloud.hosts["host1"]
+    for time in range(times):
+        meanwhile.wait_for(number * (2 * time + 1) // (2 * times + 2))
+        host.command("forward", "undo")
+        before = counted(cloud)
+        meanwhile.wait_for(number * (2 * time + 2) // (2 * times + 2))
+        # What came before the change may still have been underway.
+        if counted(cloud) > before + 20:
+            raise Failed(f"{counted(cloud) - before} requests came by the hosts that were not in front")
+        host.command("forward", "prepare")
+    say(f"taken away and put back {times} times; {counted(cloud):.0f} requests went by the hosts")
+
+
+def counted(cloud):
+    return sum(host.counted(REQUESTS, side="forwarded") for host in cloud.hosts.values())
 
 
 @story

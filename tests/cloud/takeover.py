@@ -70,6 +70,14 @@ def move_back(cloud):
             broker.bind("nova", queue, key)
 
 
+def alternates(broker):
+    """The policies of docs/takeover.md: what the conductor sends to others reaches them, and what nobody else takes goes to the front."""
+    for exchange, alternate in ((LEGACY, "nova"), ("nova", FRONT)):
+        broker.declare_topic_exchange(exchange)
+        broker.api("PUT", "policies", "/", f"{exchange}-alternate", body={
+            "pattern": f"^{exchange}$", "apply-to": "exchanges", "priority": 100, "definition": {"alternate-exchange": alternate}})
+
+
 @contextlib.contextmanager
 def rest(cloud):
     """For a while, the front keeps what is for the conductor, which has nothing left to do: it may stop.
