@@ -2,6 +2,7 @@
 
 mod aside;
 mod callers;
+mod cost;
 mod load;
 mod rules;
 mod trouble;

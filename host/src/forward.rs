@@ -251,10 +251,7 @@ mod tests {
         let m = || Pattern::parse("m").unwrap();
         let serve = Rule { side: Some("serve".parse().unwrap()), on_failure: Some(OnFailure::Forward) };
         forwarding.set(&m(), Some(serve));
-        assert_eq!(
-            forwarding.decide(&request("m", None, "r")),
-            Decision::Serve { always: true, on_failure: true }
-        );
+        assert_eq!(forwarding.decide(&request("m", None, "r")), Decision::Serve { always: true, on_failure: true });
         forwarding.set(&m(), None);
         assert_eq!(forwarding.decide(&request("m", None, "r")), Decision::Forward(Why::Rule));
     }

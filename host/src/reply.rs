@@ -122,7 +122,9 @@ pub fn verdict(outcome: Outcome, kind: Kind) -> Verdict {
         // As if there were no such handler.
         Outcome::Declined { method } => (Level::WARN, Answer::Failure(refused(&Refusal::NoSuchMethod { method }))),
         Outcome::Unforwarded { fallback, reason } => {
-            let message = format!("the request is for the service behind this one ({fallback}), which it did not reach: {reason}");
+            let message = format!(
+                "the request is for the service behind this one ({fallback}), which it did not reach: {reason}"
+            );
             (Level::ERROR, Answer::Failure(Failure::new(MODULE, "FallbackUnavailable", message)))
         }
         Outcome::Faulted(fault) => {

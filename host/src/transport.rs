@@ -27,7 +27,9 @@ pub use deliveries::{Deliveries, Delivery, Settlement};
 pub use depths::{Depth, Depths, shown};
 pub use destination::{Destination, Subscription};
 pub use error::Error;
-pub use message::{ATTEMPTS, Attempts, Disposition, EXCHANGE, FORWARDED, Header, Headers, Message, Origin, ROUTING_KEY};
+pub use message::{
+    ATTEMPTS, Attempts, Disposition, EXCHANGE, FORWARDED, Header, Headers, Message, Origin, ROUTING_KEY,
+};
 pub use pending::Pending;
 pub use publication::{Company, Copied, Lifetime, Publication, Published, Retry, Routing};
 pub use url::Url;

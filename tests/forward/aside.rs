@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{Front, LEGACY, python, request};
+use crate::harness::{Broker, LIMIT, Ledger, Load, OsloClient, OsloLoad, OsloServer};
 use crate::watch::docs::commands;
-use crate::harness::{Broker, Ledger, LIMIT, Load, OsloClient, OsloLoad, OsloServer};
 
 /// Requests that our own client has outstanding.
 const OUTSTANDING: usize = 16;
@@ -87,7 +87,8 @@ fn what_the_service_behind_sends_and_what_is_for_one_of_its_servers_arrives() {
     host.forward(&["prepare"]);
     let client = OsloClient::start(&vhost.url());
     // From the service behind to a compute, by the exchange that it sends to.
-    let sent = json!({"topic": "compute", "server": "compute-1", "exchange": LEGACY, "method": "record", "args": {"n": 1}});
+    let sent =
+        json!({"topic": "compute", "server": "compute-1", "exchange": LEGACY, "method": "record", "args": {"n": 1}});
     assert_eq!(client.call(sent).expect("a result"), 1);
     assert!(compute.log().contains("recorded 1"));
     // To a server of the service behind, by its name.

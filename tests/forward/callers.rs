@@ -9,7 +9,14 @@ use crate::harness::{Broker, OsloClient, OsloServer, Release, eventually};
 fn met(client: &OsloClient, request: &Value) -> String {
     match client.call(request.clone()) {
         Ok(value) => format!("{value}"),
-        Err(error) => format!("{}.{} {:?} {} {}", error.module, error.class, error.bases, error.args.len(), first_line(&error.text)),
+        Err(error) => format!(
+            "{}.{} {:?} {} {}",
+            error.module,
+            error.class,
+            error.bases,
+            error.args.len(),
+            first_line(&error.text)
+        ),
     }
 }
 

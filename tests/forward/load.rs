@@ -21,7 +21,8 @@ const MOVES: usize = 20;
 fn a_method_that_is_moved_to_and_fro_under_load_loses_nothing_and_runs_nothing_twice() {
     let vhost = Broker::shared().vhost();
     let python = python(&vhost, "python-1");
-    let host = Front::start(&vhost, "front", &format!("[forward]\nexchange = \"{LEGACY}\"\nmethods.record = \"forward\""));
+    let host =
+        Front::start(&vhost, "front", &format!("[forward]\nexchange = \"{LEGACY}\"\nmethods.record = \"forward\""));
     let ledger = Arc::new(Ledger::default());
     let load = Load::start(&vhost.url(), OUTSTANDING, LIMIT, &ledger);
     let oslo = OsloLoad::start(&vhost.url(), OSLO_OUTSTANDING, &ledger);

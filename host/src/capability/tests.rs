@@ -35,8 +35,13 @@ impl World {
     /// A world with a configuration.
     pub(super) async fn with(config: &str) -> Self {
         let transport = Transport::Memory(Broker::default());
-        let subscription =
-            Subscription { exchange: "nova".into(), topics: vec!["t".into()], server: "s".into(), prefetch: 10_000, queue_prefix: String::new() };
+        let subscription = Subscription {
+            exchange: "nova".into(),
+            topics: vec!["t".into()],
+            server: "s".into(),
+            prefetch: 10_000,
+            queue_prefix: String::new(),
+        };
         let deliveries = transport.listen(subscription).await.unwrap();
         let (config, rabbit) = (settings(config, Config::read), settings("", rabbit::Config::read));
         let capabilities = Capabilities::new(&config, &transport, "nova", &rabbit).unwrap();

@@ -28,8 +28,13 @@ impl Line {
     pub(super) async fn open() -> Self {
         let broker = Broker::default();
         let transport = Transport::Memory(broker.clone());
-        let subscription =
-            Subscription { exchange: "nova".into(), topics: vec!["t".into()], server: "s".into(), prefetch: 10_000, queue_prefix: String::new() };
+        let subscription = Subscription {
+            exchange: "nova".into(),
+            topics: vec!["t".into()],
+            server: "s".into(),
+            prefetch: 10_000,
+            queue_prefix: String::new(),
+        };
         let deliveries = transport.listen(subscription).await.unwrap();
         Self { broker, client: Client::new(transport), deliveries }
     }

@@ -9,7 +9,8 @@ use crate::{
 };
 
 /// What is said where nothing is forwarded.
-const NOT_FORWARDING: &str = "this service forwards nothing: configure forward.exchange, the exchange of the service behind it";
+const NOT_FORWARDING: &str =
+    "this service forwards nothing: configure forward.exchange, the exchange of the service behind it";
 
 /// What is forwarded.
 pub(super) fn list(forwarding: Option<&Forwarding>) -> ControlAnswer {

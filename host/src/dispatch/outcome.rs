@@ -141,7 +141,11 @@ impl Outcome {
             Self::Faulted(Fault::OutOfInstances { .. }) => Some(Limit::Instances),
             Self::Faulted(Fault::ResultTooLarge { .. }) => Some(Limit::Result),
             Self::Replied(_) | Self::Failed(_) | Self::Refused(_) | Self::Faulted(_) => None,
-            Self::Declined { .. } | Self::Unforwarded { .. } | Self::Unreleased(_) | Self::Exhausted { .. } | Self::Panicked => None,
+            Self::Declined { .. }
+            | Self::Unforwarded { .. }
+            | Self::Unreleased(_)
+            | Self::Exhausted { .. }
+            | Self::Panicked => None,
         }
     }
 }

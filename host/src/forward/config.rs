@@ -54,21 +54,21 @@ impl Config {
         let queue_prefix = settings.take("forward.queue_prefix", DEFAULT_QUEUE_PREFIX.to_owned());
         let mut rules = Rules::default();
         let mut wrong = Vec::new();
-        let sides = settings.take_each::<Side>(METHODS).into_iter().map(|(name, side)| {
-            (METHODS, name, Rule { side: Some(side), on_failure: None })
-        });
+        let sides = settings
+            .take_each::<Side>(METHODS)
+            .into_iter()
+            .map(|(name, side)| (METHODS, name, Rule { side: Some(side), on_failure: None }));
         let sides: Vec<_> = sides.collect();
-        let failures = settings.take_each::<OnFailure>(ON_FAILURE).into_iter().map(|(name, on_failure)| {
-            (ON_FAILURE, name, Rule { side: None, on_failure: Some(on_failure) })
-        });
+        let failures = settings
+            .take_each::<OnFailure>(ON_FAILURE)
+            .into_iter()
+            .map(|(name, on_failure)| (ON_FAILURE, name, Rule { side: None, on_failure: Some(on_failure) }));
         for (prefix, name, said) in sides.into_iter().chain(failures) {
             match Pattern::parse(&name) {
                 Ok(pattern) => {
                     let before = rules.get(&pattern);
-                    let rule = Rule {
-                        side: said.side.or(before.side),
-                        on_failure: said.on_failure.or(before.on_failure),
-                    };
+                    let rule =
+                        Rule { side: said.side.or(before.side), on_failure: said.on_failure.or(before.on_failure) };
                     rules.set(&pattern, rule);
                 }
                 Err(error) => wrong.push((format!("{prefix}{name}"), error)),
@@ -80,7 +80,8 @@ impl Config {
         if to.is_none() && topic.is_none() {
             for (key, is_given) in [("forward.front", front.is_some()), ("forward.methods", !rules.is_empty())] {
                 if is_given {
-                    settings.problem(key, "has no meaning without forward.exchange, the exchange of the service behind");
+                    settings
+                        .problem(key, "has no meaning without forward.exchange, the exchange of the service behind");
                 }
             }
             return None;
@@ -130,7 +131,8 @@ mod tests {
         let config = read(file).unwrap().unwrap();
         assert_eq!(config.fallback, Fallback { exchange: "nova_legacy".to_owned(), topic: None });
         assert_eq!((config.front.as_deref(), config.queue_prefix.as_str()), (Some("nova_host"), "nova_host."));
-        let rules: Vec<String> = config.rules.all().into_iter().map(|(pattern, rule)| format!("{pattern}: {rule}")).collect();
+        let rules: Vec<String> =
+            config.rules.all().into_iter().map(|(pattern, rule)| format!("{pattern}: {rule}")).collect();
         assert_eq!(
             rules,
             [

@@ -145,9 +145,8 @@ mod tests {
 
     #[test]
     fn names_are_read_as_operators_write_them() {
-        let method = |namespace: Option<&str>, method: &str| {
-            Pattern::Method(namespace.map(str::to_owned), method.to_owned())
-        };
+        let method =
+            |namespace: Option<&str>, method: &str| Pattern::Method(namespace.map(str::to_owned), method.to_owned());
         assert_eq!(Pattern::parse("*"), Ok(Pattern::All));
         assert_eq!(Pattern::parse("compute_task.*"), Ok(Pattern::Namespace("compute_task".to_owned())));
         assert_eq!(Pattern::parse("ping"), Ok(method(None, "ping")));

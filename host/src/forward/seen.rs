@@ -64,7 +64,8 @@ impl Seen {
 
     /// All methods, by name.
     pub(super) fn all(&self) -> Vec<MethodState> {
-        let named = |(name, state): (&Arc<str>, &MethodState)| MethodState { method: name.to_string(), ..state.clone() };
+        let named =
+            |(name, state): (&Arc<str>, &MethodState)| MethodState { method: name.to_string(), ..state.clone() };
         self.lock().iter().map(named).collect()
     }
 

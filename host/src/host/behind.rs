@@ -84,7 +84,10 @@ impl Behind {
             for queue in &self.queues {
                 let Some(consumers) = self.count(&mut bench, queue).await else { continue };
                 if has_consumers.insert(queue, consumers > 0).unwrap_or(true) && consumers == 0 {
-                    tracing::error!(queue, "nobody consumes the queue of the service behind: what is forwarded waits there");
+                    tracing::error!(
+                        queue,
+                        "nobody consumes the queue of the service behind: what is forwarded waits there"
+                    );
                 }
             }
             sleep(EVERY).await;

@@ -96,7 +96,9 @@ impl Corridor {
                 Header::Text(by) => printable(by, MAX_NAME),
                 Header::Number(by) => by.to_string(),
             };
-            return failed(format!("it was forwarded already, by {by}: the service behind must not lead back to this one"));
+            return failed(format!(
+                "it was forwarded already, by {by}: the service behind must not lead back to this one"
+            ));
         }
         let Some(lifetime) = lifetime(message, claimed.since) else {
             tracing::info!(why, "its time was over before it could go on");

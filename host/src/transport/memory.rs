@@ -92,7 +92,8 @@ impl Broker {
         for topic in topics {
             let (exchange, topic, server) = (exchange.clone(), topic.clone(), server.clone());
             let shared_name = format!("{queue_prefix}{topic}");
-            let shared = self.bind(Destination::Topic { exchange: exchange.clone(), topic: topic.clone() }, &shared_name);
+            let shared =
+                self.bind(Destination::Topic { exchange: exchange.clone(), topic: topic.clone() }, &shared_name);
             let direct_name = format!("{queue_prefix}{topic}.{server}");
             let direct = self.bind(Destination::Server { exchange, topic: topic.clone(), server }, &direct_name);
             let fanout_name = format!("{topic}_fanout_{}", uuid::Uuid::new_v4().simple());

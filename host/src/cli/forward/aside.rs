@@ -62,10 +62,14 @@ impl Site {
             return Err(Failed::new(Exit::Usage, message));
         };
         let Url::Rabbit(address) = config.transport_url.clone() else {
-            return Err(Failed::new(Exit::Usage, "memory:// is this process alone: name a broker with --transport-url"));
+            return Err(Failed::new(
+                Exit::Usage,
+                "memory:// is this process alone: name a broker with --transport-url",
+            ));
         };
         if fallback.topic.is_some() || fallback.exchange == config.control_exchange {
-            let message = "the service behind has a topic or an exchange of its own (forward.topic): nothing is to be prepared";
+            let message =
+                "the service behind has a topic or an exchange of its own (forward.topic): nothing is to be prepared";
             return Err(Failed::new(Exit::Usage, message));
         }
         let client = rabbit::Client::new(address, config.rabbit.clone());
@@ -178,7 +182,9 @@ impl Site {
              '{{\"alternate-exchange\":\"{to}\"}}'"
         );
         match self.bench.leads(from, to).await {
-            Ok(holds) => Check { what, holds, otherwise: format!("exchange {from} has no alternate exchange {to}: {policy}") },
+            Ok(holds) => {
+                Check { what, holds, otherwise: format!("exchange {from} has no alternate exchange {to}: {policy}") }
+            }
             Err(error) => Check { what, holds: false, otherwise: error.to_string() },
         }
     }

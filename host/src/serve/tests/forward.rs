@@ -52,7 +52,8 @@ fn counted(service: &Service, line: &str) -> bool {
 #[tokio::test]
 async fn what_no_handler_has_goes_on_as_it_came() {
     let service = service(ECHO, &[]).await;
-    let mut sent = message(json!({"method": "n", "namespace": "ns", "_msg_id": "i", "_reply_q": "r", "_unique_id": "u"}));
+    let mut sent =
+        message(json!({"method": "n", "namespace": "ns", "_msg_id": "i", "_reply_q": "r", "_unique_id": "u"}));
     sent.headers.insert("kept".to_owned(), Header::Number(1));
     sent.expiration = Some(Duration::from_secs(60));
     service.broker.inject(&topic(), &sent);
@@ -92,7 +93,12 @@ async fn a_caller_is_told_where_there_is_no_fallback() {
     let service = start(Broker::default(), ECHO, forwarding(&[])).await;
     let begun = tokio::time::Instant::now();
     let text = service.client.call(invocation("n"), Duration::from_secs(60)).await.unwrap_err().to_string();
-    assert!(text.contains("FallbackUnavailable") && text.contains("exchange legacy, key t") && text.contains("no queue there"), "{text}");
+    assert!(
+        text.contains("FallbackUnavailable")
+            && text.contains("exchange legacy, key t")
+            && text.contains("no queue there"),
+        "{text}"
+    );
     assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
     assert!(counted(&service, r#"{method="n",side="failed"} 1"#), "{}", service.metrics.encode());
 }

@@ -4,7 +4,13 @@ use super::*;
 use crate::transport::{Deliveries, Transport};
 
 fn subscription(server: &str, prefetch: u16) -> Subscription {
-    Subscription { exchange: "nova".into(), topics: vec!["t".into()], server: server.into(), prefetch, queue_prefix: String::new() }
+    Subscription {
+        exchange: "nova".into(),
+        topics: vec!["t".into()],
+        server: server.into(),
+        prefetch,
+        queue_prefix: String::new(),
+    }
 }
 
 fn to(destination: Destination, body: &str) -> Publication {

@@ -102,7 +102,8 @@ impl Bench {
             channel.queue_bind(queue.clone(), short(to)?, key.clone(), bind, none).await?;
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             let publish = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-            let sent = channel.basic_publish(short(from)?, key, publish, b"", BasicProperties::default()).await?.await?;
+            let sent =
+                channel.basic_publish(short(from)?, key, publish, b"", BasicProperties::default()).await?.await?;
             if matches!(sent, Confirmation::Ack(Some(_)) | Confirmation::Nack(_)) {
                 return Ok(false);
             }

@@ -67,7 +67,13 @@ impl Golden {
 }
 
 fn served() -> Subscription {
-    Subscription { exchange: "openstack".into(), topics: vec!["golden".into()], server: "host1".into(), prefetch: 64, queue_prefix: String::new() }
+    Subscription {
+        exchange: "openstack".into(),
+        topics: vec!["golden".into()],
+        server: "host1".into(),
+        prefetch: 64,
+        queue_prefix: String::new(),
+    }
 }
 
 /// The frames that a topology becomes.

@@ -151,7 +151,7 @@ async fn an_exchange_that_is_missing_is_declared_again_where_it_is_ours_to_decla
         _ => vec![Say::Yes],
     });
     let error = publish(&gone, dead_letter()).await.expect_err("it is others' to declare");
-    assert!(matches!(error, Error::Refused { .. }) && error.to_string().contains("declare it"), "{error}");
+    assert!(matches!(error, Error::NoExchange { .. }) && error.to_string().contains("declare it"), "{error}");
     assert_eq!(gone.heard(PUBLISH).len(), 0);
 }
 
