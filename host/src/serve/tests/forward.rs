@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     forward::{Config as Forward, Fallback, Forwarding, Pattern, Rule},
+    testing::{DECLINE, generation_with, program},
     transport::{ATTEMPTS, FORWARDED, Header},
 };
 
@@ -28,10 +29,14 @@ async fn service(handle: &str, rules: &[(&str, &str)]) -> Service {
 }
 
 async fn start(broker: Broker, handle: &str, forwarding: Forwarding) -> Service {
+    serving(broker, catalog(handle, tight()), forwarding).await
+}
+
+async fn serving(broker: Broker, catalog: Catalog, forwarding: Forwarding) -> Service {
     let transport = Transport::Memory(broker.clone());
     let (shutdown, metrics) = (Shutdown::default(), Metrics::default());
     let config = Config { max_in_flight: 4, server: "front".into(), ..Config::default() };
-    let with = with(&transport, catalog(handle, tight()), Some(forwarding));
+    let with = with(&transport, catalog, Some(forwarding));
     let task = Service::serve(&metrics, with, config, &shutdown).await;
     Service { broker, client: Client::new(transport), shutdown, metrics, task }
 }
@@ -148,6 +153,23 @@ async fn a_rule_to_serve_what_no_handler_has_is_answered_as_a_service_without_it
     let text = service.call("n").await.unwrap_err().to_string();
     assert!(text.contains("Endpoint does not support RPC method n"), "{text}");
     assert_eq!(service.broker.waiting("legacy"), Some(0));
+}
+
+#[tokio::test]
+async fn what_a_handler_declines_goes_on_as_it_came() {
+    for policy in ["", "[delivery]\npolicy = \"at-most-once\""] {
+        let broker = Broker::default();
+        broker.declare(fallback(), "legacy");
+        let handler = generation_with("guest", "1.0", &["m"], program(DECLINE, tight()), policy);
+        let service = serving(broker, Catalog::default().with(handler).unwrap(), forwarding(&[("m", "serve")])).await;
+        let sent = message(json!({"method": "m", "args": {"a": 1}}));
+        service.broker.inject(&topic(), &sent);
+        assert_eq!(forwarded(&service).await.body, sent.body);
+        service.idle().await;
+        assert!(counted(&service, r#"{method="m",side="forwarded"} 1"#), "{}", service.metrics.encode());
+        let text = service.metrics.encode();
+        assert!(text.contains(r#"nova_host_requests_total{handler="guest",outcome="declined"} 1"#), "{text}");
+    }
 }
 
 #[tokio::test]
