@@ -18,7 +18,8 @@ const CALLS: usize = 400;
 fn what_forwarding_adds_is_measured() {
     let vhost = Broker::shared().vhost();
     let _python = python(&vhost, "python-1");
-    let _host = Front::start(&vhost, "front", &format!("[forward]\nexchange = \"{LEGACY}\"\nmethods.\"*\" = \"forward\""));
+    let _host =
+        Front::start(&vhost, "front", &format!("[forward]\nexchange = \"{LEGACY}\"\nmethods.\"*\" = \"forward\""));
     let (runtime, client) = client(&vhost.url());
     let mut took = [Vec::new(), Vec::new()];
     for _ in 0..CALLS {

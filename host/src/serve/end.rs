@@ -118,6 +118,11 @@ impl Corridor {
         if self.late.has(letter.destination()) {
             return Tried::NotNow(Trouble::Silent);
         }
+        self.send_once(letter).await
+    }
+
+    /// Sends a letter once, whoever waits.
+    pub(super) async fn send_once(&self, letter: &mut Letter) -> Tried {
         match timeout(HOLD_FOR, letter.send(&self.transport, Company::Shared)).await {
             Ok(Ok(None)) => Tried::Ended(Delivered::Taken),
             Ok(Ok(Some(trouble))) => Tried::NotNow(trouble),

@@ -125,13 +125,17 @@ impl Corridor {
     /// Sends a request, or lets it wait while the fallback may come back. All are for the same service: beyond the share of
     /// requests that may wait for queues, they wait for their turn.
     async fn hand_over(&self, mut letter: Letter) -> Delivered {
-        let trouble = match self.try_once(&mut letter).await {
+        let may_wait = !self.outage.left().is_zero();
+        let tried = if may_wait { self.try_once(&mut letter).await } else { self.send_once(&mut letter).await };
+        let trouble = match tried {
             Tried::NotNow(trouble) => trouble,
             Tried::Ended(delivered) => return delivered,
         };
-        self.outage.begins();
-        let left = self.outage.left();
-        match timeout(left, self.unsettled.acquire()).await {
+        self.outage.found();
+        if !may_wait {
+            return Delivered::GivenUp(trouble.as_str().to_owned());
+        }
+        match timeout(self.outage.left(), self.unsettled.acquire()).await {
             Ok(Ok(_share)) => self.wait(letter, trouble, self.outage.left()).await,
             Ok(Err(_)) | Err(_) => Delivered::GivenUp(trouble.as_str().to_owned()),
         }

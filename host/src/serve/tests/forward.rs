@@ -109,6 +109,24 @@ async fn a_caller_is_told_where_there_is_no_fallback() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_fallback_that_comes_back_after_long_is_found_however_many_requests_there_are() {
+    let service = start(Broker::default(), ECHO, forwarding(&[])).await;
+    let steady = {
+        let broker = service.broker.clone();
+        tokio::spawn(async move {
+            loop {
+                broker.inject(&topic(), &message(json!({"method": "n"})));
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+    };
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    service.broker.declare(fallback(), "legacy");
+    tokio::time::timeout(Duration::from_secs(60), forwarded(&service)).await.expect("it is found");
+    steady.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_waits_a_while_for_a_fallback_that_is_starting() {
     let service = start(Broker::default(), ECHO, forwarding(&[])).await;
     service.broker.inject(&topic(), &message(json!({"method": "n"})));
