@@ -97,6 +97,12 @@ impl Forwarding {
         &self.0.config.fallback
     }
 
+    /// Whether requests come by way of the control exchange's alternate.
+    #[must_use]
+    pub fn has_front(&self) -> bool {
+        self.0.config.front.is_some()
+    }
+
     /// Where a message goes that came from there: the exchange and the routing key.
     #[must_use]
     pub fn route(&self, origin: &Origin) -> (&str, &str) {

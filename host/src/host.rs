@@ -168,7 +168,7 @@ impl Host {
             shutdown.clone(),
         );
         tracing::info!(
-            exchange = config.control_exchange,
+            exchange = config.subscription().exchange,
             topics = config.topics.join(","),
             server = config.server,
             max_in_flight = config.serve.max_in_flight,

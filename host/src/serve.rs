@@ -39,7 +39,7 @@ use delivery::Pulled;
 use duplicates::Duplicates;
 use guard::guard;
 use late::Late;
-use outage::Outage;
+use outage::Outages;
 use quiet::Quiet;
 
 /// The longest that a request is held up by a reply or a dead letter while the broker is away, or takes nothing. It keeps its
@@ -92,7 +92,7 @@ struct Corridor {
     max_attempts: u32,
     dead_letters: Option<DeadLetters>,
     forwarding: Option<Forwarding>,
-    outage: Outage,
+    outages: Outages,
     /// The name of this server.
     server: String,
     duplicates: Duplicates,
@@ -124,7 +124,7 @@ pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries:
         max_attempts: config.max_attempts,
         dead_letters: config.dead_letters.clone(),
         forwarding,
-        outage: Outage::default(),
+        outages: Outages::default(),
         server: config.server.clone(),
         duplicates: Duplicates::default(),
         queues: deliveries.queues(),

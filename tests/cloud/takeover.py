@@ -72,7 +72,7 @@ def move_back(cloud):
 
 def alternates(broker):
     """The policies of docs/takeover.md: what the conductor sends to others reaches them, and what nobody else takes goes to the front."""
-    for exchange, alternate in ((LEGACY, "nova"), ("nova", FRONT)):
+    for exchange, alternate in ((LEGACY, "nova"), ("nova", FRONT), (FRONT, LEGACY)):
         broker.declare_topic_exchange(exchange)
         broker.api("PUT", "policies", "/", f"{exchange}-alternate", body={
             "pattern": f"^{exchange}$", "apply-to": "exchanges", "priority": 100, "definition": {"alternate-exchange": alternate}})

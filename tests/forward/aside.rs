@@ -5,13 +5,22 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{Front, LEGACY, python, request};
-use crate::harness::{Broker, LIMIT, Ledger, Load, OsloClient, OsloLoad, OsloServer};
+use crate::harness::{Broker, LIMIT, Ledger, Load, OsloClient, OsloLoad, OsloServer, Vhost, eventually};
 use crate::watch::docs::commands;
 
 /// Requests that our own client has outstanding.
 const OUTSTANDING: usize = 16;
 
 const FRONT: &str = "[forward]\nexchange = \"nova_legacy\"\nfront = \"nova_host\"\nmethods.record = \"serve 50%\"";
+
+/// As an administrator prepares the broker.
+fn with_alternates(vhost: Vhost) -> Vhost {
+    for (exchange, alternate) in [(LEGACY, "nova"), ("nova", "nova_host"), ("nova_host", LEGACY)] {
+        vhost.declare_transient_exchange(exchange, "topic");
+        vhost.set_alternate_exchange(exchange, alternate);
+    }
+    vhost
+}
 
 #[test]
 fn a_live_service_is_taken_over_and_given_back_under_load() {
@@ -21,6 +30,7 @@ fn a_live_service_is_taken_over_and_given_back_under_load() {
     vhost.declare_transient_exchange(LEGACY, "topic");
     vhost.declare_transient_exchange("nova", "topic");
     vhost.set_alternate_exchange(LEGACY, "nova");
+    vhost.set_alternate_exchange("nova_host", LEGACY);
     let moved = [python(&vhost, "python-1"), python(&vhost, "python-2")];
     vhost.bind("nova", "conductor", "conductor");
     let ledger = Arc::new(Ledger::default());
@@ -60,10 +70,7 @@ fn a_live_service_is_taken_over_and_given_back_under_load() {
 #[test]
 fn every_command_of_the_guide_that_forwards_runs() {
     let vhost = Broker::shared().vhost();
-    vhost.declare_transient_exchange(LEGACY, "topic");
-    vhost.declare_transient_exchange("nova", "topic");
-    vhost.set_alternate_exchange(LEGACY, "nova");
-    vhost.set_alternate_exchange("nova", "nova_host");
+    let vhost = with_alternates(vhost);
     let _python = python(&vhost, "python-1");
     let host = Front::start(&vhost, "front", FRONT);
     let commands = commands("nova-host forward");
@@ -77,10 +84,7 @@ fn every_command_of_the_guide_that_forwards_runs() {
 #[test]
 fn what_the_service_behind_sends_and_what_is_for_one_of_its_servers_arrives() {
     let vhost = Broker::shared().vhost();
-    vhost.declare_transient_exchange(LEGACY, "topic");
-    vhost.declare_transient_exchange("nova", "topic");
-    vhost.set_alternate_exchange(LEGACY, "nova");
-    vhost.set_alternate_exchange("nova", "nova_host");
+    let vhost = with_alternates(vhost);
     let python_1 = python(&vhost, "python-1");
     let compute = OsloServer::start(&vhost.url(), "compute", "compute-1");
     let host = Front::start(&vhost, "front", FRONT);
@@ -102,10 +106,7 @@ fn what_the_service_behind_sends_and_what_is_for_one_of_its_servers_arrives() {
 #[test]
 fn a_python_server_that_starts_with_its_old_exchange_is_noticed_and_doubles_nothing() {
     let vhost = Broker::shared().vhost();
-    vhost.declare_transient_exchange(LEGACY, "topic");
-    vhost.declare_transient_exchange("nova", "topic");
-    vhost.set_alternate_exchange(LEGACY, "nova");
-    vhost.set_alternate_exchange("nova", "nova_host");
+    let vhost = with_alternates(vhost);
     let moved = python(&vhost, "python-1");
     let host = Front::start(&vhost, "front", FRONT);
     host.forward(&["prepare"]);
@@ -119,4 +120,52 @@ fn a_python_server_that_starts_with_its_old_exchange_is_noticed_and_doubles_noth
     let status = host.run(&["forward", "status"]);
     let told = String::from_utf8_lossy(&status.stderr);
     assert!(status.status.code() == Some(8) && told.contains("started with its old control_exchange"), "{told}");
+}
+
+#[test]
+fn a_service_behind_that_rests_keeps_nobody_from_an_answer() {
+    let vhost = with_alternates(Broker::shared().vhost());
+    let python = python(&vhost, "python-1");
+    let host = Front::start(
+        &vhost,
+        "front",
+        "max_in_flight = 4\n[forward]\nexchange = \"nova_legacy\"\nfront = \"nova_host\"",
+    );
+    host.forward(&["prepare"]);
+    let client = OsloClient::start(&vhost.url());
+    let asked = |number: u64| {
+        request("sleep", &json!({"args": {"seconds": 0}, "context": {"request_id": format!("r{number}")}}))
+    };
+    assert_eq!(client.call(asked(0)).expect("a result"), 0);
+    // What is forwarded has no queue there, and comes back by the alternate exchanges.
+    vhost.unbind(LEGACY, "conductor", "conductor");
+    let waiting: Vec<_> = (1..=8).map(|number| client.start_call(asked(number))).collect();
+    eventually("them to come back", || (host.went("sleep", "forwarded") >= 4).then_some(()));
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert!(waiting.iter().all(|call| call.poll().is_none()), "nobody is told anything yet");
+    vhost.bind(LEGACY, "conductor", "conductor");
+    for call in waiting {
+        assert_eq!(call.wait().outcome.expect("a result"), 0);
+    }
+    assert_eq!(host.went("sleep", "forwarded"), 9, "each is counted once");
+    drop(python);
+}
+
+#[test]
+fn a_request_for_a_name_that_both_have_runs_once() {
+    let vhost = with_alternates(Broker::shared().vhost());
+    let python = python(&vhost, "box");
+    let host = Front::start(
+        &vhost,
+        "box",
+        "[forward]\nexchange = \"nova_legacy\"\nfront = \"nova_host\"\nmethods.record = \"forward\"",
+    );
+    host.forward(&["prepare"]);
+    let client = OsloClient::start(&vhost.url());
+    for number in 1..=6 {
+        let directed = request("record", &json!({"server": "box", "args": {"n": number}}));
+        assert_eq!(client.call(directed).expect("a result"), number);
+    }
+    let logs = [python.log(), host.serve.log().into()].concat();
+    assert_eq!(logs.matches("recorded ").count(), 6, "{logs}");
 }

@@ -186,6 +186,12 @@ impl Vhost {
         self.act("POST", &path, &json!({"routing_key": routing_key}));
     }
 
+    /// Takes a binding away.
+    pub(crate) fn unbind(&self, exchange: &str, queue: &str, routing_key: &str) {
+        let (exchange, queue, key) = (http::segment(exchange), http::segment(queue), http::segment(routing_key));
+        self.act("DELETE", &format!("bindings/{}/e/{exchange}/q/{queue}/{key}", self.path()), &Value::Null);
+    }
+
     /// Deletes a queue, whoever uses it.
     pub(crate) fn delete_queue(&self, name: &str) {
         self.act("DELETE", &format!("queues/{}/{}", self.path(), http::segment(name)), &Value::Null);

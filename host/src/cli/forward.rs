@@ -71,7 +71,7 @@ impl Forward {
             What::Set(set) => ControlRequest::ForwardSet(set.request()?),
             What::Prepare { dry_run } => return Site::open(&config).await?.prepare(options, dry_run).await,
             What::Status => return Site::open(&config).await?.status(options).await,
-            What::Undo { dry_run } => return Site::open(&config).await?.undo(dry_run).await,
+            What::Undo { dry_run } => return Site::open(&config).await?.undo(options, dry_run).await,
         };
         let answer = ask(&config, &request, PATIENCE).await?;
         if options.json {

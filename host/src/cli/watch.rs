@@ -100,7 +100,8 @@ impl Watch {
             None => None,
         };
         let mut signals = Signals::new()?;
-        let exchange = self.exchange.unwrap_or_else(|| config.control_exchange.clone());
+        // A queue that is bound to the control exchange would take what comes to a service by way of its alternate.
+        let exchange = self.exchange.unwrap_or_else(|| config.subscription().exchange);
         let client = rabbit::Client::new(address, config.rabbit.clone());
         let tapped = Tapped { exchange: exchange.clone(), topics: config.topics.clone() };
         let tap = tokio::select! {

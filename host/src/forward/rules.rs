@@ -48,8 +48,9 @@ impl Pattern {
             Some((namespace, method)) => (Some(namespace), method),
             None => (None, text),
         };
-        let is_wrong = |name: &str| name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control);
-        if is_wrong(method) || namespace.is_some_and(is_wrong) {
+        let is_odd = |c: char| c.is_control() || c.is_whitespace() || c == '*';
+        let is_wrong = |name: &str| name.is_empty() || name.len() > MAX_NAME || name.chars().any(is_odd);
+        if (method != "*" && is_wrong(method)) || namespace.is_some_and(is_wrong) {
             let shown = crate::printable::printable(text, MAX_NAME);
             return Err(format!("{shown:?} names no method: expected METHOD, NAMESPACE.METHOD, NAMESPACE.* or *"));
         }
@@ -151,7 +152,7 @@ mod tests {
         assert_eq!(Pattern::parse("compute_task.*"), Ok(Pattern::Namespace("compute_task".to_owned())));
         assert_eq!(Pattern::parse("ping"), Ok(method(None, "ping")));
         assert_eq!(Pattern::parse("a.b.ping"), Ok(method(Some("a.b"), "ping")));
-        for wrong in ["", ".", "a.", ".a", "a\n"] {
+        for wrong in ["", ".", "a.", ".a", "a\n", "a b", "build_*", "*.a", "a*.b", "**"] {
             assert!(Pattern::parse(wrong).unwrap_err().contains("names no method"), "{wrong:?}");
         }
     }

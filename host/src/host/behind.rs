@@ -48,6 +48,17 @@ enum Answerer {
     Nobody,
 }
 
+impl Answerer {
+    /// As the gauge has it.
+    fn gauge(self) -> i64 {
+        match self {
+            Self::Us => 1,
+            Self::Other => 0,
+            Self::Nobody => -1,
+        }
+    }
+}
+
 impl Behind {
     /// `None` where nothing is forwarded.
     pub(super) fn new(config: &Config, transport: &Transport, metrics: &Metrics) -> Option<Self> {
@@ -77,7 +88,7 @@ impl Behind {
             if self.has_front {
                 for topic in &self.topics {
                     let now = self.answerer(&client, topic).await;
-                    self.metrics.fronts(topic, now == Answerer::Us);
+                    self.metrics.fronts(topic, now.gauge());
                     say_who(topic, before.insert(topic, now), now);
                 }
             }

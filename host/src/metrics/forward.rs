@@ -66,7 +66,7 @@ impl Forwarded {
         );
         all.register(
             "forward_front",
-            "Whether requests to a topic came to a Nova Host when it was looked last",
+            "Who answered requests to a topic when it was looked last: 1 a Nova Host, 0 another service, -1 nobody",
             forwarded.front.clone(),
         );
         all.register(
@@ -92,9 +92,9 @@ impl Metrics {
         self.0.forwarded.requests.get_or_create(&Labels { method: method.to_string(), side }).inc();
     }
 
-    /// Requests to a topic come to this service, or not.
-    pub fn fronts(&self, topic: &str, does: bool) {
-        self.0.forwarded.front.get_or_create(&Topic { topic: topic.to_owned() }).set(does.into());
+    /// Who answers requests to a topic: 1 a Nova Host, 0 another service, -1 nobody.
+    pub fn fronts(&self, topic: &str, who: i64) {
+        self.0.forwarded.front.get_or_create(&Topic { topic: topic.to_owned() }).set(who);
     }
 
     /// How a queue of the service behind is.

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::{
     Corridor,
@@ -20,11 +20,20 @@ use crate::{
     forward::{Decision, Forwarding, Named, Why},
     metrics::Went,
     printable::printable,
-    transport::{Destination, Disposition, FORWARDED, Header, Lifetime, Message, copy},
+    transport::{Destination, Disposition, FORWARDED, FORWARDED_AT, FORWARDS, Header, Lifetime, Message, copy},
 };
 
 /// Bytes of a name in a header or in the log.
 const MAX_NAME: usize = 255;
+
+/// How long a request that came back rests before it is sent on again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long it comes back and is sent on, in milliseconds: as long as requests wait for a queue that is missing.
+const LONGEST_BACK: i64 = 30_000;
+
+/// The most that a count of ours can be; others may have written it.
+const MAX_FORWARDS: i64 = 1_000_000;
 
 /// The header in which a broker that is told to (`message_interceptors`) notes when a message was published: milliseconds since 1970.
 const PUBLISHED: &str = "timestamp_in_ms";
@@ -52,7 +61,9 @@ impl Corridor {
                 }
                 Err(_) => Why::Unserved,
                 Ok(Worked::Outcome(Outcome::Declined { .. })) => Why::Declined,
-                Ok(Worked::Outcome(Outcome::Faulted(fault))) if on_failure => {
+                Ok(Worked::Outcome(Outcome::Faulted(fault)))
+                    if on_failure && !forwarding.is_fanout(&claimed.message.origin) =>
+                {
                     let fault = printable(&fault.to_string(), MAX_NAME);
                     tracing::warn!(fault, "the handler has failed, the request goes on");
                     Why::Failed
@@ -91,29 +102,39 @@ impl Corridor {
         let failed = |reason: String| {
             (Worked::Outcome(Outcome::Unforwarded { fallback: shown(forwarding, message), reason }), Some(Went::Failed))
         };
-        if let Some(by) = message.headers.get(FORWARDED) {
-            let by = match by {
-                Header::Text(by) => printable(by, MAX_NAME),
-                Header::Number(by) => by.to_string(),
-            };
-            return failed(format!(
-                "it was forwarded already, by {by}: the service behind must not lead back to this one"
-            ));
-        }
-        let Some(lifetime) = lifetime(message, claimed.since) else {
+        let Some(expires) = expires(message, claimed.since) else {
             tracing::info!(why, "its time was over before it could go on");
             return (Worked::Settled(Disposition::Reject), None);
         };
         let (exchange, key) = forwarding.route(&message.origin);
         let destination = Destination::Exchange { exchange: exchange.to_owned(), routing_key: key.to_owned() };
-        let added = vec![(FORWARDED, Header::Text(printable(&self.server, MAX_NAME)))];
-        let letter = Letter::new(destination.clone(), [copy::of(message, destination, added, lifetime)]).that_waits();
-        match self.hand_over(letter).await {
+        let (first, times) = match came_back(message) {
+            None => (now(), 0),
+            // What has no queue behind comes back to us by the alternate exchanges.
+            Some((first, times)) if forwarding.has_front() && now().saturating_sub(first) < LONGEST_BACK => {
+                tokio::time::sleep(PAUSE).await;
+                (first, times)
+            }
+            Some(_) => {
+                let by = message.headers.get(FORWARDED).map(text_of).unwrap_or_default();
+                return failed(format!(
+                    "it was forwarded already, by {by}, and came back: the service behind has no queue there, or leads back to this one"
+                ));
+            }
+        };
+        let added = vec![
+            (FORWARDED, Header::Text(printable(&self.server, MAX_NAME))),
+            (FORWARDS, Header::Number(times + 1)),
+            (FORWARDED_AT, Header::Number(first)),
+        ];
+        let lifetime = if expires.is_some() { Lifetime::Same } else { Lifetime::Unbounded };
+        let letter = Letter::new(destination.clone(), [copy::of(message, destination, added, lifetime)]);
+        match self.hand_over(letter.that_waits(expires)).await {
             Delivered::Taken => {
-                self.outage.ends();
                 self.metrics.forwarded_in(claimed.since.elapsed());
                 tracing::debug!(why, exchange, key, "forwarded");
-                (Worked::Settled(Disposition::Ack), Some(Went::Forwarded))
+                // Counted once, however often it comes back.
+                (Worked::Settled(Disposition::Ack), (times == 0).then_some(Went::Forwarded))
             }
             Delivered::GivenUp(reason) if reason == Trouble::Missing.as_str() => {
                 failed("it has no queue there: is it running, with that control_exchange?".to_owned())
@@ -122,24 +143,56 @@ impl Corridor {
         }
     }
 
-    /// Sends a request, or lets it wait while the fallback may come back. All are for the same service: beyond the share of
-    /// requests that may wait for queues, they wait for their turn.
+    /// Sends a request, or lets it wait while the fallback may come back.
     async fn hand_over(&self, mut letter: Letter) -> Delivered {
-        let may_wait = !self.outage.left().is_zero();
-        let tried = if may_wait { self.try_once(&mut letter).await } else { self.send_once(&mut letter).await };
-        let trouble = match tried {
-            Tried::NotNow(trouble) => trouble,
-            Tried::Ended(delivered) => return delivered,
+        let destination = letter.destination().clone();
+        let may_wait = !self.outages.left(&destination).is_zero();
+        let trouble = if may_wait && self.late.has(&destination) {
+            self.outages.trouble(&destination)
+        } else {
+            match self.send_once(&mut letter).await {
+                Tried::NotNow(trouble) => trouble,
+                Tried::Ended(delivered) => {
+                    if delivered == Delivered::Taken {
+                        self.outages.ends(&destination);
+                    }
+                    return delivered;
+                }
+            }
         };
-        self.outage.found();
+        self.outages.found(&destination, trouble);
         if !may_wait {
             return Delivered::GivenUp(trouble.as_str().to_owned());
         }
-        match timeout(self.outage.left(), self.unsettled.acquire()).await {
-            Ok(Ok(_share)) => self.wait(letter, trouble, self.outage.left()).await,
-            Ok(Err(_)) | Err(_) => Delivered::GivenUp(trouble.as_str().to_owned()),
+        let delivered = self.wait(letter, trouble, self.outages.left(&destination)).await;
+        if delivered == Delivered::Taken {
+            self.outages.ends(&destination);
         }
+        delivered
     }
+}
+
+/// When a request was forwarded first, and how often, where it came back.
+fn came_back(message: &Message) -> Option<(i64, i64)> {
+    message.headers.get(FORWARDED)?;
+    let number = |name| match message.headers.get(name) {
+        Some(Header::Number(number)) => (*number).max(0),
+        Some(Header::Text(_)) | None => 0,
+    };
+    Some((number(FORWARDED_AT), number(FORWARDS).min(MAX_FORWARDS)))
+}
+
+fn text_of(header: &Header) -> String {
+    match header {
+        Header::Text(text) => printable(text, MAX_NAME),
+        Header::Number(number) => number.to_string(),
+    }
+}
+
+/// Milliseconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Where a message was to go on to, for people.
@@ -148,21 +201,20 @@ fn shown(forwarding: &Forwarding, message: &Message) -> String {
     format!("exchange {exchange}, key {}", printable(key, MAX_NAME))
 }
 
-/// How long a message may still wait in a queue; `None` where its time is over. How long it has waited in ours is known where
-/// the broker notes when messages come; else it is counted from its delivery.
-fn lifetime(message: &Message, since: Instant) -> Option<Lifetime> {
-    let Some(expiration) = message.expiration else { return Some(Lifetime::Unbounded) };
+/// When a message expires; `Some(None)` is never, `None` is by now. How long it has waited in our queue is known where the broker
+/// notes when messages come; else it is counted from its delivery.
+fn expires(message: &Message, since: Instant) -> Option<Option<Instant>> {
+    let Some(expiration) = message.expiration else { return Some(None) };
     let left = expiration.checked_sub(since.elapsed()).filter(|left| !left.is_zero())?;
     let by_clock = match message.headers.get(PUBLISHED) {
         Some(Header::Number(published)) => {
-            let published = UNIX_EPOCH + Duration::from_millis(u64::try_from(*published).unwrap_or_default());
-            let waited = SystemTime::now().duration_since(published).unwrap_or_default();
+            let waited = Duration::from_millis(u64::try_from(now().saturating_sub(*published)).unwrap_or_default());
             // What has not expired in its queue and seems to have comes from a broker with another clock.
             expiration.checked_sub(waited).filter(|left| !left.is_zero())
         }
         Some(Header::Text(_)) | None => None,
     };
-    Some(Lifetime::Left(by_clock.map_or(left, |by_clock| by_clock.min(left))))
+    Some(Instant::now().checked_add(by_clock.map_or(left, |by_clock| by_clock.min(left))))
 }
 
 #[cfg(test)]
@@ -173,21 +225,20 @@ mod tests {
     async fn what_is_left_of_a_messages_time_goes_on_with_it() {
         let mut message = Message { expiration: Some(Duration::from_secs(60)), ..Message::default() };
         let since = Instant::now();
+        let left = |message: &Message| expires(message, since).map(|at| at.map(|at| at - Instant::now()));
         tokio::time::advance(Duration::from_secs(20)).await;
-        assert_eq!(lifetime(&message, since), Some(Lifetime::Left(Duration::from_secs(40))));
-        let ago = |seconds| {
-            let then = SystemTime::now() - Duration::from_secs(seconds);
-            Header::Number(then.duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap())
-        };
-        message.headers.insert(PUBLISHED.to_owned(), ago(50));
-        let Some(Lifetime::Left(left)) = lifetime(&message, since) else { panic!("nothing is left") };
-        assert!(left <= Duration::from_secs(10) && left > Duration::from_secs(1), "{left:?}");
-        // Another clock than ours.
-        message.headers.insert(PUBLISHED.to_owned(), ago(5000));
-        assert_eq!(lifetime(&message, since), Some(Lifetime::Left(Duration::from_secs(40))));
+        assert_eq!(left(&message), Some(Some(Duration::from_secs(40))));
+        message.headers.insert(PUBLISHED.to_owned(), Header::Number(now() - 50_000));
+        let by_clock = left(&message).unwrap().unwrap();
+        assert!(by_clock <= Duration::from_secs(10) && by_clock > Duration::from_secs(1), "{by_clock:?}");
+        // Other clocks than ours.
+        for odd in [now() - 5_000_000, now() + 5_000_000, i64::MIN, i64::MAX] {
+            message.headers.insert(PUBLISHED.to_owned(), Header::Number(odd));
+            assert_eq!(left(&message), Some(Some(Duration::from_secs(40))), "{odd}");
+        }
         tokio::time::advance(Duration::from_secs(40)).await;
-        assert_eq!(lifetime(&message, since), None);
+        assert_eq!(left(&message), None);
         message.expiration = None;
-        assert_eq!(lifetime(&message, since), Some(Lifetime::Unbounded));
+        assert_eq!(left(&message), Some(None));
     }
 }

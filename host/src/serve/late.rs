@@ -23,7 +23,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::transport::{Company, Destination, Publication, Published, Transport};
+use crate::transport::{Company, Destination, Lifetime, Publication, Published, Transport};
 
 /// The first pause: the reference's.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -52,6 +52,8 @@ pub(super) struct Letter {
     destination: Destination,
     /// Whether it may wait for an exchange that is missing.
     waits_for_exchange: bool,
+    /// When its messages expire, where they do: what is left of that goes with each.
+    expires: Option<Instant>,
     left: VecDeque<Publication>,
 }
 
@@ -119,12 +121,12 @@ impl Trouble {
 impl Letter {
     /// Makes a letter of at least one message.
     pub(super) fn new(destination: Destination, messages: impl IntoIterator<Item = Publication>) -> Self {
-        Self { destination, waits_for_exchange: false, left: messages.into_iter().collect() }
+        Self { destination, waits_for_exchange: false, expires: None, left: messages.into_iter().collect() }
     }
 
-    /// The same, which may wait until others have declared their exchange, and a queue for it.
-    pub(super) fn that_waits(self) -> Self {
-        Self { waits_for_exchange: true, ..self }
+    /// The same, which may wait until others have declared their exchange, and a queue for it, and expires then.
+    pub(super) fn that_waits(self, expires: Option<Instant>) -> Self {
+        Self { waits_for_exchange: true, expires, ..self }
     }
 
     /// Where it goes.
@@ -153,6 +155,11 @@ impl Letter {
     ) -> Result<Option<Trouble>, crate::transport::Error> {
         while let Some(publication) = self.left.front_mut() {
             publication.company = company;
+            if let (Some(expires), Some(copied)) = (self.expires, &mut publication.copied) {
+                // One whose time is over is the broker's to drop, as any that expires.
+                let left = expires.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+                copied.lifetime = Lifetime::Left(left);
+            }
             let published = match transport.publish(publication).await {
                 Err(crate::transport::Error::NoExchange { .. }) if self.waits_for_exchange => Published::Unroutable,
                 published => published?,

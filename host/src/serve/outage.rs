@@ -3,54 +3,72 @@
 //! Before it: [`super::forward`] has tried to send one on. After it: it waits, or its caller is told.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::time::Instant;
+
+use super::late::Trouble;
+use crate::transport::Destination;
 
 /// How long requests wait where the fallback's queue is missing, full or silent, from when it was found to be: as long as a Python
 /// service takes to declare its queues again after the broker was away, or to be restarted with an empty queue. After that,
 /// callers are told at once.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Since when the fallback takes nothing.
+/// An outage that nobody has found for so long is over: the next one is another.
+const FORGOTTEN: Duration = Duration::from_secs(5);
+
+/// What takes nothing, and since when. There is one destination for each topic.
 #[derive(Debug, Default)]
-pub(super) struct Outage(Mutex<Option<Span>>);
+pub(super) struct Outages(Mutex<HashMap<Destination, Outage>>);
 
 #[derive(Clone, Copy, Debug)]
-struct Span {
+struct Outage {
     began: Instant,
     /// When it was found last.
     found: Instant,
+    trouble: Trouble,
 }
 
-impl Outage {
+impl Outages {
     /// How long requests may still wait for its end. Zero: each looks for itself, and does not wait.
-    pub(super) fn left(&self) -> Duration {
-        match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(span) if !span.is_forgotten() => PATIENCE.saturating_sub(span.began.elapsed()),
+    pub(super) fn left(&self, destination: &Destination) -> Duration {
+        match self.lock().get(destination) {
+            Some(outage) if !outage.is_forgotten() => PATIENCE.saturating_sub(outage.began.elapsed()),
             Some(_) | None => PATIENCE,
         }
     }
 
+    /// Why it takes nothing, as far as that was found.
+    pub(super) fn trouble(&self, destination: &Destination) -> Trouble {
+        self.lock().get(destination).map_or(Trouble::Silent, |outage| outage.trouble)
+    }
+
     /// Notes that it has taken nothing.
-    pub(super) fn found(&self) {
-        let (mut span, now) = (self.0.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
-        let began = span.filter(|span| !span.is_forgotten()).map_or(now, |span| span.began);
-        *span = Some(Span { began, found: now });
+    pub(super) fn found(&self, destination: &Destination, trouble: Trouble) {
+        let (mut outages, now) = (self.lock(), Instant::now());
+        let before = outages.get(destination).filter(|outage| !outage.is_forgotten());
+        let outage = Outage { began: before.map_or(now, |outage| outage.began), found: now, trouble };
+        outages.insert(destination.clone(), outage);
     }
 
     /// Notes that it has taken something.
-    pub(super) fn ends(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    pub(super) fn ends(&self, destination: &Destination) {
+        // Mostly there is none.
+        self.lock().remove(destination);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Destination, Outage>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Span {
-    /// Whether nobody has found it for so long that the next one is another.
+impl Outage {
     fn is_forgotten(&self) -> bool {
-        self.found.elapsed() > 2 * PATIENCE
+        self.found.elapsed() > FORGOTTEN
     }
 }
 
@@ -60,23 +78,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_outage_is_waited_for_once_and_another_one_anew() {
-        let outage = Outage::default();
-        assert_eq!(outage.left(), PATIENCE);
-        outage.found();
-        tokio::time::advance(PATIENCE / 3).await;
-        assert_eq!(outage.left(), PATIENCE - PATIENCE / 3);
+        let (outages, other) = (Outages::default(), Destination::Queue("other".into()));
+        let destination = Destination::Queue("q".into());
+        assert_eq!(outages.left(&destination), PATIENCE);
         // As long as it is found again and again, it is the same.
-        for _ in 0..10 {
-            outage.found();
-            tokio::time::advance(PATIENCE).await;
-            assert_eq!(outage.left(), Duration::ZERO);
+        for second in 0..40 {
+            outages.found(&destination, Trouble::Missing);
+            let left = PATIENCE.saturating_sub(Duration::from_secs(second));
+            assert_eq!((outages.left(&destination), outages.left(&other)), (left, PATIENCE));
+            tokio::time::advance(Duration::from_secs(1)).await;
         }
-        outage.ends();
-        assert_eq!(outage.left(), PATIENCE);
-        outage.found();
-        tokio::time::advance(3 * PATIENCE).await;
-        assert_eq!(outage.left(), PATIENCE, "nobody has asked for long");
-        outage.found();
-        assert_eq!(outage.left(), PATIENCE);
+        assert_eq!(outages.trouble(&destination), Trouble::Missing);
+        outages.ends(&destination);
+        assert_eq!(outages.left(&destination), PATIENCE);
+        outages.found(&destination, Trouble::Missing);
+        tokio::time::advance(FORGOTTEN * 2).await;
+        outages.found(&destination, Trouble::Missing);
+        assert_eq!(outages.left(&destination), PATIENCE, "nobody has asked for long");
     }
 }

@@ -29,7 +29,7 @@ use crate::{
     metrics::ReplyFate,
     printable::{printable, printed},
     reply::{self, Fate, Kind, Verdict, verdict},
-    transport::{Disposition, FORWARDED, Header, Message, Published, copy},
+    transport::{Disposition, FORWARDS, Header, Message, Published, copy},
 };
 
 /// Bytes of a name in the log.
@@ -293,7 +293,10 @@ async fn decode(message: Message) -> (Message, Result<Request, envelope::Error>)
 /// request than the one that died, and what was forwarded another than what it was made of, which may come back here.
 fn identity(request: &Request, message: &Message) -> Option<Arc<str>> {
     let id = bounded(request.unique_id.as_ref()?);
-    let forwarded = if message.headers.contains_key(FORWARDED) { " forwarded" } else { "" };
+    let forwarded = match message.headers.get(FORWARDS) {
+        Some(Header::Number(times)) => format!(" forwarded {times}"),
+        Some(Header::Text(_)) | None => String::new(),
+    };
     Some(match message.headers.get(dead_letter::TIME) {
         Some(Header::Text(time)) => format!("{id}{forwarded} {time}").into(),
         Some(Header::Number(_)) | None => format!("{id}{forwarded}").into(),

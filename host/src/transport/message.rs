@@ -21,8 +21,14 @@ pub const EXCHANGE: &str = "x-nova-host-exchange";
 /// The header with the routing key that the original of a copy was published with.
 pub const ROUTING_KEY: &str = "x-nova-host-routing-key";
 
-/// The header of a request that was forwarded: the name of the server that did it. It is forwarded once.
+/// The header of a request that was forwarded: the name of the server that did it.
 pub const FORWARDED: &str = "x-nova-host-forwarded";
+
+/// The header with how often it was: more than once where it came back.
+pub const FORWARDS: &str = "x-nova-host-forwards";
+
+/// The header with when it was for the first time, in milliseconds since 1970.
+pub const FORWARDED_AT: &str = "x-nova-host-forwarded-at";
 
 /// Headers that a copy must not have from its original: ours, and those with which RabbitMQ would send it to further
 /// queues or which it sets itself.

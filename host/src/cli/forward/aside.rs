@@ -18,15 +18,12 @@ use crate::{
     transport::{
         Routing, Transport, Url,
         rabbit::{self, Bench},
-        topology::Aside,
+        topology::{Aside, Change},
     },
 };
 
 /// How long a service may take to answer whether it is there.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// oslo.messaging's own method. A server that does not answer it says so, which is an answer too.
-const PING: &str = "oslo_rpc_server_ping";
 
 /// Bytes of a line.
 const MAX_LINE: usize = 1024;
@@ -46,6 +43,7 @@ struct Check {
 pub(super) struct Site {
     aside: Aside,
     queue_prefix: String,
+    virtual_host: String,
     transport: Transport,
     bench: Bench,
 }
@@ -72,6 +70,7 @@ impl Site {
                 "the service behind has a topic or an exchange of its own (forward.topic): nothing is to be prepared";
             return Err(Failed::new(Exit::Usage, message));
         }
+        let virtual_host = address.virtual_host.clone();
         let client = rabbit::Client::new(address, config.rabbit.clone());
         let bench = client.bench().await.map_err(Failed::from)?;
         let aside = Aside {
@@ -81,7 +80,7 @@ impl Site {
             topics: config.topics.clone(),
         };
         let (queue_prefix, transport) = (queue_prefix.clone(), Transport::Rabbit(client));
-        Ok(Self { aside, queue_prefix, transport, bench })
+        Ok(Self { aside, queue_prefix, virtual_host, transport, bench })
     }
 
     /// Puts this service before the one behind.
@@ -92,7 +91,7 @@ impl Site {
             self.close().await;
             return Err(Failed::new(Exit::NotReady, format!("nothing was changed: {}", failed.otherwise)).into());
         }
-        self.change(&self.aside.prepare(), dry_run).await?;
+        self.change(&self.aside.prepare(), options, dry_run).await?;
         if !dry_run {
             let fronts = self.fronts().await;
             tell(&fronts, options)?;
@@ -118,15 +117,20 @@ impl Site {
     }
 
     /// Gives the service behind its requests back.
-    pub(super) async fn undo(self, dry_run: bool) -> anyhow::Result<()> {
-        self.change(&self.aside.undo(), dry_run).await?;
+    pub(super) async fn undo(self, options: &Options, dry_run: bool) -> anyhow::Result<()> {
+        self.change(&self.aside.undo(), options, dry_run).await?;
         self.close().await;
         Ok(())
     }
 
-    async fn change(&self, changes: &[crate::transport::topology::Change], dry_run: bool) -> Result<(), Failed> {
+    async fn change(&self, changes: &[Change], options: &Options, dry_run: bool) -> Result<(), Failed> {
         for change in changes {
-            say(format!("{}{}", if dry_run { "would " } else { "" }, printable(&change.to_string(), MAX_LINE)));
+            let shown = printable(&change.to_string(), MAX_LINE);
+            if options.json {
+                say(serde_json::json!({"change": shown, "dry_run": dry_run}));
+            } else {
+                say(format!("{}{shown}", if dry_run { "would " } else { "" }));
+            }
             if !dry_run {
                 self.bench.change(change).await.map_err(Failed::from)?;
             }
@@ -145,45 +149,39 @@ impl Site {
         let mut checks = vec![
             self.leads(legacy, control, "what the service behind sends to others reaches them").await,
             self.leads(control, front, "what nobody else takes comes to us").await,
+            self.leads(front, legacy, "requests to a server of the service behind by its name reach it").await,
         ];
-        let is_there = checks.iter().all(|check| check.holds);
         for topic in topics {
-            let queue = format!("{}{topic}", self.queue_prefix);
-            let consumers = self.bench.queue(&queue).await;
-            let what = format!("a Nova Host consumes queue {queue}");
-            checks.push(match consumers {
-                Ok(state) => Check {
-                    what,
-                    holds: state.is_some_and(|state| state.consumers > 0),
-                    otherwise: format!("nobody consumes {queue}: start `nova-host serve` with this configuration"),
-                },
-                Err(error) => Check { what, holds: false, otherwise: error.to_string() },
-            });
-            if !is_there {
-                // To ask would declare the exchange.
-                continue;
-            }
-            let answers = self.answers(legacy, topic, None, PING).await;
-            checks.push(Check {
-                what: format!("a service answers topic {topic} on exchange {legacy}"),
-                holds: matches!(answers, Ok(_) | Err(client::Error::Remote(_))),
-                otherwise: format!(
-                    "nobody answers topic {topic} on exchange {legacy}: restart the Python servers with control_exchange = {legacy}"
-                ),
-            });
+            let ours = format!("{}{topic}", self.queue_prefix);
+            let start = format!("nobody consumes {ours}: start `nova-host serve` with this configuration");
+            checks.push(self.is_consumed(&ours, "a Nova Host", start).await);
+            let start = format!("nobody consumes {topic}: is the service behind running?");
+            checks.push(self.is_consumed(topic, "the service behind", start).await);
         }
         checks
+    }
+
+    async fn is_consumed(&self, queue: &str, who: &str, otherwise: String) -> Check {
+        let what = format!("{who} consumes queue {queue}");
+        match self.bench.queue(queue).await {
+            Ok(state) => Check { what, holds: state.is_some_and(|state| state.consumers > 0), otherwise },
+            Err(error) => Check { what, holds: false, otherwise: error.to_string() },
+        }
     }
 
     async fn leads(&self, from: &str, to: &str, why: &str) -> Check {
         let what = format!("exchange {from} has {to} as its alternate: {why}");
         let policy = format!(
-            "rabbitmqctl set_policy --apply-to exchanges --priority 100 -p VHOST {from}-alternate '^{from}$' \
-             '{{\"alternate-exchange\":\"{to}\"}}'"
+            "rabbitmqctl set_policy --apply-to exchanges --priority 100 -p {} {} {} {}",
+            quoted(&self.virtual_host),
+            quoted(&format!("{from}-alternate")),
+            quoted(&format!("^{}$", escaped(from))),
+            quoted(&serde_json::json!({"alternate-exchange": to}).to_string()),
         );
         match self.bench.leads(from, to).await {
             Ok(holds) => {
-                Check { what, holds, otherwise: format!("exchange {from} has no alternate exchange {to}: {policy}") }
+                let otherwise = format!("exchange {from} does not exist, or has no alternate exchange {to}: {policy}");
+                Check { what, holds, otherwise }
             }
             Err(error) => Check { what, holds: false, otherwise: error.to_string() },
         }
@@ -193,7 +191,7 @@ impl Site {
     async fn fronts(&self) -> Vec<Check> {
         let mut checks = Vec::new();
         for topic in &self.aside.topics {
-            let answer = self.answers(&self.aside.control, topic, Some(describe::NAMESPACE), describe::METHOD).await;
+            let answer = self.described(topic).await;
             let otherwise = match &answer {
                 Err(client::Error::Remote(_)) => format!(
                     "topic {topic}: the service behind answers callers itself: `nova-host forward prepare` puts this one before it. \
@@ -211,18 +209,13 @@ impl Site {
         checks
     }
 
-    async fn answers(
-        &self,
-        exchange: &str,
-        topic: &str,
-        namespace: Option<&str>,
-        method: &str,
-    ) -> Result<Text, client::Error> {
-        let mut target = Target::new(exchange, topic);
-        target.namespace = namespace.map(str::to_owned);
+    /// What a Nova Host says of itself, where a request to the topic comes to one.
+    async fn described(&self, topic: &str) -> Result<Text, client::Error> {
+        let mut target = Target::new(self.aside.control.as_str(), topic);
+        target.namespace = Some(describe::NAMESPACE.to_owned());
         let invocation = Invocation {
             target,
-            method: method.to_owned(),
+            method: describe::METHOD.to_owned(),
             arguments: Text::of(&serde_json::json!({})),
             context: Context::default(),
             origin: Provenance::default(),
@@ -235,6 +228,17 @@ impl Site {
     }
 }
 
+/// As a shell reads it.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// As a regular expression reads it.
+fn escaped(text: &str) -> String {
+    let escape = |c: char| if c.is_ascii_punctuation() && c != '_' && c != '-' { vec!['\\', c] } else { vec![c] };
+    text.chars().flat_map(escape).collect()
+}
+
 fn tell(checks: &[Check], options: &Options) -> anyhow::Result<()> {
     if options.json {
         say(serde_json::to_string(checks)?);
@@ -244,4 +248,15 @@ fn tell(checks: &[Check], options: &Options) -> anyhow::Result<()> {
         say(format!("{}  {}", if *holds { "yes" } else { "NO " }, printable(what, MAX_LINE)));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_to_be_typed_means_the_name_and_nothing_else() {
+        assert_eq!(quoted("no'va"), r"'no'\''va'");
+        assert_eq!(escaped("nova.x-y_z*"), r"nova\.x-y_z\*");
+    }
 }

@@ -1,7 +1,8 @@
 //! What moves a Python service aside, and back: bindings at the broker.
 //!
 //! Before it: [`super::super::rabbit::Client::bench`]. After it: the broker. The control exchange has the *front* as its alternate
-//! exchange, by a policy of the operator's: what no queue takes there goes to the front, and so to us. As long as the service's
+//! exchange, by a policy of the operator's: what no queue takes there goes to the front, and so to us. (The front's own alternate is where
+//! the service listens: so a request for one of its servers by its name comes there.) As long as the service's
 //! queue is bound to the control exchange, it gets everything; as soon as it is not, we do. So there is no moment in which
 //! nobody or both get a request.
 
@@ -28,24 +29,6 @@ pub enum Change {
         /// The routing key.
         key: String,
     },
-    /// An exchange gets what another is sent with keys like this.
-    Lead {
-        /// The exchange that is sent it.
-        from: String,
-        /// The exchange that gets it.
-        to: String,
-        /// The pattern.
-        key: String,
-    },
-    /// It does not get it any more.
-    Part {
-        /// The exchange that is sent it.
-        from: String,
-        /// The exchange that gets it.
-        to: String,
-        /// The pattern.
-        key: String,
-    },
 }
 
 /// The exchanges of a service that moves aside.
@@ -65,28 +48,26 @@ impl Aside {
     /// The changes that put us before the service. The last for each topic is the one that counts.
     #[must_use]
     pub fn prepare(&self) -> Vec<Change> {
-        let lead = self.directed().map(|(from, to, key)| Change::Lead { from, to, key });
-        let unbind = self.bindings().map(|(queue, exchange, key)| Change::Unbind { queue, exchange, key });
-        lead.chain(unbind).collect()
+        // A server that has moved has made it itself. One that has not has the same queue.
+        let bind = self.topics.iter().map(|topic| bind(topic, &self.legacy));
+        let unbind = self.topics.iter().map(|topic| Change::Unbind {
+            queue: topic.clone(),
+            exchange: self.control.clone(),
+            key: topic.clone(),
+        });
+        bind.chain(unbind).collect()
     }
 
     /// The changes that put the service back where it was.
     #[must_use]
     pub fn undo(&self) -> Vec<Change> {
-        let bind = self.bindings().map(|(queue, exchange, key)| Change::Bind { queue, exchange, key });
-        let part = self.directed().map(|(from, to, key)| Change::Part { from, to, key });
-        bind.chain(part).collect()
+        self.topics.iter().map(|topic| bind(topic, &self.control)).collect()
     }
+}
 
-    /// Requests to one server of the service by its name: they go to it, and not by way of us.
-    fn directed(&self) -> impl Iterator<Item = (String, String, String)> {
-        self.topics.iter().map(|topic| (self.front.clone(), self.legacy.clone(), format!("{topic}.*.#")))
-    }
-
-    /// As the service has declared them when it listened on the control exchange.
-    fn bindings(&self) -> impl Iterator<Item = (String, String, String)> {
-        self.topics.iter().map(|topic| (topic.clone(), self.control.clone(), topic.clone()))
-    }
+/// As the service declares it itself.
+fn bind(topic: &str, exchange: &str) -> Change {
+    Change::Bind { queue: topic.to_owned(), exchange: exchange.to_owned(), key: topic.to_owned() }
 }
 
 /// As an operator reads it.
@@ -97,8 +78,6 @@ impl fmt::Display for Change {
             Self::Unbind { queue, exchange, key } => {
                 write!(f, "unbind queue {queue} from exchange {exchange}, key {key}")
             }
-            Self::Lead { from, to, key } => write!(f, "bind exchange {to} to exchange {from}, key {key}"),
-            Self::Part { from, to, key } => write!(f, "unbind exchange {to} from exchange {from}, key {key}"),
         }
     }
 }
@@ -115,16 +94,10 @@ mod tests {
         assert_eq!(
             told(aside.prepare()),
             [
-                "bind exchange nova_legacy to exchange nova_host, key conductor.*.#",
+                "bind queue conductor to exchange nova_legacy, key conductor",
                 "unbind queue conductor from exchange nova, key conductor",
             ]
         );
-        assert_eq!(
-            told(aside.undo()),
-            [
-                "bind queue conductor to exchange nova, key conductor",
-                "unbind exchange nova_legacy from exchange nova_host, key conductor.*.#",
-            ]
-        );
+        assert_eq!(told(aside.undo()), ["bind queue conductor to exchange nova, key conductor"]);
     }
 }
