@@ -27,7 +27,7 @@ exchange = "{legacy}"
 MANIFEST = """[limits]
 timeout = "31m"
 [grants]
-rpc = ["scheduler.select_destinations", "compute.build_and_run_instance"]
+rpc = ["scheduler.select_destinations", "compute.build_and_run_instance", "compute.cache_images"]
 http = ["{placement}"]
 [config]
 placement = "{placement}"

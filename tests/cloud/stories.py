@@ -5,19 +5,21 @@ A story is a function of the number of servers to boot; its first line says what
 
 import os
 
+from api import Api
 from boots import Boots, Meanwhile
 from host import at_the_alternate, in_front
 from ledger import Ledger
-from parts import Failed
+from parts import Failed, wait_until
 from rig import DRIVER, Cloud
+from stubs import IMAGE_ID
 import takeover
 
 RESCHEDULES = "fake.FakeRescheduleDriver"
 # A method of the conductor's that a handler of ours has, and that a cast of every rescheduled boot asks for.
 BUILD = "compute_task.build_instances"
 CLASS_ACTION = "object_class_action_versions"
-# All of its methods that boots and deletes ask for.
-MOVED = ("baseapi.ping", CLASS_ACTION, BUILD)
+# All that it has of what is asked here.
+MOVED = ("baseapi.ping", CLASS_ACTION, BUILD, "compute_task.cache_images")
 # What a host counts of requests, by method and by where they went.
 REQUESTS = "nova_host_forward_requests_total"
 STORIES = {}
@@ -225,6 +227,7 @@ def served(number):
     """What a handler has of the conductor's is served by it, and the Python conductor has the rest, what the handler declines among it."""
     drivers = (RESCHEDULES, DRIVER, DRIVER)
     with Cloud("served", drivers, legacy=True, aside=in_front("host1", methods={})) as cloud:
+        cache_image(cloud)
         boot_and_delete(cloud, number, builds=2)
         host = cloud.hosts["host1"]
         check_sides(cloud, host, MOVED)
@@ -232,6 +235,38 @@ def served(number):
         if not declined:
             raise Failed(f"nothing was declined of {CLASS_ACTION}")
         say(f"{CLASS_ACTION}: {declined:.0f} declined")
+        compare_answers(cloud, host)
+
+
+def cache_image(cloud):
+    """Asks the API to have an image fetched by all computes, and waits until each has been asked to, once."""
+    api = Api(cloud.place.url("api"))
+    aggregate = f"/os-aggregates/{api.ask('POST', '/os-aggregates', {'aggregate': {'name': 'all'}})['aggregate']['id']}"
+    for name in cloud.drivers:
+        api.ask("POST", f"{aggregate}/action", {"add_host": {"host": name}})
+    api.ask("POST", f"{aggregate}/images", {"cache": [{"id": IMAGE_ID}]})
+    asked = lambda: {name: sum("Caching 1 image(s) by request" in line for line in Ledger(cloud).lines(name)) for name in cloud.drivers}
+    wait_until(lambda: all(asked().values()), 60, lambda: f"computes were asked to fetch an image: {asked()}")
+    if set(asked().values()) != {1}:
+        raise Failed(f"computes were asked to fetch an image: {asked()}")
+    say(f"{len(cloud.drivers)} computes were asked to fetch an image, once each")
+
+
+def compare_answers(cloud, host):
+    """What the handler answers of an object's class is what the conductor answers, to the last key."""
+    for version in ("1.0", "1.1"):
+        answers = {}
+        for side in ("forward", "serve"):
+            host.command("forward", "set", CLASS_ACTION, side)
+            before = host.counted(REQUESTS, method=CLASS_ACTION, side="served")
+            answers[side] = cloud.ask_conductor(CLASS_ACTION, "3.0", {
+                "objname": "ShareMappingList", "objmethod": "get_by_instance_uuid", "args": [IMAGE_ID], "kwargs": {},
+                "object_versions": {"ShareMappingList": version, "ShareMapping": "1.0"}})
+            if side == "serve" and host.counted(REQUESTS, method=CLASS_ACTION, side="served") == before:
+                raise Failed("the handler did not serve what it was to be compared by")
+        if answers["serve"] != answers["forward"]:
+            raise Failed(f"the handler answers {answers['serve']}, the conductor {answers['forward']}")
+        say(f"ShareMappingList {version}: handler and conductor both answer {answers['serve']}")
 
 
 def check_sides(cloud, host, methods):

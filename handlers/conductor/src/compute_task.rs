@@ -1,14 +1,15 @@
-//! Tasks that take several steps over several services: building instances.
+//! Tasks that take several steps over several services: building instances, and having [`images`] fetched before that.
 //!
-//! As in nova: the scheduler is asked for a host for each instance, and each host is told to build its own. What others
+//! As in nova: to build, the scheduler is asked for a host for each instance, and each host is told to build its own. What others
 //! have made (objects with versions, old dictionaries) passes through as it is; [`hosts`] reads what the scheduler
-//! chose, [`filters`] keeps what nova counts in the filter properties, and [`claims`] has a host's resources claimed where an
-//! instance is built again. The casts are held by the host until all is well:
-//! either every instance has been sent to its host, or none.
+//! chose, [`filters`] keeps what nova counts in the filter properties, and [`claims`] claims a host's resources where an
+//! instance is built again. The casts are held by the host until all is well: either every instance has been sent to its
+//! host, or none.
 
 mod claims;
 mod filters;
 mod hosts;
+mod images;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use claims::Claims;
 use filters::Filters;
 use hosts::{Chosen, Scheduler};
+pub use images::{CacheImages, cache_images};
 
 /// JSON that is somebody else's business.
 type Raw = Box<RawValue>;

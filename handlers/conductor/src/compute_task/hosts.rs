@@ -18,11 +18,11 @@ use super::{
     filters::{Filters, exhausted},
 };
 
-/// nova's `long_rpc_timeout`, in seconds: how long the scheduler may take.
-const LONG_RPC_TIMEOUT: u64 = 1800;
+/// nova's `long_rpc_timeout`, in seconds: how long who is asked may take.
+pub(super) const LONG_RPC_TIMEOUT: u64 = 1800;
 
-/// nova's `rpc_response_timeout`, in seconds: how long it may be silent.
-const RPC_RESPONSE_TIMEOUT: u64 = 60;
+/// nova's `rpc_response_timeout`, in seconds: how long they may be silent.
+pub(super) const RPC_RESPONSE_TIMEOUT: u64 = 60;
 
 /// The scheduler, and what it is asked about.
 pub(super) struct Scheduler<'a> {
