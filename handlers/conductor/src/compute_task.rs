@@ -97,8 +97,8 @@ struct BuildAndRun<'a> {
 /// `ValueError` if there is no instance, or one has no name or that of another. `MaxRetriesExceeded` where an instance has
 /// been tried as often as allowed. Whatever the scheduler says, `NoValidHost` among it; `MessagingTimeout` where it says
 /// nothing. `AllocationUpdateFailed` where the resources of an instance are in disorder. Then nothing is built. Declines
-/// what no host is left for where the manifest has `leave_exhausted`, and, where it has `placement`, an instance that wants resources
-/// beside those of its flavor.
+/// what no host is left for where the manifest has `leave_exhausted`, and, where it has `placement`, an instance
+/// that needs more than is known here: volumes, further disks, accelerators, or resources of ports.
 pub fn build_instances(request: BuildInstances, info: &Info) -> Result<(), Failure> {
     let uuids = uuids(&request.instances)?;
     let mut filters = request.filter_properties;
@@ -144,13 +144,13 @@ pub fn build_instances(request: BuildInstances, info: &Info) -> Result<(), Failu
     Ok(())
 }
 
-/// What becomes of a request that no host is left for. Whoever has nova's database notes there why a server was not built; so
-/// where the manifest says that such a one stands behind (`leave_exhausted`), the request is left to it. Not where there
-/// are several instances: some may have got their resources.
+/// What becomes of a request that no host is left for. A server that could not be built is noted as such in nova's database; where the
+/// manifest says that the service behind has it (`leave_exhausted`), the request is left to that. Not where there are several
+/// instances: some may have got their resources.
 fn hopeless(error: Failure, uuids: &[String]) -> Failure {
     match config::get_or("leave_exhausted", false) {
         Ok(true) if uuids.len() == 1 => {
-            log::warn(format!("left to who stands behind: {}", error.message()));
+            log::warn(format!("left to the service behind: {}", error.message()));
             Failure::declined()
         }
         Ok(_) => error,

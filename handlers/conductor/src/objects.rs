@@ -1,7 +1,7 @@
 //! What computes ask of nova's objects: they reach no database, so the conductor asks it for them.
 //!
 //! This conductor has no database either. It answers the one question whose answer is known without, and leaves all others
-//! to whoever stands behind.
+//! to the service behind.
 
 use nova_guest::{Failure, Info, config, serde_json::Map, serde_json::Value};
 use serde::{Deserialize, Serialize};

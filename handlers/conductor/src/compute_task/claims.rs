@@ -4,6 +4,9 @@
 //! has left what to ask for. So it is asked for, host by host, until one has the resources. As in nova, a host is passed over
 //! where placement refuses the claim or is not reached; a consumer that somebody else changes meanwhile ends the request.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use nova_guest::{
@@ -52,19 +55,45 @@ struct Reason {
     detail: String,
 }
 
+/// An object with a version: what is in it.
+#[derive(Deserialize)]
+struct Object<T> {
+    #[serde(rename = "nova_object.data")]
+    data: T,
+}
+
 /// What is needed of a request's specification.
 #[derive(Deserialize)]
 struct Spec {
-    #[serde(rename = "nova_object.data")]
-    data: Owner,
+    project_id: Value,
+    user_id: Option<Value>,
+    flavor: Option<Object<Flavor>>,
+    /// Whether the server boots from a volume.
+    is_bfv: Option<bool>,
+    /// Those of ports and of accelerators, beside those of the flavor.
+    requested_resources: Option<Vec<Value>>,
 }
 
 #[derive(Deserialize)]
-struct Owner {
-    project_id: Value,
-    user_id: Option<Value>,
-    /// Those of ports and of accelerators, beside those of the flavor.
-    requested_resources: Option<Vec<Value>>,
+struct Flavor {
+    /// In MiB.
+    swap: Option<u64>,
+    ephemeral_gb: Option<u64>,
+    extra_specs: Option<Map<String, Value>>,
+}
+
+impl Spec {
+    /// Whether a build that is tried again needs only what is known here. What is a block device beside the image's, or an accelerator,
+    /// stands in databases; and which of a host's providers has which resources of a port is to be found out for each host.
+    fn is_plain(&self) -> bool {
+        let flavor = self.flavor.as_ref().map(|flavor| &flavor.data);
+        let has_disks =
+            flavor.is_some_and(|flavor| flavor.swap.unwrap_or(0) > 0 || flavor.ephemeral_gb.unwrap_or(0) > 0);
+        let extra_specs = flavor.and_then(|flavor| flavor.extra_specs.as_ref());
+        let has_devices = extra_specs.is_some_and(|specs| specs.contains_key("accel:device_profile"));
+        let has_more = self.requested_resources.as_ref().is_some_and(|resources| !resources.is_empty());
+        !(self.is_bfv == Some(true) || has_disks || has_devices || has_more)
+    }
 }
 
 impl Claims {
@@ -72,17 +101,16 @@ impl Claims {
     ///
     /// # Errors
     ///
-    /// Declines a request with resources beside those of its flavor: which of a host's providers has which of them is to be found
-    /// out again for each host, which is not done here. A `RuntimeError` where the specification is none.
+    /// Declines a server that needs more than is known here. A `RuntimeError` where the specification is none.
     pub(super) fn of(spec: &RawValue, info: &Info) -> Result<Option<Self>, Failure> {
         let Some(url) = config::get("placement") else { return Ok(None) };
-        let Spec { data } = serde_json::from_str(spec.get()).map_err(|error| {
+        let Object { data: spec } = serde_json::from_str::<Object<Spec>>(spec.get()).map_err(|error| {
             Failure::builtin("RuntimeError", format!("argument 'request_spec' is no specification: {error}"))
         })?;
-        if data.requested_resources.is_some_and(|resources| !resources.is_empty()) {
+        if !spec.is_plain() {
             return Err(Failure::declined());
         }
-        let user = match data.user_id {
+        let user = match spec.user_id {
             Some(user) => user,
             // Specifications of before Rocky have none.
             None => info.context_entry("user_id")?.unwrap_or_default(),
@@ -91,7 +119,7 @@ impl Claims {
             Some(id) => Some(id),
             None => info.context_entry("request_id")?,
         };
-        Ok(Some(Self { url: url.trim_end_matches('/').to_owned(), project: data.project_id, user, request_id }))
+        Ok(Some(Self { url: url.trim_end_matches('/').to_owned(), project: spec.project_id, user, request_id }))
     }
 
     /// Claims what an instance needs of a host: the body of the request to placement as the scheduler has left it, and its
@@ -201,161 +229,4 @@ fn conflict(uuid: &str, reason: &str) -> Failure {
 fn parsed(version: &str) -> Option<(u32, u32)> {
     let (major, minor) = version.split_once('.')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{cell::RefCell, rc::Rc};
-
-    use nova_guest::{http, testing};
-
-    use super::{super::tests, *};
-    use crate::Conductor;
-
-    const INSTANCE: &str = "00000000-0000-0000-0000-000000000011";
-
-    /// What was asked of placement: method, URL, headers and body.
-    type Asked = Rc<RefCell<Vec<http::Request>>>;
-
-    /// A second try with two hosts left; placement answers in turn.
-    fn again(arguments: Value, answers: Vec<Result<(u16, Value), Error>>) -> (testing::Answer, Vec<http::Request>) {
-        let asked = Asked::default();
-        let (noted, mut answers) = (Rc::clone(&asked), answers.into_iter());
-        let answer = testing::Request::new("build_instances", arguments)
-            .namespace("compute_task")
-            .version("1.19")
-            .context(json!({"request_id": "req-1", "user_id": "u-admin"}))
-            .config("placement", "http://placement:8778/")
-            .config("placement_token", "secret-token")
-            .cast()
-            .answering(|_| panic!("the scheduler is not asked"))
-            .fetching(move |request| {
-                noted.borrow_mut().push(request.clone());
-                let (status, body) = answers.next().unwrap()?;
-                Ok(Response::new(status, body.to_string()))
-            })
-            .send::<Conductor>();
-        let asked = asked.take();
-        (answer, asked)
-    }
-
-    fn arguments() -> Value {
-        let mut arguments = tests::modern();
-        arguments["host_lists"] = tests::recorded("result", None)["result"].clone();
-        arguments["instances"][0]["nova_object.data"]["uuid"] = INSTANCE.into();
-        arguments
-    }
-
-    fn nothing() -> Result<(u16, Value), Error> {
-        Ok((200, json!({"allocations": {}})))
-    }
-
-    fn refused(code: &str, detail: &str) -> Result<(u16, Value), Error> {
-        Ok((409, json!({"errors": [{"status": 409, "code": code, "detail": detail}]})))
-    }
-
-    fn hosts(answer: &testing::Answer) -> Vec<Option<&str>> {
-        answer.casts.iter().map(|cast| cast.target.server.as_deref()).collect()
-    }
-
-    #[test]
-    fn the_next_host_gets_the_instance_when_placement_gave_its_resources() {
-        let (answer, asked) = again(arguments(), vec![nothing(), Ok((204, Value::Null))]);
-        assert_eq!(hosts(&answer), [Some("host1")]);
-        let [read, put] = asked.as_slice() else { panic!("{asked:?}") };
-        let url = format!("http://placement:8778/allocations/{INSTANCE}");
-        assert_eq!((read.method.as_str(), read.url.as_str()), ("GET", url.as_str()));
-        assert_eq!((put.method.as_str(), put.url.as_str()), ("PUT", url.as_str()));
-        let header = |name: &str| put.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
-        assert_eq!(header("openstack-api-version"), Some("placement 1.36"));
-        assert_eq!((header("x-auth-token"), header("x-openstack-request-id")), (Some("secret-token"), Some("req-1")));
-        let resources = json!({"VCPU": 1, "MEMORY_MB": 2048, "DISK_GB": 20});
-        assert_eq!(
-            serde_json::from_slice::<Value>(&put.body).unwrap(),
-            json!({
-                "allocations": {"00000000-0000-0000-0000-000000000055": {"resources": resources}},
-                "project_id": "p-5678", "user_id": "u-1234", "consumer_generation": null,
-            })
-        );
-    }
-
-    #[test]
-    fn a_host_without_the_resources_is_passed_over() {
-        let full = refused("placement.undefined_code", "Unable to allocate inventory");
-        let (answer, asked) = again(arguments(), vec![nothing(), full, nothing(), Ok((204, Value::Null))]);
-        assert_eq!((hosts(&answer), asked.len()), (vec![Some("host2")], 4));
-        let told: Value = serde_json::from_str(&answer.casts[0].arguments).unwrap();
-        assert_eq!(told["host_list"], json!([]));
-    }
-
-    #[test]
-    fn where_no_host_is_left_the_instance_has_been_tried_too_often() {
-        let down = || Err(Error::Unavailable("nobody is there".to_owned()));
-        let (answer, asked) = again(arguments(), vec![down(), nothing(), down()]);
-        assert_eq!((answer.casts.len(), asked.len()), (0, 3));
-        assert_eq!(answer.value().unwrap_err().class(), "MaxRetriesExceeded");
-    }
-
-    #[test]
-    fn who_has_the_database_is_left_what_no_host_is_left_for() {
-        let mut exhausted = arguments();
-        exhausted["host_lists"] = json!([[]]);
-        let request = || testing::Request::new("build_instances", &exhausted).namespace("compute_task").version("1.19");
-        assert!(!request().send::<Conductor>().is_declined());
-        assert!(request().config("leave_exhausted", "true").send::<Conductor>().is_declined());
-    }
-
-    #[test]
-    fn a_claim_is_made_again_where_another_came_at_once_and_not_for_ever() {
-        let raced = || refused("placement.concurrent_update", "resource provider generation conflict");
-        let (answer, asked) = again(arguments(), vec![nothing(), raced(), nothing(), Ok((204, Value::Null))]);
-        assert_eq!((hosts(&answer), asked.len()), (vec![Some("host1")], 4));
-        let (answer, asked) = again(arguments(), (0..8).flat_map(|_| [nothing(), raced()]).collect());
-        assert_eq!((answer.casts.len(), asked.len()), (0, 16));
-    }
-
-    #[test]
-    fn resources_that_somebody_else_changes_end_the_request() {
-        let changed = refused("placement.concurrent_update", "consumer generation conflict - expected null but got 1");
-        let other = json!({"allocations": {"another": {"resources": {"VCPU": 1}}}});
-        for answers in [vec![nothing(), changed], vec![Ok((200, other))]] {
-            let failure = again(arguments(), answers).0.value().unwrap_err();
-            assert_eq!((failure.module(), failure.class()), ("nova.exception", "AllocationUpdateFailed"));
-        }
-    }
-
-    #[test]
-    fn a_request_that_runs_again_has_its_resources_already() {
-        let resources = json!({"VCPU": 1, "MEMORY_MB": 2048, "DISK_GB": 20});
-        let held = json!({"allocations": {
-            "00000000-0000-0000-0000-000000000055": {"generation": 3, "resources": resources},
-        }, "consumer_generation": 1});
-        let (answer, asked) = again(arguments(), vec![Ok((200, held))]);
-        assert_eq!((hosts(&answer), asked.len()), (vec![Some("host1")], 1));
-    }
-
-    #[test]
-    fn resources_beside_those_of_the_flavor_are_left_to_others() {
-        let mut arguments = arguments();
-        arguments["request_spec"]["nova_object.data"]["requested_resources"] = json!([{"nova_object.data": {}}]);
-        let (answer, asked) = again(arguments, vec![]);
-        assert!(answer.is_declined() && asked.is_empty());
-    }
-
-    #[test]
-    fn a_scheduler_without_placement_leaves_nothing_to_claim() {
-        let mut arguments = arguments();
-        arguments["host_lists"][0][0]["nova_object.data"]["allocation_request"] = Value::Null;
-        let (answer, asked) = again(arguments, vec![]);
-        assert_eq!((hosts(&answer), asked.len()), (vec![Some("host1")], 0));
-    }
-
-    #[test]
-    fn a_name_that_would_lead_elsewhere_is_refused() {
-        let mut arguments = arguments();
-        arguments["instances"][0]["nova_object.data"]["uuid"] = "../resource_providers".into();
-        let (answer, asked) = again(arguments, vec![]);
-        assert!(asked.is_empty());
-        assert_eq!(answer.value().unwrap_err().class(), "ValueError");
-    }
 }
