@@ -8,10 +8,10 @@
 //! | `compute_task` | 1.19 | `build_instances` |
 //! | `compute_task` | 1.21 | `cache_images` |
 //!
-//! A client may ask for any lower version: that of nova 2013.2 was 1.5, today's asks for 1.19. Every other service calls `baseapi` `ping` when it starts and
-//! waits until it is answered ([`base`]). [`compute_task`] takes the requests that build instances: it asks the scheduler,
-//! and tells the compute services; and those that have images fetched. `conductor.toml` grants it that. [`objects`] answers one of the questions that computes have
-//! for the database, and declines the others.
+//! A client may ask for any lower version: that of nova 2013.2 was 1.5, today's asks for 1.19. Every other service calls
+//! `baseapi` `ping` when it starts and waits until it is answered ([`base`]). [`compute_task`] takes the requests that build
+//! instances or fetch images for them: it asks the scheduler and placement, and tells the compute services. `conductor.toml`
+//! grants it that. [`objects`] answers one of the questions that computes have for the database, and declines the others.
 
 pub mod base;
 pub mod compute_task;

@@ -104,9 +104,8 @@ impl Claims {
     /// Declines a server that needs more than is known here. A `RuntimeError` where the specification is none.
     pub(super) fn of(spec: &RawValue, info: &Info) -> Result<Option<Self>, Failure> {
         let Some(url) = config::get("placement") else { return Ok(None) };
-        let Object { data: spec } = serde_json::from_str::<Object<Spec>>(spec.get()).map_err(|error| {
-            Failure::builtin("RuntimeError", format!("argument 'request_spec' is no specification: {error}"))
-        })?;
+        let Object { data: spec } = serde_json::from_str::<Object<Spec>>(spec.get())
+            .map_err(|error| nonsense("argument 'request_spec'", &error))?;
         if !spec.is_plain() {
             return Err(Failure::declined());
         }
@@ -134,9 +133,8 @@ impl Claims {
         if !uuid.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-') {
             return Err(Failure::value_error("argument 'instances' has a uuid that is none"));
         }
-        let mut body: Map<String, Value> = serde_json::from_str(wanted).map_err(|error| {
-            Failure::builtin("RuntimeError", format!("the scheduler's allocation request is none: {error}"))
-        })?;
+        let mut body: Map<String, Value> =
+            serde_json::from_str(wanted).map_err(|error| nonsense("the scheduler's allocation request", &error))?;
         let version = version.unwrap_or(CONSUMER_GENERATION);
         body.insert("project_id".to_owned(), self.project.clone());
         body.insert("user_id".to_owned(), self.user.clone());
@@ -223,6 +221,13 @@ fn conflict(uuid: &str, reason: &str) -> Failure {
         .kwarg("consumer_uuid", uuid)
         .kwarg("error", reason)
         .kwarg("code", 500)
+}
+
+/// For what cannot be read, without what it is.
+#[track_caller]
+fn nonsense(what: &str, error: &serde_json::Error) -> Failure {
+    let place = format!("line {} column {}", error.line(), error.column());
+    Failure::builtin("RuntimeError", format!("{what} is not what was expected, at {place}"))
 }
 
 /// A microversion as numbers.
