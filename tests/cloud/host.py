@@ -23,6 +23,17 @@ exchange = "{legacy}"
 [forward.methods]
 {methods}
 """
+# What handlers/conductor may and knows here, in place of its own manifest.
+MANIFEST = """[limits]
+timeout = "31m"
+[grants]
+rpc = ["scheduler.select_destinations", "compute.build_and_run_instance", "compute.cache_images"]
+http = ["{placement}"]
+[config]
+placement = "{placement}"
+leave_exhausted = true
+no_shares = true
+"""
 # As a handler has some methods of the conductor's, all are forwarded only where a rule says so.
 ALL = {"*": "forward"}
 
@@ -36,8 +47,8 @@ class Host:
         self.name, place = name, cloud.place
         handlers = place.run / "handlers"
         handlers.mkdir(exist_ok=True)
-        for file in ("conductor.wasm", "conductor.toml"):
-            shutil.copy(TARGET / "handlers" / file, handlers)
+        shutil.copy(TARGET / "handlers" / "conductor.wasm", handlers)
+        (handlers / "conductor.toml").write_text(MANIFEST.format(placement=place.url("placement")))
         self.config = place.run / f"{name}.toml"
         self.config.write_text(CONFIG.format(
             broker=cloud.broker.url, name=name, handlers=handlers, cache=place.run / "cache", sockets=place.sockets, legacy=LEGACY, front=f'front = "{front}"' if front else "",

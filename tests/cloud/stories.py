@@ -5,16 +5,21 @@ A story is a function of the number of servers to boot; its first line says what
 
 import os
 
+from api import Api
 from boots import Boots, Meanwhile
 from host import at_the_alternate, in_front
 from ledger import Ledger
-from parts import Failed
+from parts import Failed, wait_until
 from rig import DRIVER, Cloud
+from stubs import IMAGE_ID
 import takeover
 
 RESCHEDULES = "fake.FakeRescheduleDriver"
 # A method of the conductor's that a handler of ours has, and that a cast of every rescheduled boot asks for.
 BUILD = "compute_task.build_instances"
+CLASS_ACTION = "object_class_action_versions"
+# All that it has of what is asked here.
+MOVED = ("baseapi.ping", CLASS_ACTION, BUILD, "compute_task.cache_images")
 # What a host counts of requests, by method and by where they went.
 REQUESTS = "nova_host_forward_requests_total"
 STORIES = {}
@@ -29,14 +34,14 @@ def say(text):
     print(f"  {text}", flush=True)
 
 
-def boot_and_delete(cloud, number, during=None, builds=1, unallocated=lambda: 0):
+def boot_and_delete(cloud, number, during=None, builds=1):
     """Boots and deletes servers, does something meanwhile, and looks whether all is in order."""
     boots, ledger = Boots(cloud, "server"), Ledger(cloud)
     with Meanwhile(boots, number) as meanwhile:
         if during:
             during(meanwhile)
     say(boots.summary())
-    ledger.check_alive(boots, builds, unallocated())
+    ledger.check_alive(boots, builds)
     boots.delete()
     ledger.check_gone(boots, builds)
     fallen = cloud.parts.have_fallen()
@@ -206,8 +211,8 @@ def switched(number):
     drivers = (RESCHEDULES, DRIVER, DRIVER)
     with Cloud("switched", drivers, legacy=True, aside=in_front("host1")) as cloud:
         host = cloud.hosts["host1"]
-        boot_and_delete(cloud, number, builds=2, during=lambda meanwhile: switch(host, BUILD, meanwhile, number),
-                        unallocated=lambda: check_sides(cloud, host))
+        boot_and_delete(cloud, number, builds=2, during=lambda meanwhile: switch(host, BUILD, meanwhile, number))
+        check_sides(cloud, host, [BUILD])
 
 
 def switch(host, method, meanwhile, number, times=20):
@@ -217,18 +222,85 @@ def switch(host, method, meanwhile, number, times=20):
     say(f"switched {method} {times} times")
 
 
-def check_sides(cloud, host):
-    """Every message was run once, by the conductor or by the host, which says how many it served. Gives that number.
+@story
+def served(number):
+    """What a handler has of the conductor's is served by it, and the Python conductor has the rest, what the handler declines among it."""
+    drivers = (RESCHEDULES, DRIVER, DRIVER)
+    with Cloud("served", drivers, legacy=True, aside=in_front("host1", methods={})) as cloud:
+        cache_image(cloud)
+        boot_and_delete(cloud, number, builds=2)
+        host = cloud.hosts["host1"]
+        check_sides(cloud, host, MOVED)
+        declined = host.counted(REQUESTS, method=CLASS_ACTION, side="forwarded")
+        if not declined:
+            raise Failed(f"nothing was declined of {CLASS_ACTION}")
+        say(f"{CLASS_ACTION}: {declined:.0f} declined")
+        compare_answers(cloud, host)
 
-    So many servers hold no resources: nova claims those of the next host when a build is tried again, and the handler does not ask placement.
-    """
-    sent, wrong = Ledger(cloud).messages()
-    served = [complaint for complaint in wrong if complaint.endswith("0 times")]
-    counted = int(host.counted(REQUESTS, method=BUILD, side="served"))
-    if len(served) != len(wrong) or len(served) != counted or not served:
-        raise Failed(f"the conductor did not run {len(served)} messages, and the host served {counted}: " + "; ".join(wrong[:20]))
-    say(f"{sent} messages to conductor, each run once, {counted} of them by a handler, which claims no resources: a gap of its")
-    return counted
+
+@story
+def exhausted(number):
+    """Builds that no host is left for: the handler tries the last one, and leaves what comes then to the Python conductor, which tells the API."""
+    with Cloud("exhausted", (RESCHEDULES, RESCHEDULES), legacy=True, aside=in_front("host1", methods={})) as cloud:
+        host, boots, ledger = cloud.hosts["host1"], Boots(cloud, "server"), Ledger(cloud)
+        number = min(number, 10)
+        for one in range(number):
+            boots.post(f"server-{one}")
+        wait_until(lambda: len(boots.ended()) == number, 120, lambda: f"neither active nor in error: {boots.unfinished()}")
+        for uuid in boots.ids:
+            server = boots.api.ask("GET", f"/servers/{uuid}")["server"]
+            if server["status"] != "ERROR" or "Exhausted all hosts" not in server.get("fault", {}).get("message", ""):
+                raise Failed(f"{uuid} is {server['status']}: {server.get('fault')}")
+        say(ledger.check_messages(served=lambda: host.counted(REQUESTS, side="served")))
+        sides = {side: host.counted(REQUESTS, method=BUILD, side=side) for side in ("served", "forwarded")}
+        if sides != {"served": number, "forwarded": number}:
+            raise Failed(f"each of {number} builds was to be served once and left to the conductor once, and was so: {sides}")
+        wait_until(lambda: not ledger.allocated(boots, 0), 20, lambda: "; ".join(ledger.allocated(boots, 0)))
+        boots.delete()
+        say(f"{number} servers were in ERROR, by {BUILD}: {sides['served']:.0f} served, {sides['forwarded']:.0f} declined")
+
+
+def cache_image(cloud):
+    """Asks the API to have an image fetched by all computes, and waits until each has been asked to, once."""
+    api = Api(cloud.place.url("api"))
+    aggregate = f"/os-aggregates/{api.ask('POST', '/os-aggregates', {'aggregate': {'name': 'all'}})['aggregate']['id']}"
+    for name in cloud.drivers:
+        api.ask("POST", f"{aggregate}/action", {"add_host": {"host": name}})
+    api.ask("POST", f"{aggregate}/images", {"cache": [{"id": IMAGE_ID}]})
+    asked = lambda: {name: sum("Caching 1 image(s) by request" in line for line in Ledger(cloud).lines(name)) for name in cloud.drivers}
+    wait_until(lambda: all(asked().values()), 60, lambda: f"computes were asked to fetch an image: {asked()}")
+    if set(asked().values()) != {1}:
+        raise Failed(f"computes were asked to fetch an image: {asked()}")
+    say(f"{len(cloud.drivers)} computes were asked to fetch an image, once each")
+
+
+def compare_answers(cloud, host):
+    """What the handler answers of an object's class is what the conductor answers, to the last key."""
+    for version in ("1.0", "1.1"):
+        answers = {}
+        for side in ("forward", "serve"):
+            host.command("forward", "set", CLASS_ACTION, side)
+            before = host.counted(REQUESTS, method=CLASS_ACTION, side="served")
+            answers[side] = cloud.ask_conductor(CLASS_ACTION, "3.0", {
+                "objname": "ShareMappingList", "objmethod": "get_by_instance_uuid", "args": [IMAGE_ID], "kwargs": {},
+                "object_versions": {"ShareMappingList": version, "ShareMapping": "1.0"}})
+            if side == "serve" and host.counted(REQUESTS, method=CLASS_ACTION, side="served") == before:
+                raise Failed("the handler did not serve what it was to be compared by")
+        if answers["serve"] != answers["forward"]:
+            raise Failed(f"the handler answers {answers['serve']}, the conductor {answers['forward']}")
+        say(f"ShareMappingList {version}: handler and conductor both answer {answers['serve']}")
+
+
+def check_sides(cloud, host, methods):
+    """Every message was run once, by the conductor or by the host, which has served these methods and no others."""
+    all_of_them = lambda: host.counted(REQUESTS, side="served")
+    say(Ledger(cloud).check_messages(served=all_of_them))
+    counted = lambda: {method: host.counted(REQUESTS, method=method, side="served") for method in methods}
+    # A request may come between two questions.
+    wait_until(lambda: sum(counted().values()) == all_of_them(), 10, lambda: f"of {all_of_them():.0f} requests that were served, these were: {counted()}")
+    if not all(counted().values()):
+        raise Failed(f"not all of what a handler has was served: {counted()}")
+    say("served: " + ", ".join(f"{method} {number:.0f}" for method, number in counted().items()))
 
 
 @story

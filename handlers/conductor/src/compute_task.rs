@@ -1,22 +1,27 @@
-//! Tasks that take several steps over several services: building instances.
+//! Tasks that take several steps over several services: building instances, and having [`images`] fetched before that.
 //!
-//! As in nova: the scheduler is asked for a host for each instance, and each host is told to build its own. What others
+//! As in nova: to build, the scheduler is asked for a host for each instance, and each host is told to build its own. What others
 //! have made (objects with versions, old dictionaries) passes through as it is; [`hosts`] reads what the scheduler
-//! chose, [`filters`] keeps what nova counts in the filter properties. The casts are held by the host until all is well:
-//! either every instance has been sent to its host, or none.
+//! chose, [`filters`] keeps what nova counts in the filter properties, and [`claims`] claims a host's resources where an
+//! instance is built again. The casts are held by the host until all is well: either every instance has been sent to its
+//! host, or none.
 
+mod claims;
 mod filters;
 mod hosts;
+mod images;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 
-use nova_guest::{Failure, Info, log, rpc::Target, serde_json::value::RawValue};
+use nova_guest::{Failure, Info, config, log, rpc::Target, serde_json::value::RawValue};
 use serde::{Deserialize, Serialize};
 
+use claims::Claims;
 use filters::Filters;
 use hosts::{Chosen, Scheduler};
+pub use images::{CacheImages, cache_images};
 
 /// JSON that is somebody else's business.
 type Raw = Box<RawValue>;
@@ -91,15 +96,21 @@ struct BuildAndRun<'a> {
 ///
 /// `ValueError` if there is no instance, or one has no name or that of another. `MaxRetriesExceeded` where an instance has
 /// been tried as often as allowed. Whatever the scheduler says, `NoValidHost` among it; `MessagingTimeout` where it says
-/// nothing. Then nothing is built.
+/// nothing. `AllocationUpdateFailed` where the resources of an instance are in disorder. Then nothing is built. Declines
+/// what no host is left for where the manifest has `leave_exhausted`, and, where it has `placement`, an instance
+/// that needs more than is known here: volumes, further disks, accelerators, or resources of ports.
 pub fn build_instances(request: BuildInstances, info: &Info) -> Result<(), Failure> {
     let uuids = uuids(&request.instances)?;
     let mut filters = request.filter_properties;
-    filters.count_attempt(uuids.first().map_or("", String::as_str))?;
+    filters.count_attempt(uuids.first().map_or("", String::as_str)).map_err(|error| hopeless(error, &uuids))?;
 
     let scheduler = Scheduler { uuids: &uuids, filters: &filters };
     let (chosen, request_spec, version) = match (request.request_spec, request.host_lists) {
-        (Some(spec), Some(lists)) => (hosts::left(lists, &uuids)?, spec, COMPUTE),
+        (Some(spec), Some(lists)) => {
+            let claims = Claims::of(&spec, info)?;
+            let left = hosts::left(lists, &uuids, claims.as_ref()).map_err(|error| hopeless(error, &uuids))?;
+            (left, spec, COMPUTE)
+        }
         (Some(spec), None) => (scheduler.choose(&spec)?, spec, COMPUTE),
         (None, _) => {
             let spec = hosts::old_spec(&request.instances, request.image.as_deref(), &filters)?;
@@ -131,6 +142,20 @@ pub fn build_instances(request: BuildInstances, info: &Info) -> Result<(), Failu
         log::info(format!("instance {uuid} goes to {host} ({} of {}) for {requested_by}", index + 1, uuids.len()));
     }
     Ok(())
+}
+
+/// What becomes of a request that no host is left for. A server that could not be built is noted as such in nova's database; where the
+/// manifest says that the service behind has it (`leave_exhausted`), the request is left to that. Not where there are several
+/// instances: some may have got their resources.
+fn hopeless(error: Failure, uuids: &[String]) -> Failure {
+    match config::get_or("leave_exhausted", false) {
+        Ok(true) if uuids.len() == 1 => {
+            log::warn(format!("left to the service behind: {}", error.message()));
+            Failure::declined()
+        }
+        Ok(_) => error,
+        Err(unreadable) => unreadable,
+    }
 }
 
 /// The names of the instances, each there and different.

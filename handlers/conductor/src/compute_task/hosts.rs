@@ -14,14 +14,15 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     Raw,
+    claims::Claims,
     filters::{Filters, exhausted},
 };
 
-/// nova's `long_rpc_timeout`, in seconds: how long the scheduler may take.
-const LONG_RPC_TIMEOUT: u64 = 1800;
+/// nova's `long_rpc_timeout`, in seconds: how long who is asked may take.
+pub(super) const LONG_RPC_TIMEOUT: u64 = 1800;
 
-/// nova's `rpc_response_timeout`, in seconds: how long it may be silent.
-const RPC_RESPONSE_TIMEOUT: u64 = 60;
+/// nova's `rpc_response_timeout`, in seconds: how long they may be silent.
+pub(super) const RPC_RESPONSE_TIMEOUT: u64 = 60;
 
 /// The scheduler, and what it is asked about.
 pub(super) struct Scheduler<'a> {
@@ -53,6 +54,8 @@ struct Selection {
     service_host: String,
     nodename: String,
     limits: Option<Object<BTreeMap<String, Raw>>>,
+    allocation_request: Option<String>,
+    allocation_request_version: Option<String>,
 }
 
 /// What schedulers answer who are asked the old way.
@@ -102,30 +105,51 @@ impl Scheduler<'_> {
     }
 }
 
-/// What is left of an earlier choice, after a host could not build an instance.
-pub(super) fn left(lists: Vec<Vec<Raw>>, uuids: &[String]) -> Result<Vec<Chosen>, Failure> {
+/// What is left of an earlier choice, after a host could not build an instance: for each the first host that has its
+/// resources, which are claimed.
+///
+/// # Errors
+///
+/// `MaxRetriesExceeded` where none has. What [`Claims::claim`] says.
+pub(super) fn left(lists: Vec<Vec<Raw>>, uuids: &[String], claims: Option<&Claims>) -> Result<Vec<Chosen>, Failure> {
     let mut lists = lists.into_iter();
-    let each = uuids.iter().map(|uuid| match lists.next().and_then(first) {
-        Some(chosen) => chosen,
-        None => {
-            Err(exhausted(&format!("Exhausted all hosts available for retrying build failures for instance {uuid}.")))
+    let each = uuids.iter().map(|uuid| {
+        let mut list = lists.next().unwrap_or_default();
+        while !list.is_empty() {
+            let selection = selection(&list.remove(0))?;
+            let Selection { allocation_request: wanted, allocation_request_version: version, .. } = &selection;
+            let has = match (claims, wanted) {
+                (Some(claims), Some(wanted)) => claims.claim(uuid, wanted, version.as_deref())?,
+                // Without placement, or from a scheduler without it: the host is as good as it was.
+                _ => true,
+            };
+            if has {
+                return chosen(selection, list);
+            }
         }
+        Err(exhausted(&format!("Exhausted all hosts available for retrying build failures for instance {uuid}.")))
     });
     each.collect()
 }
 
 /// The first of a list of selections, with the others as alternates.
-fn first(list: Vec<Raw>) -> Option<Result<Chosen, Failure>> {
-    let mut list = list.into_iter();
-    let first = list.next()?;
-    let chosen = || {
-        let Object { data: Selection { service_host, nodename, limits } } = parse("selection", &first)?;
-        let mut limits = limits.map(|limits| limits.data).unwrap_or_default();
-        limits.retain(|_, limit| limit.get() != "null");
-        let limits = to_raw_value(&limits)?;
-        Ok(Chosen { host: service_host, node: nodename, limits, alternates: Some(list.collect()) })
-    };
-    Some(chosen())
+fn first(mut list: Vec<Raw>) -> Option<Result<Chosen, Failure>> {
+    if list.is_empty() {
+        return None;
+    }
+    let first = selection(&list.remove(0));
+    Some(first.and_then(|first| chosen(first, list)))
+}
+
+fn selection(raw: &RawValue) -> Result<Selection, Failure> {
+    parse::<Object<Selection>>("selection", raw).map(|selection| selection.data)
+}
+
+fn chosen(selection: Selection, alternates: Vec<Raw>) -> Result<Chosen, Failure> {
+    let mut limits = selection.limits.map(|limits| limits.data).unwrap_or_default();
+    limits.retain(|_, limit| limit.get() != "null");
+    let limits = to_raw_value(&limits)?;
+    Ok(Chosen { host: selection.service_host, node: selection.nodename, limits, alternates: Some(alternates) })
 }
 
 /// The specification of a request that brings none, as conductors made it then.

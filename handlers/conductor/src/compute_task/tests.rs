@@ -15,7 +15,7 @@ use crate::Conductor;
 const CHAIN: &str = include_str!("../../../../tests/golden/nova/17-task-build_instances-chain.json");
 
 /// A message of the recording, from its inside: the first of this method, or with this key.
-fn recorded(key: &str, value: Option<&str>) -> Value {
+pub(super) fn recorded(key: &str, value: Option<&str>) -> Value {
     let chain: Value = serde_json::from_str(CHAIN).unwrap();
     let sides = chain.as_object().unwrap().values().filter_map(Value::as_array);
     let messages = sides.flatten().filter_map(|frame| {
@@ -27,7 +27,7 @@ fn recorded(key: &str, value: Option<&str>) -> Value {
     messages.find(wanted).unwrap()
 }
 
-fn modern() -> Value {
+pub(super) fn modern() -> Value {
     recorded("method", Some("build_instances"))["args"].clone()
 }
 
