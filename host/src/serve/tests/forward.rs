@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     forward::{Config as Forward, Fallback, Forwarding, Pattern, Rule},
     testing::{DECLINE, generation_with, program},
-    transport::{ATTEMPTS, FORWARDED, Header},
+    transport::{ATTEMPTS, FORWARDED, FORWARDS, Header},
 };
 
 fn fallback() -> Destination {
@@ -67,7 +67,8 @@ async fn what_no_handler_has_goes_on_as_it_came() {
     assert_eq!((&went.body, &went.content_type), (&sent.body, &sent.content_type));
     assert_eq!(went.headers.get("kept"), Some(&Header::Number(1)));
     assert_eq!(went.headers.get(FORWARDED), Some(&Header::Text("front".into())));
-    assert_eq!(went.headers.len(), sent.headers.len() + 1, "{:?}", went.headers);
+    assert_eq!(went.headers.get(FORWARDS), Some(&Header::Number(1)));
+    assert_eq!(went.headers.len(), sent.headers.len() + 3, "{:?}", went.headers);
     assert!(went.expiration.unwrap() <= Duration::from_secs(60) && went.expiration.unwrap() > Duration::from_secs(50));
     assert!(counted(&service, r#"{method="ns.n",side="forwarded"} 1"#), "{}", service.metrics.encode());
 }

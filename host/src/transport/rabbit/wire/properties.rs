@@ -176,6 +176,8 @@ fn table_of_copy(original: &BasicProperties, copied: &Copied, room: usize) -> Fi
     let others = original.headers().iter().flat_map(|table| table.inner());
     let mut others: Vec<_> = others
         .filter(|(name, _)| !NOT_COPIED.contains(&name.as_str()))
+        // What is added says it anew.
+        .filter(|(name, _)| copied.added.iter().all(|(added, _)| name.as_str() != *added))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     others.sort_by_cached_key(|(name, value)| size::entry(name.as_str(), value));
@@ -268,6 +270,18 @@ mod tests {
         assert_eq!(copied.content_encoding().as_ref().map(|text| text.as_str()), Some("utf-8"));
         assert_eq!(copied.correlation_id().as_ref().map(|text| text.as_str()), Some("c"));
         assert_eq!((copied.delivery_mode(), copied.user_id(), copied.expiration()), (&Some(2), &None, &None));
+    }
+
+    #[test]
+    fn what_is_added_to_a_copy_is_said_anew_where_its_original_said_it() {
+        let message = original();
+        let added = vec![("x-death", Header::Number(2)), ("x-why", Header::Number(3))];
+        let copy = copy::of(&message, Destination::Queue("q".into()), added, Lifetime::Same);
+        let headers = headers(&copied(&copy, FRAME_MAX));
+        assert_eq!(
+            (headers.get("x-death"), headers.get("x-why")),
+            (Some(&Header::Number(2)), Some(&Header::Number(3)))
+        );
     }
 
     #[test]
