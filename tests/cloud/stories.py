@@ -191,7 +191,7 @@ def kill(cloud, names, meanwhile, number, times=5):
 @story
 def restarted(number):
     """Nova Host in front, while the Python conductor behind it comes to rest, stops and starts again, twice."""
-    with Cloud("restarted", legacy=True, aside=in_front("host1")) as cloud:
+    with Cloud("restarted", legacy=True, aside=at_the_alternate("host1")) as cloud:
         boot_and_delete(cloud, number, during=lambda meanwhile: restart(cloud, "conductor", meanwhile, number))
         say(Ledger(cloud).check_messages())
 
