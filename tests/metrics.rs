@@ -130,10 +130,15 @@ fn what_the_broker_does_not_confirm_is_counted_and_grows_old() {
     let vhost = broker.vhost();
     let host = serve(&vhost, "host-1", "metrics.listen = \"127.0.0.1:0\"\nlimits.timeout = \"5s\"");
     let client = OsloClient::start(&vhost.url());
-    // The broker blocks a connection when it has read something from it: one reply is, and the other is not.
-    let calls = [(); 2].map(|()| client.start_call(json!({"topic": "conductor", "method": "loop_forever"})));
+    // The broker blocks a connection when it has read something from it: one reply is, and the others are not.
+    // So they end one after the other.
     let running = "nova_host_requests_running{handler=\"calculator\"}";
-    eventually("requests that run", || (value(&host.metrics(), running) == Some(2.0)).then_some(()));
+    let calls = [1.0, 2.0, 3.0].map(|number| {
+        let call = client.start_call(json!({"topic": "conductor", "method": "loop_forever"}));
+        eventually("a request that runs", || (value(&host.metrics(), running) == Some(number)).then_some(()));
+        std::thread::sleep(Duration::from_millis(300));
+        call
+    });
     broker.control("set_vm_memory_high_watermark absolute 1000");
     eventually("an age", || {
         let text = host.metrics();
