@@ -128,7 +128,7 @@ fn a_queue_that_has_gone_is_looked_at_without_harm_to_the_others_and_to_who_cons
 fn what_the_broker_does_not_confirm_is_counted_and_grows_old() {
     let broker = Broker::private();
     let vhost = broker.vhost();
-    let host = serve(&vhost, "host-1", "metrics.listen = \"127.0.0.1:0\"\nlimits.timeout = \"5s\"");
+    let host = serve(&vhost, "host-1", "metrics.listen = \"127.0.0.1:0\"\nlimits.timeout = \"15s\"");
     let client = OsloClient::start(&vhost.url());
     // The broker blocks a connection when it has read something from it: one reply is, and the others are not.
     // So they end one after the other.
@@ -140,6 +140,8 @@ fn what_the_broker_does_not_confirm_is_counted_and_grows_old() {
         call
     });
     broker.control("set_vm_memory_high_watermark absolute 1000");
+    // It looks once a second, and must have before the first reply comes.
+    eventually("the alarm", || vhost.broker_is_short().then_some(()));
     eventually("an age", || {
         let text = host.metrics();
         let is_old = value(&text, "nova_host_publications_oldest_age_seconds").is_some_and(|seconds| seconds > 1.0);

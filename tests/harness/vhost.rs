@@ -215,6 +215,11 @@ impl Vhost {
         self.act("PUT", &format!("policies/{}/{exchange}-alternate", self.path()), &policy);
     }
 
+    /// Whether the broker is short of memory or disk.
+    pub(crate) fn broker_is_short(&self) -> bool {
+        self.send("GET", "health/checks/alarms", None).0 == 503
+    }
+
     /// The names of the connections that are open, up to a second ago.
     pub(crate) fn connections(&self) -> Vec<String> {
         let connections = self.get_json(&format!("vhosts/{}/connections", self.path()));
