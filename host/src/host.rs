@@ -26,6 +26,7 @@ use crate::{
 };
 
 use behind::Behind;
+pub use behind::describe_topic;
 pub use beside::Beside;
 
 /// Time after the grace period for all that is left then: giving back what has not ended, deleting our own queues, closing

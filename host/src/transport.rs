@@ -28,8 +28,7 @@ pub use depths::{Depth, Depths, shown};
 pub use destination::{Destination, Subscription};
 pub use error::Error;
 pub use message::{
-    ATTEMPTS, Attempts, Disposition, EXCHANGE, FORWARDED, FORWARDED_AT, FORWARDS, Header, Headers, Message, Origin,
-    ROUTING_KEY,
+    ATTEMPTS, Attempts, Disposition, EXCHANGE, FORWARDED, FORWARDS, Header, Headers, Message, Origin, ROUTING_KEY,
 };
 pub use pending::Pending;
 pub use publication::{Company, Copied, Lifetime, Publication, Published, Retry, Routing};

@@ -108,8 +108,10 @@ fn a_python_server_that_starts_with_its_old_exchange_is_noticed_and_doubles_noth
     let vhost = Broker::shared().vhost();
     let vhost = with_alternates(vhost);
     let moved = python(&vhost, "python-1");
-    let host = Front::start(&vhost, "front", FRONT);
+    let mut host = Front::start(&vhost, "front", &format!("metrics.listen = \"127.0.0.1:0\"\n{FRONT}"));
     host.forward(&["prepare"]);
+    host.serve.wait_for_log("requests come to this service");
+    assert!(host.serve.metrics().contains("nova_host_forward_front{topic=\"conductor\"} 1"));
     let stray = OsloServer::start(&vhost.url(), "conductor", "python-2");
     let client = OsloClient::start(&vhost.url());
     for number in 0..20 {
@@ -120,6 +122,8 @@ fn a_python_server_that_starts_with_its_old_exchange_is_noticed_and_doubles_noth
     let status = host.run(&["forward", "status"]);
     let told = String::from_utf8_lossy(&status.stderr);
     assert!(status.status.code() == Some(8) && told.contains("started with its old control_exchange"), "{told}");
+    host.serve.wait_for_log("the service behind answers callers itself again");
+    assert!(host.serve.metrics().contains("nova_host_forward_front{topic=\"conductor\"} 0"));
 }
 
 #[test]

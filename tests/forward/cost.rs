@@ -14,7 +14,7 @@ use crate::harness::{
 const CALLS: usize = 400;
 
 #[test]
-#[ignore = "measures; target/release/deps/e2e-… --ignored --nocapture forward::cost"]
+#[ignore = "measures; cargo test --release -p nova-host --test e2e -- --ignored --nocapture forward::cost"]
 fn what_forwarding_adds_is_measured() {
     let vhost = Broker::shared().vhost();
     let _python = python(&vhost, "python-1");

@@ -48,11 +48,15 @@ fn two_hosts_that_forward_to_each_other_end_at_once() {
 fn a_service_behind_that_has_gone_keeps_its_requests_until_it_is_back() {
     let vhost = Broker::shared().vhost();
     let mut python = super::python(&vhost, "python-1");
-    let _host = Front::start(&vhost, "front", &format!("[forward]\nexchange = \"{LEGACY}\""));
+    let more = format!("metrics.listen = \"127.0.0.1:0\"\n[forward]\nexchange = \"{LEGACY}\"");
+    let mut host = Front::start(&vhost, "front", &more);
     let client = OsloClient::start(&vhost.url());
     python.kill();
-    let waiting = client.start_call(request("sleep", &json!({"args": {"seconds": 0}})));
+    let waiting = client.start_call(request("sleep", &json!({"args": {"seconds": 0}, "timeout": 120})));
     vhost.eventually("conductor", |queue| queue.ready == 1);
+    host.serve.wait_for_log("nobody consumes the queue of the service behind");
+    let metrics = host.serve.metrics();
+    assert!(metrics.contains("nova_host_forward_queue_consumers{queue=\"conductor\"} 0"), "{metrics}");
     let back = super::python(&vhost, "python-1");
     assert_eq!(waiting.wait().outcome.expect("a result"), 0);
     drop(back);

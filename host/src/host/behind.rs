@@ -106,17 +106,7 @@ impl Behind {
     }
 
     async fn answerer(&self, client: &Client, topic: &str) -> Answerer {
-        let mut target = Target::new(self.control_exchange.as_str(), topic);
-        target.namespace = Some(describe::NAMESPACE.to_owned());
-        let invocation = Invocation {
-            target,
-            method: describe::METHOD.to_owned(),
-            arguments: Text::of(&serde_json::json!({})),
-            context: Context::default(),
-            origin: Provenance::default(),
-        };
-        let options = client::CallOptions { routing: Routing::Mandatory, ..PATIENCE.into() };
-        match client.call(invocation, options).await {
+        match describe_topic(client, &self.control_exchange, topic).await {
             Ok(_) => Answerer::Us,
             Err(client::Error::Remote(_)) => Answerer::Other,
             Err(_) => Answerer::Nobody,
@@ -143,6 +133,24 @@ impl Behind {
             }
         }
     }
+}
+
+/// What a Nova Host says of itself, where requests to a topic come to one.
+///
+/// # Errors
+///
+/// The client's: [`client::Error::Remote`] where they come to another service, which has no such method.
+pub async fn describe_topic(client: &Client, exchange: &str, topic: &str) -> Result<Text, client::Error> {
+    let mut target = Target::new(exchange, topic);
+    target.namespace = Some(describe::NAMESPACE.to_owned());
+    let invocation = Invocation {
+        target,
+        method: describe::METHOD.to_owned(),
+        arguments: Text::of(&serde_json::json!({})),
+        context: Context::default(),
+        origin: Provenance::default(),
+    };
+    client.call(invocation, client::CallOptions { routing: Routing::Mandatory, ..PATIENCE.into() }).await
 }
 
 /// Says who answers a topic, where that has changed.

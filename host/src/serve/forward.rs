@@ -20,7 +20,7 @@ use crate::{
     forward::{Decision, Forwarding, Named, Why},
     metrics::Went,
     printable::printable,
-    transport::{Destination, Disposition, FORWARDED, FORWARDED_AT, FORWARDS, Header, Lifetime, Message, copy},
+    transport::{Destination, Disposition, FORWARDED, FORWARDS, Header, Lifetime, Message, copy},
 };
 
 /// Bytes of a name in a header or in the log.
@@ -29,11 +29,8 @@ const MAX_NAME: usize = 255;
 /// How long a request that came back rests before it is sent on again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// How long it comes back and is sent on, in milliseconds: as long as requests wait for a queue that is missing.
-const LONGEST_BACK: i64 = 30_000;
-
-/// The most that a count of ours can be; others may have written it.
-const MAX_FORWARDS: i64 = 1_000_000;
+/// How often it is: half a minute in all, as requests wait for a queue that is missing. Counted, for clocks differ.
+const MAX_FORWARDS: i64 = 60;
 
 /// The header in which a broker that is told to (`message_interceptors`) notes when a message was published: milliseconds since 1970.
 const PUBLISHED: &str = "timestamp_in_ms";
@@ -108,12 +105,12 @@ impl Corridor {
         };
         let (exchange, key) = forwarding.route(&message.origin);
         let destination = Destination::Exchange { exchange: exchange.to_owned(), routing_key: key.to_owned() };
-        let (first, times) = match came_back(message) {
-            None => (now(), 0),
+        let times = match came_back(message) {
+            None => 0,
             // What has no queue behind comes back to us by the alternate exchanges.
-            Some((first, times)) if forwarding.has_front() && now().saturating_sub(first) < LONGEST_BACK => {
+            Some(times) if forwarding.has_front() && (1..MAX_FORWARDS).contains(&times) => {
                 tokio::time::sleep(PAUSE).await;
-                (first, times)
+                times
             }
             Some(_) => {
                 let by = message.headers.get(FORWARDED).map(text_of).unwrap_or_default();
@@ -122,11 +119,8 @@ impl Corridor {
                 ));
             }
         };
-        let added = vec![
-            (FORWARDED, Header::Text(printable(&self.server, MAX_NAME))),
-            (FORWARDS, Header::Number(times + 1)),
-            (FORWARDED_AT, Header::Number(first)),
-        ];
+        let added =
+            vec![(FORWARDED, Header::Text(printable(&self.server, MAX_NAME))), (FORWARDS, Header::Number(times + 1))];
         let lifetime = if expires.is_some() { Lifetime::Same } else { Lifetime::Unbounded };
         let letter = Letter::new(destination.clone(), [copy::of(message, destination, added, lifetime)]);
         match self.hand_over(letter.that_waits(expires)).await {
@@ -172,14 +166,13 @@ impl Corridor {
     }
 }
 
-/// When a request was forwarded first, and how often, where it came back.
-fn came_back(message: &Message) -> Option<(i64, i64)> {
+/// How often a request was forwarded that was; 0 where it does not say.
+fn came_back(message: &Message) -> Option<i64> {
     message.headers.get(FORWARDED)?;
-    let number = |name| match message.headers.get(name) {
-        Some(Header::Number(number)) => (*number).max(0),
-        Some(Header::Text(_)) | None => 0,
-    };
-    Some((number(FORWARDED_AT), number(FORWARDS).min(MAX_FORWARDS)))
+    match message.headers.get(FORWARDS) {
+        Some(Header::Number(times)) => Some(*times),
+        Some(Header::Text(_)) | None => Some(0),
+    }
 }
 
 fn text_of(header: &Header) -> String {

@@ -299,6 +299,7 @@ fn identity(request: &Request, message: &Message) -> Option<Arc<str>> {
     };
     Some(match message.headers.get(dead_letter::TIME) {
         Some(Header::Text(time)) => format!("{id}{forwarded} {time}").into(),
+        Some(Header::Number(_)) | None if forwarded.is_empty() => id.into(),
         Some(Header::Number(_)) | None => format!("{id}{forwarded}").into(),
     })
 }

@@ -27,9 +27,6 @@ pub const FORWARDED: &str = "x-nova-host-forwarded";
 /// The header with how often it was: more than once where it came back.
 pub const FORWARDS: &str = "x-nova-host-forwards";
 
-/// The header with when it was for the first time, in milliseconds since 1970.
-pub const FORWARDED_AT: &str = "x-nova-host-forwarded-at";
-
 /// Headers that a copy must not have from its original: ours, and those with which RabbitMQ would send it to further
 /// queues or which it sets itself.
 pub(super) const NOT_COPIED: [&str; 7] =

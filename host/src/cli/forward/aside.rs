@@ -3,27 +3,21 @@
 //! Before it: [`super::Forward`]. After it: the broker, through [`Bench`]. Everything is looked at before anything is changed, and
 //! each change is printed before it is made.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::super::{Exit, Failed, Options, say};
 use crate::{
-    catalog::describe,
-    client::{self, Client, Invocation, Provenance, Target},
+    client::{self, Client},
     config::Config,
-    envelope::{Context, Text},
     forward,
+    host::describe_topic,
     printable::printable,
     transport::{
-        Routing, Transport, Url,
+        Transport, Url,
         rabbit::{self, Bench},
         topology::{Aside, Change},
     },
 };
-
-/// How long a service may take to answer whether it is there.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Bytes of a line.
 const MAX_LINE: usize = 1024;
@@ -190,8 +184,9 @@ impl Site {
     /// Whether requests come to this service.
     async fn fronts(&self) -> Vec<Check> {
         let mut checks = Vec::new();
+        let client = Client::new(self.transport.clone());
         for topic in &self.aside.topics {
-            let answer = self.described(topic).await;
+            let answer = describe_topic(&client, &self.aside.control, topic).await;
             let otherwise = match &answer {
                 Err(client::Error::Remote(_)) => format!(
                     "topic {topic}: the service behind answers callers itself: `nova-host forward prepare` puts this one before it. \
@@ -206,25 +201,8 @@ impl Site {
                 otherwise: printable(&otherwise, MAX_LINE),
             });
         }
-        checks
-    }
-
-    /// What a Nova Host says of itself, where a request to the topic comes to one.
-    async fn described(&self, topic: &str) -> Result<Text, client::Error> {
-        let mut target = Target::new(self.aside.control.as_str(), topic);
-        target.namespace = Some(describe::NAMESPACE.to_owned());
-        let invocation = Invocation {
-            target,
-            method: describe::METHOD.to_owned(),
-            arguments: Text::of(&serde_json::json!({})),
-            context: Context::default(),
-            origin: Provenance::default(),
-        };
-        let options = client::CallOptions { routing: Routing::Mandatory, ..PATIENCE.into() };
-        let client = Client::new(self.transport.clone());
-        let answer = client.call(invocation, options).await;
         client.close().await;
-        answer
+        checks
     }
 }
 

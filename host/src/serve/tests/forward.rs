@@ -12,8 +12,13 @@ fn fallback() -> Destination {
 }
 
 fn forwarding(rules: &[(&str, &str)]) -> Forwarding {
+    forwarding_behind(None, rules)
+}
+
+fn forwarding_behind(front: Option<&str>, rules: &[(&str, &str)]) -> Forwarding {
     let fallback = Fallback { exchange: "legacy".into(), topic: None };
-    let mut config = Forward { fallback, topics: vec!["t".into()], ..Forward::default() };
+    let mut config =
+        Forward { fallback, front: front.map(str::to_owned), topics: vec!["t".into()], ..Forward::default() };
     for (pattern, side) in rules {
         let rule = Rule { side: Some(side.parse().unwrap()), on_failure: None };
         config.rules.set(&Pattern::parse(pattern).unwrap(), rule);
@@ -68,7 +73,7 @@ async fn what_no_handler_has_goes_on_as_it_came() {
     assert_eq!(went.headers.get("kept"), Some(&Header::Number(1)));
     assert_eq!(went.headers.get(FORWARDED), Some(&Header::Text("front".into())));
     assert_eq!(went.headers.get(FORWARDS), Some(&Header::Number(1)));
-    assert_eq!(went.headers.len(), sent.headers.len() + 3, "{:?}", went.headers);
+    assert_eq!(went.headers.len(), sent.headers.len() + 2, "{:?}", went.headers);
     assert!(went.expiration.unwrap() <= Duration::from_secs(60) && went.expiration.unwrap() > Duration::from_secs(50));
     assert!(counted(&service, r#"{method="ns.n",side="forwarded"} 1"#), "{}", service.metrics.encode());
 }
@@ -151,6 +156,27 @@ async fn what_was_forwarded_already_is_refused_and_says_by_whom() {
     service.broker.inject(&topic(), &sent);
     service.idle().await;
     assert!(counted(&service, r#"{method="m",side="served"} 1"#), "{}", service.metrics.encode());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_by_the_alternates_is_sent_on_for_half_a_minute_whatever_its_headers_say() {
+    for headers in [
+        vec![],
+        vec![(FORWARDED, Header::Text("other".into())), (FORWARDS, Header::Number(1))],
+        vec![(FORWARDED, Header::Text("other".into())), (FORWARDS, Header::Number(i64::MIN))],
+        vec![(FORWARDED, Header::Number(7)), (FORWARDS, Header::Text("many".into()))],
+    ] {
+        let broker = Broker::default();
+        broker.declare(fallback(), "t");
+        let service = start(broker.clone(), ECHO, forwarding_behind(Some("front"), &[])).await;
+        let (begun, mut sent) = (tokio::time::Instant::now(), message(json!({"method": "n", "_unique_id": "u"})));
+        sent.headers.extend(headers.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        broker.inject(&topic(), &sent);
+        while !counted(&service, r#"{method="n",side="failed"} 1"#) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(begun.elapsed() < Duration::from_secs(40), "it ends");
+        }
+    }
 }
 
 #[tokio::test]

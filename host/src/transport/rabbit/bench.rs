@@ -16,12 +16,13 @@ use lapin::{
 use tokio::time::timeout;
 
 use super::wire::{
-    connect::{Connector, Patience, Purpose, Role},
+    connect::{Connector, Patience},
     declare::{self, short},
+    depth::{self, Looking},
     failure,
     link::Link,
 };
-use crate::transport::{error::Error, publication::Retry, topology::Change};
+use crate::transport::{depths::Depth, error::Error, publication::Retry, topology::Change};
 
 /// How long the broker may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,34 +31,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Bench {
     connection: Arc<Connection>,
     broker: String,
-    /// Shuts the socket down with this value.
+    /// Shuts the socket down with this value. In a lock because its events cannot be shared; nobody waits for it.
     link: Mutex<Link>,
-}
-
-/// How a queue is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueueState {
-    /// Messages that wait, without those that were delivered and are not settled.
-    pub messages: u32,
-    /// Consumers.
-    pub consumers: u32,
-}
-
-struct Open;
-
-impl Purpose for Open {
-    type Ready = Link;
-
-    const ROLE: Role = Role::Looking;
-
-    async fn prepare(&self, link: Link) -> Result<Link, Error> {
-        Ok(link)
-    }
 }
 
 impl Bench {
     pub(super) async fn open(connector: &Arc<Connector>) -> Result<Self, Error> {
-        connector.connect(&Open, Patience::UntilRefused(Retry::Times(0))).await.map(|link| Self {
+        connector.connect(&Looking, Patience::UntilRefused(Retry::Times(0))).await.map(|link| Self {
             connection: Arc::clone(&link.connection),
             broker: link.broker().to_owned(),
             link: Mutex::new(link),
@@ -69,16 +49,10 @@ impl Bench {
     /// # Errors
     ///
     /// [`Error::Refused`] and [`Error::Unreachable`].
-    pub async fn queue(&self, name: &str) -> Result<Option<QueueState>, Error> {
-        self.ask(async |channel| {
-            let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-            match channel.queue_declare(short(name)?, options, FieldTable::default()).await {
-                Ok(queue) => {
-                    Ok(Some(QueueState { messages: queue.message_count(), consumers: queue.consumer_count() }))
-                }
-                Err(error) if failure::is_not_found(&error) => Ok(None),
-                Err(error) => Err(error.into()),
-            }
+    pub async fn queue(&self, name: &str) -> Result<Option<Depth>, Error> {
+        self.ask(async |channel| match depth::of(channel, name).await {
+            Err(declare::Error::Lapin(error)) if failure::is_not_found(&error) => Ok(None),
+            seen => seen.map(Some),
         })
         .await
     }

@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{
     connect::{Connector, Patience, Purpose, Role},
-    declare, failure,
+    declare,
     link::Link,
 };
 use crate::transport::{
@@ -24,7 +24,7 @@ use crate::transport::{
 const ANSWERED_IN: Duration = Duration::from_secs(5);
 
 /// A connection to look with.
-struct Looking;
+pub(crate) struct Looking;
 
 impl Purpose for Looking {
     type Ready = Link;
@@ -75,6 +75,13 @@ enum Looked {
     Some,
 }
 
+/// What waits in a queue. Where there is none, the broker closes the channel.
+pub(crate) async fn of(channel: &Channel, queue: &str) -> Result<Depth, declare::Error> {
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let seen = channel.queue_declare(declare::short(queue)?, options, FieldTable::default()).await?;
+    Ok(Depth { messages: seen.message_count(), consumers: seen.consumer_count() })
+}
+
 /// Looks at each queue once; `None` where the connection is of no use.
 async fn look_once(connection: &Connection, queues: &[(String, String)], depths: &Depths) -> Option<Looked> {
     let (mut open, mut looked) = (None::<Channel>, Looked::All);
@@ -83,16 +90,14 @@ async fn look_once(connection: &Connection, queues: &[(String, String)], depths:
             Some(channel) => channel,
             None => timeout(ANSWERED_IN, connection.create_channel()).await.ok()?.ok()?,
         };
-        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let asking = channel.queue_declare(declare::short(queue).ok()?, options, FieldTable::default());
-        match timeout(ANSWERED_IN, asking).await {
+        match timeout(ANSWERED_IN, of(&channel, queue)).await {
             Ok(Ok(seen)) => {
-                depths.note(called, Depth { messages: seen.message_count(), consumers: seen.consumer_count() });
+                depths.note(called, seen);
                 open = Some(channel);
                 continue;
             }
             // It has taken its channel along.
-            Ok(Err(error)) => tracing::debug!(queue, reason = failure::text(&error), "a queue was not looked at"),
+            Ok(Err(error)) => tracing::debug!(queue, %error, "a queue was not looked at"),
             // The next answer on the channel would be taken for this one's.
             Err(_) => tracing::debug!(queue, "the broker does not say what is in a queue"),
         }
