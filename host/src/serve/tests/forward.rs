@@ -135,10 +135,13 @@ async fn a_fallback_that_comes_back_after_long_is_found_however_many_requests_th
 #[tokio::test(start_paused = true)]
 async fn a_request_waits_a_while_for_a_fallback_that_is_starting() {
     let service = start(Broker::default(), ECHO, forwarding(&[])).await;
-    service.broker.inject(&topic(), &message(json!({"method": "n"})));
+    let mut sent = message(json!({"method": "n"}));
+    sent.expiration = Some(Duration::from_secs(60));
+    service.broker.inject(&topic(), &sent);
     tokio::time::sleep(Duration::from_secs(3)).await;
     service.broker.declare(fallback(), "legacy");
-    forwarded(&service).await;
+    let left = forwarded(&service).await.expiration.expect("it expires as it would have");
+    assert!(left <= Duration::from_secs(57), "{left:?}");
 }
 
 #[tokio::test]
