@@ -42,6 +42,7 @@ pub mod capability;
 
 pub mod reply;
 
+pub mod journal;
 pub mod metrics;
 pub mod web;
 
