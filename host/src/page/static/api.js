@@ -1,0 +1,52 @@
+// Asks the admin API. Whoever changes anything says so with a header that no other site can send.
+
+const TIMEOUT = 10000;
+
+export class Refused extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+async function ask(method, path, { body, type, timeout = TIMEOUT } = {}) {
+  const headers = { Accept: "application/json" };
+  if (method !== "GET") headers["X-Nova-Host"] = "1";
+  if (type) headers["Content-Type"] = type;
+  let answer;
+  try {
+    answer = await fetch(`api/v1/${path}`, {
+      method, headers, body, credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(timeout),
+    });
+  } catch (error) {
+    const late = error.name === "TimeoutError";
+    throw new Refused(0, late ? "The host has not answered in time. It may have done it: look before you try again." :
+      "The host could not be reached.");
+  }
+  const text = await answer.text();
+  let told = null;
+  try {
+    told = text ? JSON.parse(text) : null;
+  } catch {
+    // What is not JSON is no answer of this API's: its status must do.
+  }
+  if (answer.ok) return told;
+  throw new Refused(answer.status, told?.detail ?? told?.message ?? told?.title ?? `The host says ${answer.status} ${answer.statusText}.`);
+}
+
+const name = encodeURIComponent;
+
+export const status = () => ask("GET", "status");
+
+export const logIn = (token) =>
+  ask("POST", "session", { body: JSON.stringify({ token }), type: "application/json" });
+
+export const logOut = () => ask("DELETE", "session");
+
+export const rollBack = (handler) => ask("POST", `handlers/${name(handler)}/rollback`);
+
+export const remove = (handler) => ask("DELETE", `handlers/${name(handler)}`);
+
+// A component is compiled and tried before the answer: that takes minutes where it is large.
+export const add = (handler, file, force) =>
+  ask("POST", `handlers?name=${name(handler)}&force=${force}`, { body: file, type: "application/wasm", timeout: 600000 });
