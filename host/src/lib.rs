@@ -44,6 +44,7 @@ pub mod reply;
 
 pub mod journal;
 pub mod metrics;
+pub mod page;
 pub mod web;
 
 pub mod contract;

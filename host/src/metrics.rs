@@ -17,6 +17,7 @@ mod process;
 mod words;
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
@@ -178,6 +179,17 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// How often requests of a handler ran into limits since the start, by the limit's setting; those that none ran into are left out.
+    #[must_use]
+    pub fn limits_reached(&self, handler: &str) -> BTreeMap<&'static str, u64> {
+        let handler = Arc::new(handler.to_owned());
+        let reached = |limit: &Limit| {
+            let labels = LimitLabels { handler: Arc::clone(&handler), limit: *limit };
+            Some((limit.as_str(), self.0.limits.get(&labels)?.get()))
+        };
+        Limit::ALL.iter().filter_map(reached).collect()
+    }
+
     /// Everything, in Prometheus' (OpenMetrics') text format.
     #[must_use]
     pub fn encode(&self) -> String {

@@ -1,0 +1,14 @@
+//! The operator's page: files that a browser shows, and what they show, as it changes.
+//!
+//! Before it: the admin server has a request, and knows who asks. After it: [`files`] has the files, [`events`] goes on telling
+//! what [`board`] has put together, and [`tail`] keeps the end of the log. The files are part of the program; they ask for nothing
+//! from elsewhere, and put what comes from outside into the page as text.
+
+pub mod board;
+pub mod events;
+pub mod files;
+pub mod tail;
+
+#[cfg(test)]
+#[path = "page/tests.rs"]
+mod tests;
