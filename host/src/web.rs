@@ -4,32 +4,35 @@
 //! for no more, and [`connection`] has hyper talk to one client. A client that is slow, silent or hostile costs one of
 //! [`MAX_CONNECTIONS`] places, and loses it to the next one who comes.
 
+mod body;
+mod client;
 mod connection;
+mod impatient;
 mod places;
 mod server;
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{Request, Response, body::Incoming};
 
-pub use server::{Listener, Server};
+pub use body::Body;
+pub use client::{Client, Peer};
+pub use server::{Bounds, Listener, Server};
 
 /// Bytes of a request's head. Prometheus sends some 300, a browser with cookies of its own a few thousand.
 pub const MAX_HEAD: usize = 8 << 10;
 
-/// Time to send the head; as much again for the answer.
+/// Time to send the head, and for what is written to go on; twice that for an answer that has an end to be taken.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Connections at once. One who comes beyond that takes the place of the one who has been silent for longest.
 pub const MAX_CONNECTIONS: usize = 256;
 
-/// What is asked.
+/// What is asked. Among its extensions is the [`Client`].
 pub type Question = Request<Incoming>;
 
 /// What is answered.
-pub type Answer = Response<Full<Bytes>>;
+pub type Answer = Response<Body>;
 
 #[cfg(test)]
 #[path = "web/tests.rs"]

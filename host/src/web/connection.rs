@@ -5,15 +5,15 @@
 
 use std::{convert::Infallible, time::Duration};
 
-use futures_util::FutureExt;
-use hyper::{StatusCode, server::conn::http1, service::service_fn};
+use hyper::{Response, StatusCode, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    time::timeout,
+    sync::watch,
+    time::{Instant, sleep_until, timeout},
 };
 
-use super::{Answer, MAX_HEAD, PATIENCE, Question, places::Place};
+use super::{Answer, MAX_HEAD, PATIENCE, Question, client::Client, impatient::Impatient};
 
 /// Headers of a request.
 const MAX_HEADERS: usize = 64;
@@ -24,21 +24,38 @@ const MAX_BUFFER: usize = 16 << 10;
 /// How a version of HTTP begins that is not spoken here.
 const HTTP_2: &[u8] = b"PRI * HTTP/2.0";
 
+/// When an answer without an end has to be taken: what bounds it is how long a write may stand still.
+const NEVER: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+
 /// What is read and thrown away after the answer, in bytes and time: a connection that is closed with bytes unread is reset,
 /// and the client may never see the answer.
 const MAX_LEFT: u64 = 256 << 10;
 const LEFT_FOR: Duration = Duration::from_secs(1);
 
-/// Answers one request, and closes.
-pub(super) async fn talk<I, S, A>(stream: I, place: Place, service: S)
+/// Answers one request, and closes. `work` is the time between its head and the answer.
+pub(super) async fn talk<I, S, A>(stream: I, client: Client, work: Duration, service: S)
 where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     S: Fn(Question) -> A,
     A: Future<Output = Answer> + Send + 'static,
 {
-    let answering = service_fn(|question: Question| {
+    let place = &*client.place;
+    let (until, mut deadline) = watch::channel(Instant::now() + 2 * PATIENCE);
+    let answering = service_fn(|mut question: Question| {
         place.asks();
-        Box::pin(service(question).map(Ok::<_, Infallible>))
+        until.send_replace(Instant::now() + work);
+        question.extensions_mut().insert(client.clone());
+        let answer = service(question);
+        let until = &until;
+        Box::pin(async move {
+            let mut answer = answer.await;
+            if answer.body().is_endless() && !place.keep() {
+                answer = Response::new("too many clients are told as things happen: try again later\n".into());
+                *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            }
+            until.send_replace(Instant::now() + if answer.body().is_endless() { NEVER } else { 2 * PATIENCE });
+            Ok::<_, Infallible>(answer)
+        })
     });
     let mut connection = http1::Builder::new()
         // Prometheus and probes ask every few seconds at most, and a place is worth more than a handshake.
@@ -48,12 +65,13 @@ where
         .max_header_size(MAX_HEAD)
         .max_buf_size(MAX_BUFFER)
         .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), answering);
+        .serve_connection(TokioIo::new(Impatient::new(stream, PATIENCE)), answering);
     let served = {
         let served = std::future::poll_fn(|context| connection.poll_without_shutdown(context));
         tokio::select! {
-            // Beyond that, the answer is not taken.
-            served = timeout(2 * PATIENCE, served) => served.ok(),
+            served = served => Some(served),
+            // It is not made in time, or not taken.
+            () = passed(&mut deadline) => None,
             () = place.lost() => None,
         }
     };
@@ -80,6 +98,17 @@ where
         biased;
         _ = timeout(LEFT_FOR, end) => {}
         () = place.lost() => {}
+    }
+}
+
+/// Waits until the deadline that is in force has passed.
+async fn passed(deadline: &mut watch::Receiver<Instant>) {
+    loop {
+        let at = *deadline.borrow_and_update();
+        tokio::select! {
+            () = sleep_until(at) => return,
+            changed = deadline.changed() => if changed.is_err() { return },
+        }
     }
 }
 

@@ -40,6 +40,8 @@ struct Taken {
     silent: BTreeMap<u64, Guest>,
     /// Those who have asked, and are answered.
     asking: BTreeMap<u64, Guest>,
+    /// Those who are known, and lose their place to nobody. At most a quarter of all.
+    kept: BTreeMap<u64, Guest>,
 }
 
 #[derive(Debug)]
@@ -96,7 +98,7 @@ impl Places {
 impl Taken {
     /// Makes room for one more; or gives how long it takes until that may be.
     fn wait(&mut self, most: usize, now: Instant) -> Option<Duration> {
-        if self.silent.len() + self.asking.len() < most {
+        if self.silent.len() + self.asking.len() + self.kept.len() < most {
             return None;
         }
         let (oldest, kept) = match self.silent.is_empty() {
@@ -123,6 +125,22 @@ impl Place {
         }
     }
 
+    /// Nobody takes it any more. Gives whether there was room for one more of that kind.
+    pub(super) fn keep(&self) -> bool {
+        let mut taken = self.places.taken();
+        if taken.kept.contains_key(&self.number) {
+            return true;
+        }
+        if taken.kept.len() >= self.places.most / 4 {
+            return false;
+        }
+        let Some(guest) = taken.asking.remove(&self.number).or_else(|| taken.silent.remove(&self.number)) else {
+            return false;
+        };
+        taken.kept.insert(self.number, guest);
+        true
+    }
+
     /// Whether that was ever known.
     pub(super) fn has_asked(&self) -> bool {
         self.has_asked.load(Ordering::Relaxed)
@@ -141,7 +159,8 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken();
-        let was_there = taken.silent.remove(&self.number).or_else(|| taken.asking.remove(&self.number)).is_some();
+        let Taken { silent, asking, kept, .. } = &mut *taken;
+        let was_there = [silent, asking, kept].into_iter().any(|guests| guests.remove(&self.number).is_some());
         drop(taken);
         if was_there {
             self.places.left.notify_one();
@@ -166,6 +185,23 @@ mod tests {
         drop((first, second, third));
         let fifth = Places::enter(&places).await;
         assert!(!fourth.lost.is_cancelled() && !fifth.lost.is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_known_keeps_the_place_and_a_quarter_of_all_may() {
+        let places = Arc::new(Places::new(4));
+        let mut all = Vec::new();
+        for _ in 0..4 {
+            let place = Places::enter(&places).await;
+            place.asks();
+            all.push(place);
+        }
+        assert!(all[0].keep() && all[0].keep() && !all[1].keep());
+        let fifth = Places::enter(&places).await;
+        assert!(!all[0].lost.is_cancelled() && all[1].lost.is_cancelled());
+        // Who has lost the place has none to keep.
+        all.remove(0);
+        assert!(!all[0].keep() && fifth.keep());
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,13 +4,22 @@
 
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    sync::watch,
     task::JoinSet,
+    time::timeout,
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{either::Either, task::AbortOnDropHandle};
 
-use super::{Answer, MAX_CONNECTIONS, Question, connection, places::Places};
+use super::{
+    Answer, MAX_CONNECTIONS, PATIENCE, Question,
+    client::{Client, Peer},
+    connection,
+    places::{Place, Places},
+};
 
 /// Pause where the process has no file descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -20,8 +29,25 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub enum Listener {
     /// An address and a port.
     Tcp(TcpListener),
+    /// The same with TLS, as it is configured when somebody comes.
+    Tls(TcpListener, watch::Receiver<Arc<ServerConfig>>),
     /// A path.
     Unix(UnixListener),
+}
+
+/// What a server allows.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Connections at once.
+    pub connections: usize,
+    /// Time between a request's head and its answer: for its body, and for what is done.
+    pub work: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { connections: MAX_CONNECTIONS, work: PATIENCE }
+    }
 }
 
 /// A server. Dropped, it and its connections end.
@@ -40,6 +66,16 @@ impl Listener {
         Ok(Self::Tcp(TcpListener::bind(address).await?))
     }
 
+    /// The same with TLS from now on.
+    #[must_use]
+    pub fn secure(self, config: watch::Receiver<Arc<ServerConfig>>) -> Self {
+        match self {
+            Self::Tcp(listener) | Self::Tls(listener, _) => Self::Tls(listener, config),
+            // Who may connect there is the kernel's to say.
+            Self::Unix(listener) => Self::Unix(listener),
+        }
+    }
+
     /// Listens at a path where nothing is yet. Who may connect is what the permissions of its directory say.
     ///
     /// # Errors
@@ -53,15 +89,62 @@ impl Listener {
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         match self {
-            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Tcp(listener) | Self::Tls(listener, _) => listener.local_addr().ok(),
             Self::Unix(_) => None,
         }
     }
 
-    async fn accept(&self) -> io::Result<Either<TcpStream, UnixStream>> {
+    async fn accept(&self) -> io::Result<Arrived> {
         match self {
-            Self::Tcp(listener) => listener.accept().await.map(|(stream, _)| Either::Left(stream)),
-            Self::Unix(listener) => listener.accept().await.map(|(stream, _)| Either::Right(stream)),
+            Self::Tcp(listener) | Self::Tls(listener, _) => {
+                let (stream, from) = listener.accept().await?;
+                let secure = if let Self::Tls(_, config) = self { Some(Arc::clone(&config.borrow())) } else { None };
+                Ok(Arrived { stream: Either::Left(stream), peer: Peer::Tcp(from), secure })
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let peer = Peer::Unix(stream.peer_cred().ok().map(|peer| peer.uid()));
+                Ok(Arrived { stream: Either::Right(stream), peer, secure: None })
+            }
+        }
+    }
+}
+
+/// Who has come.
+struct Arrived {
+    stream: Either<TcpStream, UnixStream>,
+    peer: Peer,
+    secure: Option<Arc<ServerConfig>>,
+}
+
+impl Arrived {
+    async fn talk<S, A>(self, place: Place, work: Duration, service: S)
+    where
+        S: Fn(Question) -> A,
+        A: Future<Output = Answer> + Send + 'static,
+    {
+        let Self { stream, peer, secure } = self;
+        let place = Arc::new(place);
+        let client = Client { peer, is_secure: secure.is_some(), certificate: None, place: Arc::clone(&place) };
+        match secure {
+            None => connection::talk(stream, client, work, service).await,
+            Some(config) => {
+                let handshake = timeout(PATIENCE, TlsAcceptor::from(config).accept(stream));
+                let shaken = tokio::select! {
+                    shaken = handshake => shaken,
+                    () = place.lost() => return,
+                };
+                match shaken {
+                    Ok(Ok(stream)) => {
+                        let certificates = stream.get_ref().1.peer_certificates();
+                        let certificate = certificates.and_then(|all| all.first()).cloned();
+                        connection::talk(stream, Client { certificate, ..client }, work, service).await;
+                    }
+                    // The alert has told the client why.
+                    Ok(Err(error)) => tracing::debug!(%error, "no TLS with a client"),
+                    Err(_) => {}
+                }
+            }
         }
     }
 }
@@ -74,37 +157,38 @@ impl Server {
         S: Fn(Question) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = Answer> + Send + 'static,
     {
-        Self::start_with(MAX_CONNECTIONS, listener, service)
+        Self::start_within(Bounds::default(), listener, service)
     }
 
-    /// The same with room for so many.
-    pub(super) fn start_with<S, A>(most: usize, listener: Listener, service: S) -> Self
+    /// The same within other bounds.
+    #[must_use]
+    pub fn start_within<S, A>(bounds: Bounds, listener: Listener, service: S) -> Self
     where
         S: Fn(Question) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = Answer> + Send + 'static,
     {
-        Self { _task: AbortOnDropHandle::new(tokio::spawn(accept(most, listener, service))) }
+        Self { _task: AbortOnDropHandle::new(tokio::spawn(accept(bounds, listener, service))) }
     }
 }
 
-async fn accept<S, A>(most: usize, listener: Listener, service: S)
+async fn accept<S, A>(bounds: Bounds, listener: Listener, service: S)
 where
     S: Fn(Question) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Answer> + Send + 'static,
 {
-    let places = Arc::new(Places::new(most));
+    let places = Arc::new(Places::new(bounds.connections));
     // Dropped with this task, it ends the connections' own.
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
         // Those who have lost their place are about to end.
-        if connections.len() >= 2 * most {
+        if connections.len() >= 2 * bounds.connections {
             connections.join_next().await;
         }
         match listener.accept().await {
-            Ok(stream) => {
+            Ok(arrived) => {
                 let place = Places::enter(&places).await;
-                connections.spawn(connection::talk(stream, place, service.clone()));
+                connections.spawn(arrived.talk(place, bounds.work, service.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "an HTTP connection was not accepted");

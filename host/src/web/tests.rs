@@ -7,15 +7,21 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
+use bytes::Bytes;
+
 use super::*;
 
 /// Room in these stories.
 const PLACES: usize = 8;
 
+fn bounds() -> Bounds {
+    Bounds { connections: PLACES, ..Bounds::default() }
+}
+
 async fn server() -> (Server, SocketAddr) {
     let listener = Listener::tcp(([127, 0, 0, 1], 0).into()).await.unwrap();
     let address = listener.address().unwrap();
-    (Server::start_with(PLACES, listener, echo), address)
+    (Server::start_within(bounds(), listener, echo), address)
 }
 
 async fn echo(question: Question) -> Answer {
@@ -148,9 +154,9 @@ async fn clients_that_take_no_answer_keep_nobody_out() {
     let large = Bytes::from(vec![b'x'; 16 << 20]);
     let answer = move |question: Question| {
         let body = if question.uri().path() == "/large" { large.clone() } else { Bytes::new() };
-        async { Response::new(Full::new(body)) }
+        async { Response::new(body.into()) }
     };
-    let _server = Server::start_with(PLACES, listener, answer);
+    let _server = Server::start_within(bounds(), listener, answer);
     let mut greedy = Vec::new();
     for _ in 0..PLACES {
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -178,4 +184,61 @@ async fn a_path_is_as_good_as_an_address() {
     stream.write_all(b"GET /a HTTP/1.1\r\n\r\n").await.unwrap();
     let answer = rest(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("/a"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_answer_may_come_in_pieces_and_few_may_have_such_a_one() {
+    let listener = Listener::tcp(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let address = listener.address().unwrap();
+    let (pieces, _) = tokio::sync::broadcast::channel::<&'static str>(8);
+    let told = pieces.clone();
+    let answer = move |_| {
+        let told = futures_util::stream::unfold(told.subscribe(), async |mut told| {
+            Some((Bytes::from(told.recv().await.ok()?), told))
+        });
+        async { Response::new(Body::pieces(told)) }
+    };
+    let _server = Server::start_within(bounds(), listener, answer);
+    let mut all = Vec::new();
+    for _ in 0..PLACES / 4 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /a HTTP/1.0\r\n\r\n").await.unwrap();
+        // The head comes before the first piece.
+        stream.peek(&mut [0]).await.unwrap();
+        all.push(stream);
+    }
+    let refused = ask(address, b"GET /a HTTP/1.1\r\n\r\n").await;
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    for piece in ["first", "second"] {
+        pieces.send(piece).unwrap();
+        for stream in &mut all {
+            let mut read = Vec::new();
+            while !read.ends_with(piece.as_bytes()) {
+                assert_ne!(stream.read_buf(&mut read).await.unwrap(), 0, "{}", String::from_utf8_lossy(&read));
+            }
+        }
+    }
+    // Who leaves makes room.
+    drop(all.pop());
+    while pieces.receiver_count() >= PLACES / 4 {
+        tokio::task::yield_now().await;
+    }
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /a HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.0 200");
+}
+
+#[tokio::test]
+async fn whoever_answers_is_told_who_asks() {
+    let listener = Listener::tcp(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let address = listener.address().unwrap();
+    let answer = |question: Question| async move {
+        let client = question.extensions().get::<Client>().unwrap();
+        Response::new(format!("{:?}", (client.peer(), client.is_secure(), client.certificate())).into())
+    };
+    let _server = Server::start(listener, answer);
+    let answer = ask(address, b"GET /a HTTP/1.1\r\n\r\n").await;
+    assert!(answer.contains("(Tcp(127.0.0.1:") && answer.ends_with(", false, None)"), "{answer}");
 }
