@@ -30,6 +30,21 @@ function busy(isBusy) {
   say(yes, isBusy ? `${asked.label} …` : asked.label);
 }
 
+// How a handler is now, by its name.
+let latest = () => null;
+
+export function look(how) {
+  latest = how;
+}
+
+// What was asked for was asked of what was seen: nothing is done where another version serves by now.
+function isAsSeen(handler) {
+  const now = latest(handler.name);
+  if (now?.serving?.generation !== handler.serving?.generation) {
+    throw new Error("Meanwhile another version serves. Close this and look again.");
+  }
+}
+
 let told = () => {};
 
 // Whom to tell what was done, in words.
@@ -73,6 +88,7 @@ export function rollBack(handler, opener) {
     about: `${version(previous)} serves again, instead of ${version(handler.serving)}. Requests that run end on the version that they began on.`,
     label: "Roll back", isDanger: true, opener,
     act: async () => {
+      isAsSeen(handler);
       const done = await api.rollBack(handler.name);
       const words = `${handler.name} is rolled back: generation ${done.generation} instead of ${done.instead_of}.`;
       return done.directory ? `${words} But a restart would serve another version: ${done.directory}` : words;
@@ -83,9 +99,10 @@ export function rollBack(handler, opener) {
 export function remove(handler, opener) {
   ask({
     title: `Remove ${handler.name}?`,
-    about: `It is not served any more and is taken out of the directory. Its callers get an error from then on. Its file is kept as removed.`,
+    about: "It is not served any more, and its files are taken out of the directory. Its callers get an error from then on.",
     label: "Remove", isDanger: true, opener,
     act: async () => {
+      isAsSeen(handler);
       await api.remove(handler.name);
       return `${handler.name} is removed.`;
     },
@@ -93,16 +110,17 @@ export function remove(handler, opener) {
 }
 
 export function swap(handler, opener) {
-  upload({ name: handler.name, serving: handler.serving, opener });
+  upload({ name: handler.name, serving: handler.serving, seen: handler, opener });
 }
 
 export function addNew(opener) {
   upload({ name: null, serving: null, opener });
 }
 
-function upload({ name, serving, opener }) {
+function upload({ name, serving, seen, opener }) {
   const file = el("input", { type: "file", accept: ".wasm,application/wasm", required: true, id: "ask-file" });
   const called = name === null ? el("input", { type: "text", id: "ask-name", required: true, maxlength: "100", autocomplete: "off", spellcheck: "false" }) : null;
+  const manifest = el("input", { type: "file", accept: ".toml", id: "ask-manifest" });
   const force = el("input", { type: "checkbox" });
   file.addEventListener("change", () => {
     if (called && !called.value && file.files[0]) called.value = file.files[0].name.replace(/\.wasm$/, "");
@@ -114,13 +132,15 @@ function upload({ name, serving, opener }) {
     label: name === null ? "Add" : "Swap", opener, first: file,
     parts: [
       el("label", {}, "Component (.wasm) ", file),
+      el("label", {}, serving ? "Manifest (.toml); without one, the old one stays " : "Manifest (.toml), if it needs one ", manifest),
       called && el("label", {}, "Name ", called),
       serving && el("label", { class: "check" }, force, " Swap also where methods go that were called recently"),
     ].filter(Boolean),
     act: async () => {
+      if (seen) isAsSeen(seen);
       const handler = name ?? called.value.trim();
-      const done = await api.add(handler, file.files[0], force.checked);
-      switch (done.answer) {
+      const done = await api.add(handler, file.files[0], manifest.files[0], force.checked);
+      switch (done.outcome) {
         case "replaced": return `${handler} is replaced: generation ${done.generation} instead of ${done.instead_of}.`;
         case "unchanged": return `${handler} is served already: generation ${done.generation}.`;
         default: return `${handler} is served: generation ${done.generation}.`;

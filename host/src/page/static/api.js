@@ -9,10 +9,11 @@ export class Refused extends Error {
   }
 }
 
-async function ask(method, path, { body, type, timeout = TIMEOUT } = {}) {
+async function ask(method, path, { body, type, token, timeout = TIMEOUT } = {}) {
   const headers = { Accept: "application/json" };
   if (method !== "GET") headers["X-Nova-Host"] = "1";
   if (type) headers["Content-Type"] = type;
+  if (token) headers.Authorization = `Bearer ${token}`;
   let answer;
   try {
     answer = await fetch(`api/v1/${path}`, {
@@ -31,15 +32,15 @@ async function ask(method, path, { body, type, timeout = TIMEOUT } = {}) {
     // What is not JSON is no answer of this API's: its status must do.
   }
   if (answer.ok) return told;
-  throw new Refused(answer.status, told?.detail ?? told?.message ?? told?.title ?? `The host says ${answer.status} ${answer.statusText}.`);
+  throw new Refused(answer.status, told?.detail ?? told?.title ?? `The host says ${answer.status} ${answer.statusText}.`);
 }
 
 const name = encodeURIComponent;
 
 export const status = () => ask("GET", "status");
 
-export const logIn = (token) =>
-  ask("POST", "session", { body: JSON.stringify({ token }), type: "application/json" });
+// The host gives a cookie for the token, which no script can read; the token itself is not kept.
+export const logIn = (token) => ask("POST", "session", { token });
 
 export const logOut = () => ask("DELETE", "session");
 
@@ -47,6 +48,10 @@ export const rollBack = (handler) => ask("POST", `handlers/${name(handler)}/roll
 
 export const remove = (handler) => ask("DELETE", `handlers/${name(handler)}`);
 
-// A component is compiled and tried before the answer: that takes minutes where it is large.
-export const add = (handler, file, force) =>
-  ask("POST", `handlers?name=${name(handler)}&force=${force}`, { body: file, type: "application/wasm", timeout: 600000 });
+// A component is compiled and tried before the answer: that takes minutes where it is large. A manifest, where there is one,
+// stands before it.
+export const add = (handler, component, manifest, force) => {
+  const before = manifest ? `&manifest=${manifest.size}` : "";
+  const body = manifest ? new Blob([manifest, component]) : component;
+  return ask("POST", `handlers?name=${name(handler)}&force=${force}${before}`, { body, type: "application/wasm", timeout: 600000 });
+};

@@ -12,6 +12,7 @@ let lines = [];
 
 const section = byId("log");
 const list = section.querySelector("ol");
+const view = list.parentElement;
 const [of, level, follow] = [byId("log-of"), byId("log-level"), byId("log-follow")];
 
 export function takeLines(fresh, isWhole) {
@@ -30,10 +31,10 @@ function showHandlers() {
 function showLines() {
   const from = Number(level.value);
   const wanted = lines.filter((line) => (!of.value || line.handler === of.value) && LEVELS.indexOf(line.level) >= from);
-  emptiness(section, wanted.length === 0, list);
+  emptiness(section, wanted.length === 0, view);
   const isAtEnd = follow.checked;
   keyed(list, wanted.slice(-SHOWN), (line) => line.number, make, () => {});
-  if (isAtEnd) list.scrollTop = list.scrollHeight;
+  if (isAtEnd) view.scrollTop = view.scrollHeight;
 }
 
 const make = (line) => el("li", { class: `at-${line.level}` },
@@ -45,9 +46,9 @@ const make = (line) => el("li", { class: `at-${line.level}` },
 for (const choice of [of, level]) choice.addEventListener("change", showLines);
 follow.addEventListener("change", showLines);
 // Who scrolls up wants to read.
-list.addEventListener("wheel", (event) => {
+view.addEventListener("wheel", (event) => {
   if (event.deltaY < 0) follow.checked = false;
 });
-list.addEventListener("keydown", (event) => {
+view.addEventListener("keydown", (event) => {
   if (["ArrowUp", "PageUp", "Home"].includes(event.key)) follow.checked = false;
 });

@@ -105,6 +105,7 @@ function logIn() {
   actions.logIn(byId("log-in"), () => feed.open());
 }
 
+actions.look((name) => state.handlers?.find((handler) => handler.name === name));
 actions.tell((words) => announce(words));
 byId("add").addEventListener("click", (event) => guarded((_, opener) => actions.addNew(opener))(null, event.currentTarget));
 byId("log-in").addEventListener("click", logIn);
