@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    capability,
+    admin, capability,
     catalog::load,
     control, forward,
     metrics::http,
@@ -55,6 +55,8 @@ pub struct Config {
     pub rabbit: rabbit::Config,
     /// The section `handlers`.
     pub handlers: load::Config,
+    /// The section `admin`.
+    pub admin: admin::Config,
     /// The section `control`.
     pub control: control::socket::Config,
     /// The section `limits`.
@@ -157,6 +159,7 @@ impl Config {
             server,
             rabbit: rabbit::Config::read(all),
             handlers: load::Config::read(all),
+            admin: admin::Config::read(all),
             control: control::socket::Config::read(all),
             limits: Limits::read_service(all),
             capability: capability::Config::read(all),

@@ -1,10 +1,9 @@
 //! The door for the operator: a local socket over which a running host is asked and told about its handlers.
 //!
-//! Before it: `nova-host handlers`, through [`client`]. After it: [`crate::catalog::keeper`]. One line of JSON in, one line
+//! Before it: `nova-host handlers`, through [`client`]. After it: [`crate::operate`]. One line of JSON in, one line
 //! out ([`protocol`]), bounded in size and time; whoever is not the same user, or root, is not heard ([`socket`]).
 
 pub mod client;
-mod forwarding;
 pub mod protocol;
 pub mod socket;
 
@@ -18,8 +17,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{catalog::keeper::Keeper, forward::Forwarding, levels::Levels, metrics::Metrics};
-use protocol::{ControlAnswer, ControlRequest, Kind};
+use crate::operate::{Caller, Operated, operate};
+use protocol::{ControlAnswer, Kind};
 use socket::Listener;
 
 /// Bytes of a request: a path has at most 4096.
@@ -33,19 +32,6 @@ const MAX_CONNECTIONS: usize = 16;
 
 /// Wait after a connection could not be accepted: there are too many open files, and it would fail again at once.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// What operators ask about, and change. Clones are the same.
-#[derive(Clone, Debug)]
-pub struct Operated {
-    /// The handlers.
-    pub keeper: Arc<Keeper>,
-    /// What is counted.
-    pub metrics: Metrics,
-    /// What is logged.
-    pub levels: Levels,
-    /// What is forwarded, where anything is.
-    pub forwarding: Option<Forwarding>,
-}
 
 /// Answers operators until told to stop.
 ///
@@ -83,49 +69,19 @@ pub async fn serve(listener: Listener, operated: Operated, stop: CancellationTok
 
 /// One request, one answer.
 async fn converse(stream: UnixStream, operated: Operated) -> io::Result<()> {
+    let caller = Caller::local(stream.peer_cred().ok().map(|peer| peer.uid()), "the control socket");
     let (reader, mut writer) = stream.into_split();
     let mut line = Vec::new();
     let mut reader = BufReader::new(reader.take(MAX_REQUEST));
     timeout(PATIENCE, reader.read_until(b'\n', &mut line)).await??;
     let answer = match serde_json::from_slice(&line) {
-        Ok(request) => answer(request, operated).await,
+        Ok(request) => operate(request, operated, &caller).await,
         Err(error) => ControlAnswer::failed(Kind::Request, format!("the request makes no sense: {error}")),
     };
     let mut text = serde_json::to_vec(&answer)?;
     text.push(b'\n');
     timeout(PATIENCE, writer.write_all(&text)).await??;
     timeout(PATIENCE, writer.shutdown()).await?
-}
-
-/// Does what is asked.
-async fn answer(request: ControlRequest, operated: Operated) -> ControlAnswer {
-    let Operated { keeper, metrics, levels, forwarding } = operated;
-    match request {
-        ControlRequest::Metrics {} => ControlAnswer::Metrics { text: metrics.encode() },
-        ControlRequest::Status {} => ControlAnswer::Status(metrics.health()),
-        ControlRequest::LogLevel { levels: None } => ControlAnswer::LogLevel { levels: levels.now() },
-        ControlRequest::LogLevel { levels: Some(text) } => match levels.change(&text) {
-            Ok(before) => {
-                tracing::warn!(before, now = text, "an operator has changed what is logged");
-                ControlAnswer::LogLevel { levels: text }
-            }
-            Err(error) => ControlAnswer::failed(Kind::Request, error.to_string()),
-        },
-        ControlRequest::List {} => at_once(keeper, ControlAnswer::list).await,
-        ControlRequest::Remove { name } => at_once(keeper, move |keeper| ControlAnswer::remove(keeper, &name)).await,
-        ControlRequest::Rollback { name } => {
-            at_once(keeper, move |keeper| ControlAnswer::rollback(keeper, &name)).await
-        }
-        ControlRequest::Forward {} => forwarding::list(forwarding.as_ref()),
-        ControlRequest::ForwardSet(set) => forwarding::set(forwarding.as_ref(), &keeper, &set),
-        ControlRequest::Add { file, name, force } => ControlAnswer::added(keeper.add(&file, name, force).await),
-    }
-}
-
-/// Files are moved, on a disk that may be slow: other tasks go on meanwhile.
-async fn at_once(keeper: Arc<Keeper>, act: impl FnOnce(&Keeper) -> ControlAnswer + Send + 'static) -> ControlAnswer {
-    let acted = tokio::task::spawn_blocking(move || act(&keeper)).await;
-    acted.unwrap_or_else(|error| ControlAnswer::failed(Kind::Internal, error.to_string()))
 }
 
 #[cfg(test)]

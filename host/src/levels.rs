@@ -13,7 +13,7 @@ use tracing_subscriber::{
     layer::{Context, Layer},
 };
 
-use crate::{printable::printable, transport::rabbit};
+use crate::{operate::AUDIT, printable::printable, transport::rabbit};
 
 /// Bytes of a choice: some hundred targets.
 const MAX_TEXT: usize = 4096;
@@ -85,7 +85,9 @@ impl Chosen {
         }
         let targets = Targets::from_str(text).map_err(|error| Malformed(error.to_string()))?;
         // Whatever was asked for: there are secrets in what it would say, and the transport says what matters.
-        Ok(Self { text: text.to_owned(), targets: targets.with_target(rabbit::LIBRARY, LevelFilter::OFF) })
+        let targets = targets.with_target(rabbit::LIBRARY, LevelFilter::OFF);
+        // And who changes something cannot have it hidden that they do.
+        Ok(Self { text: text.to_owned(), targets: targets.with_target(AUDIT, LevelFilter::INFO) })
     }
 }
 

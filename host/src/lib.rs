@@ -17,8 +17,10 @@ pub mod cli;
 pub mod config;
 pub mod settings;
 
+pub mod admin;
 pub mod control;
 pub mod host;
+pub mod operate;
 pub mod serve;
 
 pub mod transport;
@@ -27,7 +29,9 @@ pub mod compression;
 pub mod envelope;
 mod fresh_id;
 pub mod levels;
+pub mod local;
 mod machine;
+mod pem;
 pub mod printable;
 pub mod version;
 

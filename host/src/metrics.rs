@@ -3,6 +3,7 @@
 //! After it: [`Metrics::encode`] writes the text that Prometheus reads, and [`http`] offers it. A label holds a handler's
 //! name or a word of an enum here, never what a caller or a guest wrote: nobody outside can make more series.
 
+mod admin;
 mod backlog;
 mod connections;
 mod deliveries;
@@ -32,7 +33,7 @@ use tokio::time::Instant;
 pub use deliveries::InFlight;
 pub use permits::Idle;
 pub use phase::Phase;
-pub use words::{Code, Connection, Effect, Ending, Limit, Origin, ReplyFate, Sending, Sent, Went};
+pub use words::{Code, Connection, Door, Effect, Ending, Limit, Origin, ReplyFate, Sending, Sent, Went};
 
 /// What all names begin with.
 const PREFIX: &str = "nova_host";
@@ -57,6 +58,7 @@ struct Inner {
     running: Family<HandlerLabel, Gauge>,
     instances: Family<InstanceLabels, Counter>,
     limits: Family<LimitLabels, Counter>,
+    admin: admin::Answered,
     backlog: backlog::Backlog,
     connections: connections::Current,
     forwarded: forward::Forwarded,
@@ -133,6 +135,7 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix(PREFIX);
         let all = &mut registry;
         let mut inner = Inner {
+            admin: admin::Answered::register(all),
             backlog: backlog::Backlog::register(all),
             connections: connections::Current::register(all),
             deliveries: deliveries::Deliveries::register(all),

@@ -3,6 +3,7 @@
 //! Before it: [`crate::dispatch`] has found that the host itself is asked. The same shapes are what `nova-host check`
 //! and `nova-host handlers list` print as JSON.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Catalog, Endpoint, Generation};
@@ -49,7 +50,7 @@ pub struct HandlerDescription {
 }
 
 /// Methods under one namespace and version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointDescription {
     /// `null` is the null namespace.
     pub namespace: Option<String>,

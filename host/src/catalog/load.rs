@@ -30,7 +30,7 @@ const DEFAULT_DIRECTORY: &str = "handlers";
 const DEFAULT_RECENT: Duration = Duration::from_secs(600);
 
 /// Bytes of a manifest: far above any that a person writes.
-const MAX_MANIFEST: usize = 1 << 20;
+pub const MAX_MANIFEST: usize = 1 << 20;
 
 /// Bytes of a handler's name: a file name has at most 255, and needs its ending and what stands around it while it is
 /// being written.

@@ -7,6 +7,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Generation, Source, describe::EndpointDescription};
@@ -46,7 +47,7 @@ pub(super) struct Refused {
 }
 
 /// A handler as it is listed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HandlerState {
     /// Its name.
     pub name: String,
@@ -61,7 +62,7 @@ pub struct HandlerState {
 }
 
 /// A generation as it is listed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GenerationState {
     /// Its number.
     pub generation: u64,
@@ -78,7 +79,7 @@ pub struct GenerationState {
 }
 
 /// A refusal as it is listed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefusedState {
     /// SHA-256 of the component, in hexadecimal; `null` where it could not be read.
     pub digest: Option<String>,

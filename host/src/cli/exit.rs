@@ -1,6 +1,8 @@
 //! Exit codes, and what is said before them.
 
-use crate::{client, config, host, metrics::http, printable::printable, project, sandbox::SetUpError, transport};
+use crate::{
+    admin, client, config, host, metrics::http, printable::printable, project, sandbox::SetUpError, transport,
+};
 
 /// Bytes of a remote failure that are shown; `--json` shows all.
 const MAX_FAILURE: usize = 4096;
@@ -77,6 +79,12 @@ impl From<SetUpError> for Failed {
 
 impl From<http::Error> for Failed {
     fn from(error: http::Error) -> Self {
+        Self::new(Exit::Usage, error)
+    }
+}
+
+impl From<admin::Error> for Failed {
+    fn from(error: admin::Error) -> Self {
         Self::new(Exit::Usage, error)
     }
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
@@ -14,13 +15,15 @@ use super::{
     telemetry,
 };
 use crate::{
+    admin::Admin,
     catalog::watch::{Looks, Wish},
     config::Config,
-    control::{Operated, socket::Listener},
+    control::socket::Listener,
     forward::Forwarding,
     host::{self, Beside, Host},
     levels::Levels,
     metrics::{Metrics, http::Exporter},
+    operate::Operated,
     transport::Transport,
 };
 
@@ -34,17 +37,26 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     let metrics = Metrics::default();
     let systemd = Arc::new(Systemd::start(metrics.clone()));
     let (looks, wish) = Looks::new(config.handlers.watch);
-    let _reloading = AbortOnDropHandle::new(tokio::spawn(reload(Hangup::new()?, Arc::clone(&systemd), wish)));
+    let admin = Admin::bind(&config.admin).await.map_err(Failed::from)?;
+    let files = admin.as_ref().map(Admin::wish);
+    let _reloading = AbortOnDropHandle::new(tokio::spawn(reload(Hangup::new()?, Arc::clone(&systemd), wish, files)));
     let _exporter = match config.metrics.listen {
         Some(address) => Some(Exporter::start(address, metrics.clone()).await.map_err(Failed::from)?),
         None => None,
     };
     let beside = Beside::default();
-    let control = control.map(|listener| (listener, levels));
-    let started = start(&config, control, &metrics, &beside, looks);
+    let doors = Doors { control, admin, levels };
+    let started = start(&config, doors, &metrics, &beside, looks);
     let served = serve(started, &systemd, &mut signals).await;
     beside.end().await;
     served
+}
+
+/// Where operators come in.
+struct Doors {
+    control: Option<Listener>,
+    admin: Option<Admin>,
+    levels: Levels,
 }
 
 /// Starts, serves, and stops when told to.
@@ -82,16 +94,21 @@ async fn serve(
 /// Dropped half-way, nothing is served.
 async fn start(
     config: &Config,
-    control: Option<(Listener, Levels)>,
+    doors: Doors,
     metrics: &Metrics,
     beside: &Beside,
     looks: Looks,
 ) -> Result<Host, Failed> {
     let keeper = host::keeper(config, metrics).await?;
     let forwarding = Forwarding::new(config.forward.as_ref());
-    if let Some((listener, levels)) = control {
-        let (keeper, metrics, forwarding) = (Arc::clone(&keeper), metrics.clone(), forwarding.clone());
-        beside.control(listener, Operated { keeper, metrics, levels, forwarding });
+    let Doors { control, admin, levels } = doors;
+    let operated =
+        Operated { keeper: Arc::clone(&keeper), metrics: metrics.clone(), levels, forwarding: forwarding.clone() };
+    if let Some(listener) = control {
+        beside.control(listener, operated.clone());
+    }
+    if let Some(admin) = admin {
+        beside.admin(admin, operated);
     }
     let scan = host::load(&keeper).await?;
     let current = keeper.current().clone();
@@ -115,10 +132,13 @@ fn control(config: &Config) -> Result<Option<Listener>, Failed> {
     }
 }
 
-/// Has the handlers' files looked at at each SIGHUP, for as long as it is polled.
-async fn reload(mut hangup: Hangup, systemd: Arc<Systemd>, wish: Wish) {
+/// Has the handlers' files, and those of the admin API, looked at at each SIGHUP, for as long as it is polled.
+async fn reload(mut hangup: Hangup, systemd: Arc<Systemd>, wish: Wish, files: Option<Arc<Notify>>) {
     while hangup.next().await {
-        tracing::info!("SIGHUP: the handlers' files are looked at now; what else is configured takes a restart");
+        tracing::info!(
+            "SIGHUP: the files of handlers and of the admin API are looked at now; what else is configured takes a restart"
+        );
+        files.iter().for_each(|files| files.notify_one());
         systemd.reloading(wish.look()).await;
     }
 }

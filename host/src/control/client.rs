@@ -12,10 +12,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    protocol::{ControlAnswer, ControlRequest},
-    socket::is_trusted,
-};
+use super::protocol::{ControlAnswer, ControlRequest};
+use crate::local::is_trusted;
 
 /// Bytes of an answer: a list of hundreds of handlers with thousands of methods.
 const MAX_ANSWER: u64 = 64 << 20;

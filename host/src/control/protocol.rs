@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -72,7 +73,7 @@ pub struct ForwardSet {
 }
 
 /// What is forwarded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ForwardState {
     /// The exchange of the service behind.
     pub exchange: String,
@@ -85,7 +86,7 @@ pub struct ForwardState {
 }
 
 /// A rule in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RuleState {
     /// What it is for.
     pub methods: String,
@@ -158,7 +159,7 @@ pub enum ControlAnswer {
 }
 
 /// Why nothing has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// The version cannot be served.
@@ -169,20 +170,22 @@ pub enum Kind {
     Directory,
     /// The request makes no sense.
     Request,
+    /// Who asks may not.
+    Denied,
     /// A fault of the host's.
     Internal,
 }
 
 impl ControlAnswer {
-    pub(super) fn failed(kind: Kind, message: String) -> Self {
+    pub(crate) fn failed(kind: Kind, message: String) -> Self {
         Self::Failed { kind, message }
     }
 
-    pub(super) fn list(keeper: &Keeper) -> Self {
+    pub(crate) fn list(keeper: &Keeper) -> Self {
         Self::Handlers { directory: keeper.directory().to_owned(), handlers: keeper.list() }
     }
 
-    pub(super) fn added(added: Result<Change, Error>) -> Self {
+    pub(crate) fn added(added: Result<Change, Error>) -> Self {
         match added {
             Ok(Change::Added { generation }) => Self::Added { generation },
             Ok(Change::Replaced { generation, instead_of }) => Self::Replaced { generation, instead_of },
@@ -191,11 +194,11 @@ impl ControlAnswer {
         }
     }
 
-    pub(super) fn remove(keeper: &Keeper, name: &str) -> Self {
+    pub(crate) fn remove(keeper: &Keeper, name: &str) -> Self {
         keeper.remove(name).map_or_else(Self::from, |()| Self::Removed)
     }
 
-    pub(super) fn rollback(keeper: &Keeper, name: &str) -> Self {
+    pub(crate) fn rollback(keeper: &Keeper, name: &str) -> Self {
         match keeper.rollback(name) {
             Ok(RolledBack { generation, instead_of, directory }) => {
                 Self::RolledBack { generation, instead_of, directory }

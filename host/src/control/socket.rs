@@ -1,25 +1,26 @@
 //! The socket itself: where it is, whose it is, and who may speak there.
 //!
-//! A lock beside it tells a host that lives from one that has died: the kernel gives it back with the process, so that the
-//! socket of a dead host can be replaced without asking, and that of a living one never is.
+//! Before it: the configuration. After it: [`super::serve`]. [`crate::local`] makes the socket.
 
 use std::{
-    fs::{self, DirBuilder, File, Permissions, TryLockError},
+    fs::{self, DirBuilder},
     io,
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::settings::Settings;
+use crate::{
+    local::{self, Socket, is_trusted},
+    settings::Settings,
+};
 
 /// The word for no socket at all.
 const NONE: &str = "none";
 
-/// Of the directory that we make, and of the socket and its lock: for nobody else.
+/// Of the directory that we make: for nobody else.
 const DIRECTORY_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
 
 /// The section `control`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,9 +80,7 @@ fn default_directory() -> PathBuf {
 #[derive(Debug)]
 pub struct Listener {
     listener: UnixListener,
-    path: PathBuf,
-    /// Held as long as the socket is ours.
-    _lock: File,
+    socket: Socket,
 }
 
 impl Listener {
@@ -92,40 +91,20 @@ impl Listener {
     /// [`Error`].
     pub fn bind(config: &Config) -> Result<Option<Self>, Error> {
         let Some(path) = config.socket.clone() else { return Ok(None) };
-        let io = |source| Error::Io { path: path.clone(), source };
         if !config.chosen {
             make_private(&path)?;
         }
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(FILE_MODE)
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-            .open(lock_of(&path))
-            .map_err(io)?;
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(Error::Taken(path)),
-            Err(TryLockError::Error(error)) => return Err(io(error)),
-            Ok(()) => {}
+        match Socket::bind(&path) {
+            Ok((socket, listener)) => Ok(Some(Self { listener, socket })),
+            Err(local::Error::Taken) => Err(Error::Taken(path)),
+            Err(local::Error::Io(source)) => Err(Error::Io { path, source }),
         }
-        match fs::symlink_metadata(&path) {
-            // Nothing else is ever taken away.
-            Ok(metadata) if std::os::unix::fs::FileTypeExt::is_socket(&metadata.file_type()) => {
-                fs::remove_file(&path).map_err(io)?;
-            }
-            _ => {}
-        }
-        let listener = UnixListener::bind(&path).map_err(io)?;
-        // Whoever connects before is asked who they are, as everybody is.
-        fs::set_permissions(&path, Permissions::from_mode(FILE_MODE)).map_err(io)?;
-        Ok(Some(Self { listener, path, _lock: lock }))
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.socket.path()
     }
 
     /// The next operator.
@@ -147,24 +126,6 @@ impl Listener {
             }
         }
     }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        // The lock stays: between removing and making it again, two hosts could both have one.
-        fs::remove_file(&self.path).ok();
-    }
-}
-
-/// Whether a user may tell us what to do, or is believed: ourselves, and root, who could anyway.
-pub(super) fn is_trusted(uid: u32) -> bool {
-    uid == rustix::process::geteuid().as_raw() || uid == 0
-}
-
-fn lock_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    PathBuf::from(name)
 }
 
 /// Makes the directory of a socket, or checks that it is ours alone: elsewhere, somebody could put their own socket there.

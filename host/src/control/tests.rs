@@ -2,10 +2,12 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
-use super::*;
+use super::{protocol::ControlRequest, *};
 use crate::{
-    catalog::{Policy, load},
+    catalog::{Policy, keeper::Keeper, load},
     control::socket::{Config, Error},
+    levels::Levels,
+    metrics::Metrics,
     testing::{answering, load_config, sandbox, tight},
 };
 
@@ -101,7 +103,7 @@ async fn who_says_nothing_is_not_waited_for() {
 async fn the_socket_is_for_its_user_alone_and_goes_with_the_host() {
     let story = Story::begin().await;
     assert_eq!(fs::metadata(story.socket()).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(!socket::is_trusted(u32::MAX - 1));
+    assert!(!crate::local::is_trusted(u32::MAX - 1));
     story.stop.cancel();
     story.task.await.unwrap();
     assert!(!story.config.socket.unwrap().exists());

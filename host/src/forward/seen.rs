@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rules::Pattern;
@@ -23,7 +24,7 @@ const MAX_SHOWN: usize = 128;
 pub const OTHERS: &str = "(others)";
 
 /// What went where of one method.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MethodState {
     /// The method, with its namespace before a dot.
     pub method: String,

@@ -9,12 +9,14 @@ use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    admin::Admin,
     catalog::{
         Scan,
         keeper::Keeper,
         watch::{self, Looks, Watch},
     },
-    control::{self, Operated, socket::Listener},
+    control::{self, socket::Listener},
+    operate::Operated,
 };
 
 /// Time for what goes on to end. None of it waits for anybody once it is told.
@@ -32,6 +34,11 @@ impl Beside {
     pub fn control(&self, listener: Listener, operated: Operated) {
         tracing::info!(socket = %listener.path().display(), "listening for `nova-host handlers`");
         self.tasks.spawn(control::serve(listener, operated, self.stop.clone()));
+    }
+
+    /// The same over HTTP.
+    pub fn admin(&self, admin: Admin, operated: Operated) {
+        self.tasks.spawn(admin.serve(operated, self.stop.clone()));
     }
 
     /// Exchanges handlers as their files change after this scan, or where that is wished for.

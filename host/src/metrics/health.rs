@@ -10,13 +10,14 @@ use std::{
 };
 
 use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Metrics, Phase, words::Connection};
 use crate::transport::Connected;
 
 /// How the service is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
     /// Whether requests are taken, and some handler is there for them.
     pub ready: bool,
@@ -39,7 +40,7 @@ pub struct Health {
 }
 
 /// How a kind of connection is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionHealth {
     /// Connections that are ready.
     pub open: u32,

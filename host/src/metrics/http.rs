@@ -7,7 +7,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use hyper::{
     Method, Response, StatusCode,
-    header::{ALLOW, CONTENT_TYPE, HeaderValue},
+    header::{self, ALLOW, HeaderValue},
 };
 use tokio::sync::Mutex;
 
@@ -18,7 +18,8 @@ use crate::{
 };
 
 /// What [`Metrics::encode`] writes.
-const METRICS: HeaderValue = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const METRICS: HeaderValue = HeaderValue::from_static(CONTENT_TYPE);
 
 /// Everything else.
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -82,7 +83,7 @@ impl Exporter {
 }
 
 /// What a request deserves.
-fn respond(method: &Method, path: &str, metrics: &Metrics) -> Answer {
+pub(crate) fn respond(method: &Method, path: &str, metrics: &Metrics) -> Answer {
     let answer: fn(&Metrics) -> Answer = match path {
         "/metrics" => |metrics| answer(StatusCode::OK, METRICS, metrics.encode()),
         // Who answers is alive: a broker that is away, or a handler that is missing, is nothing that a restart mends.
@@ -117,7 +118,7 @@ fn text(status: StatusCode, text: &str) -> Answer {
 fn answer(status: StatusCode, content_type: HeaderValue, body: String) -> Answer {
     let mut answer = Response::new(body.into());
     *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, content_type);
+    answer.headers_mut().insert(header::CONTENT_TYPE, content_type);
     answer
 }
 

@@ -300,3 +300,17 @@ words! {
         Failed = "failed",
     }
 }
+
+words! {
+    /// What became of a request to the admin API, in a word.
+    Door {
+        /// It was answered, or done.
+        Done = "done",
+        /// Who asked was not known, or may not.
+        Denied = "denied",
+        /// Too many log-ins from there have failed.
+        Limited = "limited",
+        /// It made no sense, or could not be done.
+        Failed = "failed",
+    }
+}

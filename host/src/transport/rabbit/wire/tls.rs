@@ -8,7 +8,7 @@
 mod verify;
 
 use std::{
-    fmt, fs, io,
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,16 +16,16 @@ use std::{
 use rustls::{
     ClientConfig, RootCertStore, SupportedProtocolVersion,
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer},
     version::{TLS12, TLS13},
 };
 
-use crate::settings::{Setting, Settings};
+use crate::{
+    pem,
+    settings::{Setting, Settings},
+};
 
 pub(crate) use verify::advice;
-
-/// The largest file of certificates or keys that is read, in bytes; a whole system's CA bundle has a quarter of it.
-const MAX_FILE_LENGTH: u64 = 1 << 20;
 
 /// How connections are encrypted. The fields have the names of oslo.messaging's options.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,11 +164,8 @@ impl Tls {
             Some(path) => ("ssl_key_file", path),
             None => ("ssl_cert_file", path),
         };
-        let key = PrivateKeyDer::from_pem_slice(&content(option, path)?).map_err(|error| match error {
-            pem::Error::NoItemsFound => mistake(option, path, "holds no private key in PEM that is not encrypted"),
-            // The error may quote the file.
-            _ => mistake(option, path, "is not PEM"),
-        })?;
+        let key = pem::content(path).and_then(|content| pem::key(path, &content));
+        let key = key.map_err(|error| Mistake { option, text: error.to_string() })?;
         Ok(Some((certificates, key)))
     }
 }
@@ -182,26 +179,8 @@ fn verifier(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Result<Arc<v
 
 /// All certificates of a file, at least one.
 fn certificates(option: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Mistake> {
-    let content = content(option, path)?;
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&content)
-        .collect::<Result<_, _>>()
-        .map_err(|_| mistake(option, path, "is not PEM"))?;
-    if certificates.is_empty() { Err(mistake(option, path, "holds no certificate in PEM")) } else { Ok(certificates) }
-}
-
-fn content(option: &'static str, path: &Path) -> Result<Vec<u8>, Mistake> {
-    let read = || {
-        let mut content = Vec::new();
-        let mut file = io::Read::take(fs::File::open(path)?, MAX_FILE_LENGTH + 1);
-        io::Read::read_to_end(&mut file, &mut content)?;
-        Ok(content)
-    };
-    let content = read().map_err(|error: io::Error| mistake(option, path, error))?;
-    if u64::try_from(content.len()).is_ok_and(|length| length <= MAX_FILE_LENGTH) {
-        Ok(content)
-    } else {
-        Err(mistake(option, path, "is larger than 1 MiB"))
-    }
+    let certificates = pem::content(path).and_then(|content| pem::certificates(path, &content));
+    certificates.map_err(|error| Mistake { option, text: error.to_string() })
 }
 
 fn mistake(option: &'static str, path: &Path, text: impl fmt::Display) -> Mistake {

@@ -2,9 +2,9 @@
 //!
 //! Before it: [`super`] has a request. After it: [`Forwarding`], whose rules are others from then on, until the next start.
 
-use super::protocol::{ControlAnswer, ForwardSet, ForwardState, Kind, RuleState};
 use crate::{
     catalog::{Catalog, keeper::Keeper},
+    control::protocol::{ControlAnswer, ForwardSet, ForwardState, Kind, RuleState},
     forward::{Forwarding, Pattern, Rule, Side},
 };
 

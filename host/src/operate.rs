@@ -1,0 +1,127 @@
+//! What operators ask about and change, whichever door they come through.
+//!
+//! Before it: [`crate::control`], a local socket, and [`crate::admin`], HTTP. After it: [`crate::catalog::keeper`] and whatever else
+//! can be operated. Who may do what is decided here, and every change is said in the log here ([`audit`]): what is added is so for
+//! both doors.
+
+mod audit;
+mod caller;
+mod forwarding;
+
+use std::sync::Arc;
+
+use crate::{
+    catalog::keeper::Keeper,
+    control::protocol::{ControlAnswer, ControlRequest, Kind},
+    forward::Forwarding,
+    levels::Levels,
+    metrics::Metrics,
+};
+
+pub use audit::{AUDIT, Audit, turned_away};
+pub use caller::{Caller, Role};
+
+/// What operators ask about, and change. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Operated {
+    /// The handlers.
+    pub keeper: Arc<Keeper>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What is logged.
+    pub levels: Levels,
+    /// What is forwarded, where anything is.
+    pub forwarding: Option<Forwarding>,
+}
+
+/// Does what is asked, where the caller may.
+///
+/// # Cancel safety
+///
+/// Dropped half-way, it is done or not begun, and the log says that nobody waited for it.
+pub async fn operate(request: ControlRequest, operated: Operated, caller: &Caller) -> ControlAnswer {
+    let needed = needed(&request);
+    if needed == Role::Read {
+        return answer(request, operated).await;
+    }
+    let audit = Audit::begin(caller, &describe(&request));
+    if caller.role < needed {
+        let reason = format!("{} has the role {}, and this takes {needed}", caller.name, caller.role);
+        let answer = ControlAnswer::failed(Kind::Denied, reason);
+        audit.end(&answer);
+        return answer;
+    }
+    let answer = answer(request, operated).await;
+    audit.end(&answer);
+    answer
+}
+
+/// What it takes to ask this.
+#[must_use]
+pub fn needed(request: &ControlRequest) -> Role {
+    match request {
+        ControlRequest::List {}
+        | ControlRequest::Metrics {}
+        | ControlRequest::Status {}
+        | ControlRequest::Forward {}
+        | ControlRequest::LogLevel { levels: None } => Role::Read,
+        ControlRequest::LogLevel { levels: Some(_) }
+        | ControlRequest::Add { .. }
+        | ControlRequest::ForwardSet(_)
+        | ControlRequest::Remove { .. }
+        | ControlRequest::Rollback { .. } => Role::Operate,
+    }
+}
+
+/// A change in words.
+fn describe(request: &ControlRequest) -> String {
+    match request {
+        ControlRequest::Add { file, name, force } => {
+            let own = || file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let name = name.clone().unwrap_or_else(own);
+            format!("add {name}{}", if *force { " by force" } else { "" })
+        }
+        ControlRequest::Remove { name } => format!("remove {name}"),
+        ControlRequest::Rollback { name } => format!("roll back {name}"),
+        ControlRequest::LogLevel { levels } => format!("log {}", levels.as_deref().unwrap_or_default()),
+        ControlRequest::ForwardSet(set) => {
+            let side = set.side.as_deref().unwrap_or("as before");
+            let on_failure = set.on_failure.map_or_else(String::new, |what| format!(", on failure {what}"));
+            format!("forward {}: {side}{on_failure}", set.methods)
+        }
+        ControlRequest::List {}
+        | ControlRequest::Metrics {}
+        | ControlRequest::Status {}
+        | ControlRequest::Forward {} => "look".to_owned(),
+    }
+}
+
+async fn answer(request: ControlRequest, operated: Operated) -> ControlAnswer {
+    let Operated { keeper, metrics, levels, forwarding } = operated;
+    match request {
+        ControlRequest::Metrics {} => ControlAnswer::Metrics { text: metrics.encode() },
+        ControlRequest::Status {} => ControlAnswer::Status(metrics.health()),
+        ControlRequest::LogLevel { levels: None } => ControlAnswer::LogLevel { levels: levels.now() },
+        ControlRequest::LogLevel { levels: Some(text) } => match levels.change(&text) {
+            Ok(before) => {
+                tracing::warn!(before, now = text, "an operator has changed what is logged");
+                ControlAnswer::LogLevel { levels: text }
+            }
+            Err(error) => ControlAnswer::failed(Kind::Request, error.to_string()),
+        },
+        ControlRequest::List {} => at_once(keeper, ControlAnswer::list).await,
+        ControlRequest::Remove { name } => at_once(keeper, move |keeper| ControlAnswer::remove(keeper, &name)).await,
+        ControlRequest::Rollback { name } => {
+            at_once(keeper, move |keeper| ControlAnswer::rollback(keeper, &name)).await
+        }
+        ControlRequest::Forward {} => forwarding::list(forwarding.as_ref()),
+        ControlRequest::ForwardSet(set) => forwarding::set(forwarding.as_ref(), &keeper, &set),
+        ControlRequest::Add { file, name, force } => ControlAnswer::added(keeper.add(&file, name, force).await),
+    }
+}
+
+/// Files are moved, on a disk that may be slow: other tasks go on meanwhile.
+async fn at_once(keeper: Arc<Keeper>, act: impl FnOnce(&Keeper) -> ControlAnswer + Send + 'static) -> ControlAnswer {
+    let acted = tokio::task::spawn_blocking(move || act(&keeper)).await;
+    acted.unwrap_or_else(|error| ControlAnswer::failed(Kind::Internal, error.to_string()))
+}
