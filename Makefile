@@ -33,7 +33,7 @@ build: ## Install a C compiler where there is none; build target/release/nova-ho
 demo: build ## Build, then show a service at work.
 	tests/demo.sh
 
-test: ## Install what the tests need (RabbitMQ, Redis, oslo.messaging, the languages' compilers), build, and run every test.
+test: ## Install what the tests need (RabbitMQ, Redis, oslo.messaging, Chromium, the languages' compilers), build, and run every test.
 	tests/setup.sh $(if $(newer),--brokers $(newer))
 	handlers/build.sh
 	cargo test --workspace --release --no-run

@@ -18,6 +18,7 @@ pub(crate) mod load;
 mod log;
 mod nova;
 mod oslo;
+mod page;
 pub(crate) mod process;
 pub(crate) mod prometheus;
 mod proxy;
@@ -43,6 +44,7 @@ pub(crate) use self::{
     load::{LIMIT, Load, OsloLoad, client},
     nova::{Exception, NovaClient, Services},
     oslo::{Answer, OsloClient, OsloError, OsloServer, Outstanding, Release, Remote},
+    page::{DESK, Page, Screen},
     prometheus::Prometheus,
     proxy::{Proxy, Way},
     redis::Redis,

@@ -33,6 +33,7 @@ mod metrics;
 mod neighbours;
 mod nova;
 mod oslo;
+mod page;
 mod performance;
 mod rabbit;
 mod refusals;

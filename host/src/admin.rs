@@ -10,6 +10,7 @@ mod dispatch;
 mod guard;
 mod openapi;
 mod origin;
+mod page;
 mod problem;
 mod route;
 mod routes;
@@ -29,6 +30,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     local::{self, Socket},
     operate::Operated,
+    page::{Page, board::Board},
     web::{Bounds, Listener, Server},
 };
 use api::Api;
@@ -116,17 +118,18 @@ impl Admin {
         Arc::clone(&self.wish)
     }
 
-    /// Answers until told to stop.
+    /// Answers until told to stop; the page shows what is on the board.
     ///
     /// # Cancel safety
     ///
     /// Dropped half-way, it stops.
-    pub async fn serve(self, operated: Operated, stop: CancellationToken) {
+    pub async fn serve(self, operated: Operated, board: Board, stop: CancellationToken) {
         let Self { listener, socket, secrets, config, wish } = self;
         let routes = Arc::new(routes::routes());
         let document = Bytes::from(openapi::document(&routes).to_string());
         let (gate, tasks) = (Gate::new(&config, &secrets), TaskTracker::new());
-        let api = Arc::new(Api::new(operated, gate, config.names, secrets.names(), document, tasks.clone()));
+        let page = Page { board, stop: stop.clone() };
+        let api = Arc::new(Api::new(operated, page, gate, config.names, secrets.names(), document, tasks.clone()));
         let answer = move |question| dispatch::answer(Arc::clone(&api), Arc::clone(&routes), question);
         let server = Server::start_within(Bounds { work: WORK, ..Bounds::default() }, listener, answer);
         stop.run_until_cancelled(secrets.keep(wish)).await;

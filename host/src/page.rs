@@ -9,6 +9,17 @@ pub mod events;
 pub mod files;
 pub mod tail;
 
+use tokio_util::sync::CancellationToken;
+
+/// What is shown, for as long as the service runs. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// What there is to be seen.
+    pub board: board::Board,
+    /// Ends it.
+    pub stop: CancellationToken,
+}
+
 #[cfg(test)]
 #[path = "page/tests.rs"]
 mod tests;

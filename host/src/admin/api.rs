@@ -12,6 +12,7 @@ use super::{asked::Asked, problem::Problem, who::Gate};
 use crate::{
     control::protocol::{ControlAnswer, ControlRequest, Kind},
     operate::{Operated, Role, needed, operate},
+    page::Page,
 };
 
 /// Components that are sent at once; each may be large, and is on the disk until it is loaded.
@@ -21,6 +22,7 @@ const MAX_UPLOADS: usize = 2;
 #[derive(Debug)]
 pub(super) struct Api {
     pub(super) operated: Operated,
+    pub(super) page: Page,
     pub(super) gate: Gate,
     /// Names of the listener that are configured, and those of its certificate.
     pub(super) names: Vec<String>,
@@ -37,6 +39,7 @@ pub(super) struct Api {
 impl Api {
     pub(super) fn new(
         operated: Operated,
+        page: Page,
         gate: Gate,
         names: Vec<String>,
         certified: watch::Receiver<Arc<Vec<String>>>,
@@ -44,7 +47,7 @@ impl Api {
         tasks: TaskTracker,
     ) -> Self {
         let (uploads, turn) = (Semaphore::new(MAX_UPLOADS), Mutex::default());
-        Self { operated, gate, names, certified, document, uploads, turn, tasks }
+        Self { operated, page, gate, names, certified, document, uploads, turn, tasks }
     }
 
     /// Does what is asked. A change goes on where the client does not wait for it; `keep` is kept as long.

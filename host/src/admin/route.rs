@@ -125,12 +125,6 @@ impl Route {
         Self { act: Box::new(act), ..self }
     }
 
-    /// Serves a file that is part of the program, to anybody.
-    pub(super) fn file(path: &'static str, content_type: &'static str, content: &'static [u8]) -> Self {
-        let route = Self::new(Method::GET, path, None, "A file of the page").gives_text(content_type);
-        route.acts(move |_, _, _| Box::pin(async move { Ok(text(content_type, content)) }))
-    }
-
     /// The parameters in a path, where it is this route's; they are still escaped.
     pub(super) fn matches(&self, path: &str) -> Option<Vec<(&'static str, String)>> {
         let mut parameters = Vec::new();

@@ -9,6 +9,7 @@ use hyper::{Method, StatusCode, header::SET_COOKIE};
 use super::{
     api::Api,
     asked::{Asked, JSON},
+    page,
     problem::Problem,
     route::{Acting, Route, json, text},
     told::{Changed, ForwardRule, Handlers, LogLevels, Session},
@@ -23,9 +24,6 @@ use crate::{
 /// Who looks, and who changes.
 const READ: Option<Role> = Some(Role::Read);
 const OPERATE: Option<Role> = Some(Role::Operate);
-
-/// What is there where no page is.
-const WELCOME: &[u8] = b"Nova Host's admin API. What it can do: /api/v1/openapi.json\n";
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
@@ -85,8 +83,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(Method::GET, "/metrics", READ, "The same as /api/v1/metrics")
             .gives_text(http::CONTENT_TYPE)
             .acts(|api, asked, _| metrics(api, asked)),
-        Route::file("/", PLAIN, WELCOME),
     ];
+    routes.extend(page::routes());
     for (path, summary) in [("/livez", "Whether the process lives"), ("/readyz", "Whether requests are taken")] {
         routes.push(Route::new(Method::GET, path, None, summary).gives_text(PLAIN).acts(move |api, _, _| {
             Box::pin(async move { Ok(http::respond(&Method::GET, path, &api.operated.metrics)) })

@@ -47,7 +47,7 @@ fn all_that_the_control_socket_can_do_has_a_route_for_the_same_role() {
 
 #[test]
 fn nothing_but_health_the_page_and_logging_in_is_for_everybody_and_every_change_takes_operate() {
-    let open = ["/livez", "/readyz", "/", "/api/v1/openapi.json"];
+    let open = ["/livez", "/readyz", "/", "/page/{file}", "/api/v1/openapi.json"];
     for route in routes() {
         match route.role {
             None => assert!(open.contains(&route.path) || route.path == "/api/v1/session", "{}", route.path),

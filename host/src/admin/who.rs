@@ -38,6 +38,7 @@ pub(super) struct Gate {
     tokens: watch::Receiver<Arc<Tokens>>,
     clients: BTreeMap<String, Role>,
     is_open: bool,
+    has_tokens: bool,
     sessions: Sessions,
     guard: Guard,
 }
@@ -64,6 +65,7 @@ impl Gate {
             tokens: secrets.tokens(),
             clients: config.clients.clone(),
             is_open: config.is_open(),
+            has_tokens: config.tokens.is_some(),
             sessions: Sessions::default(),
             guard: Guard::new(),
         }
@@ -104,6 +106,16 @@ impl Gate {
             Some(_) => "no name in this certificate has a role in the section admin.clients",
             None => "send a token: Authorization: Bearer TOKEN, of which the hash is in the file admin.tokens",
         }))
+    }
+
+    /// Whether there are tokens to log in with.
+    pub(super) fn takes_tokens(&self) -> bool {
+        self.has_tokens
+    }
+
+    /// Whether it is a session by which somebody is known.
+    pub(super) fn has_session(&self, client: &Client, headers: &HeaderMap) -> bool {
+        headers.get(AUTHORIZATION).is_none() && self.session(client, headers).is_some()
     }
 
     /// The token that somebody shows.

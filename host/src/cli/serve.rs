@@ -21,15 +21,22 @@ use crate::{
     control::socket::Listener,
     forward::Forwarding,
     host::{self, Beside, Host},
+    journal::Recorder,
     levels::Levels,
     metrics::{Metrics, http::Exporter},
     operate::Operated,
+    page::{
+        board::{Board, Shown},
+        tail::Tail,
+    },
     transport::Transport,
 };
 
 pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
     let config = options.load(&[])?;
-    let levels = telemetry::start(&config.log, options.json)?;
+    // Nobody looks at the end of the log where there is no page.
+    let tail = config.admin.listen.as_ref().map(|_| Tail::default());
+    let levels = telemetry::start_with(&config.log, options.json, tail.clone())?;
     panics::log();
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     let control = control(&config)?;
@@ -45,7 +52,7 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
         None => None,
     };
     let beside = Beside::default();
-    let doors = Doors { control, admin, levels };
+    let doors = Doors { control, admin, levels, tail };
     let started = start(&config, doors, &metrics, &beside, looks);
     let served = serve(started, &systemd, &mut signals).await;
     beside.end().await;
@@ -57,6 +64,7 @@ struct Doors {
     control: Option<Listener>,
     admin: Option<Admin>,
     levels: Levels,
+    tail: Option<Tail>,
 }
 
 /// Starts, serves, and stops when told to.
@@ -101,14 +109,17 @@ async fn start(
 ) -> Result<Host, Failed> {
     let keeper = host::keeper(config, metrics).await?;
     let forwarding = Forwarding::new(config.forward.as_ref());
-    let Doors { control, admin, levels } = doors;
+    let Doors { control, admin, levels, tail } = doors;
+    let recorder = Recorder::default();
     let operated =
         Operated { keeper: Arc::clone(&keeper), metrics: metrics.clone(), levels, forwarding: forwarding.clone() };
     if let Some(listener) = control {
         beside.control(listener, operated.clone());
     }
     if let Some(admin) = admin {
-        beside.admin(admin, operated);
+        let (keeper, metrics, server) = (Arc::clone(&keeper), metrics.clone(), config.server.clone());
+        let shown = Shown { keeper, metrics, recorder, tail: tail.unwrap_or_default(), server };
+        beside.admin(admin, operated, Board::new(shown));
     }
     let scan = host::load(&keeper).await?;
     let current = keeper.current().clone();

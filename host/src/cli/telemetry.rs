@@ -15,17 +15,22 @@ use tracing_subscriber::{
 };
 
 use super::{Exit, Failed};
-use crate::levels::Levels;
+use crate::{levels::Levels, page::tail::Tail};
 
 /// Where systemd says which stream is its journal: device and inode (systemd.exec(5)).
 const JOURNAL: &str = "JOURNAL_STREAM";
 
 /// Starts the log. `levels` is `info`, or `info,handler=debug` by target; they can be changed by what is returned.
 pub(super) fn start(levels: &str, json: bool) -> anyhow::Result<Levels> {
+    start_with(levels, json, None)
+}
+
+/// The same, where somebody also looks at the end of it.
+pub(super) fn start_with(levels: &str, json: bool, tail: Option<Tail>) -> anyhow::Result<Levels> {
     let levels = Levels::new(levels).map_err(|error| Failed::new(Exit::Usage, error))?;
     let for_journal = is_journal();
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
-    let registry = tracing_subscriber::registry().with(levels.filter());
+    let registry = tracing_subscriber::registry().with(levels.filter()).with(tail);
     let started = if json {
         registry.with(lines.json().flatten_event(true).map_event_format(|inner| Line { inner, for_journal })).try_init()
     } else {

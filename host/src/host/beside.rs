@@ -17,6 +17,7 @@ use crate::{
     },
     control::{self, socket::Listener},
     operate::Operated,
+    page::board::Board,
 };
 
 /// Time for what goes on to end. None of it waits for anybody once it is told.
@@ -36,9 +37,9 @@ impl Beside {
         self.tasks.spawn(control::serve(listener, operated, self.stop.clone()));
     }
 
-    /// The same over HTTP.
-    pub fn admin(&self, admin: Admin, operated: Operated) {
-        self.tasks.spawn(admin.serve(operated, self.stop.clone()));
+    /// The same over HTTP, with a page.
+    pub fn admin(&self, admin: Admin, operated: Operated, board: Board) {
+        self.tasks.spawn(admin.serve(operated, board, self.stop.clone()));
     }
 
     /// Exchanges handlers as their files change after this scan, or where that is wished for.

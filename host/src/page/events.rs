@@ -3,13 +3,13 @@
 //! Before it: the admin server has let somebody in, who may look. After it: [`super::board`]. Nothing is queued for a client: the
 //! next event is made when the one before has been taken, and says what is new since then. Who is slow sees fewer of them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::Stream;
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
-
-use super::board::{Board, PERIOD};
+use super::{Page, board::PERIOD};
 
 /// What events are.
 pub const CONTENT_TYPE: &str = "text/event-stream; charset=utf-8";
@@ -17,11 +17,15 @@ pub const CONTENT_TYPE: &str = "text/event-stream; charset=utf-8";
 /// When a browser comes again after the connection is lost, in milliseconds.
 const RETRY: u64 = 1000;
 
+/// How long somebody is told without being asked again who they are: a token that is taken back, or a session that has ended, is noticed
+/// then. A browser comes again by itself.
+const LONGEST: Duration = Duration::from_secs(600);
+
 /// Who looks, as the page says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct You {
-    /// The name of the token or certificate; `null` for somebody who has shown none.
-    pub name: Option<String>,
+    /// The name of the token, of the certificate, or of whoever else may look.
+    pub name: String,
     /// `read` or `operate`.
     pub role: String,
     /// Whether a log-in may change that.
@@ -32,25 +36,27 @@ pub struct You {
 
 /// What one client has been told.
 struct Told {
-    board: Board,
+    page: Page,
     you: You,
-    stop: CancellationToken,
     /// The picture, by number; 0 is none.
     picture: u64,
     /// The line of the log.
     line: u64,
     /// When the next event is due.
     due: Instant,
+    /// When it ends.
+    end: Instant,
 }
 
-/// Tells `you` what is to be seen, until told to stop. Each event is called `state`; its data is a JSON object of the parts that are
+/// Tells `you` what is to be seen, until told to stop or for [`LONGEST`]. Each event is called `state`; its data is a JSON object of the parts that are
 /// new, and of the lines of the log that are (`log`). The first has `whole`, and all of them.
 ///
 /// # Cancel safety
 ///
 /// Safe: nothing is kept of a client.
-pub fn events(board: Board, you: You, stop: CancellationToken) -> impl Stream<Item = Bytes> + Send + 'static {
-    let told = Told { board, you, stop, picture: 0, line: 0, due: Instant::now() };
+pub fn events(page: &Page, you: You) -> impl Stream<Item = Bytes> + Send + use<> {
+    let now = Instant::now();
+    let told = Told { page: page.clone(), you, picture: 0, line: 0, due: now, end: now + LONGEST };
     futures_util::stream::unfold(told, async |mut told| {
         let event = told.next().await?;
         Some((event, told))
@@ -59,7 +65,10 @@ pub fn events(board: Board, you: You, stop: CancellationToken) -> impl Stream<It
 
 impl Told {
     async fn next(&mut self) -> Option<Bytes> {
-        let stop = self.stop.clone();
+        let stop = self.page.stop.clone();
+        if self.due > self.end {
+            return None;
+        }
         stop.run_until_cancelled(async {
             sleep_until(self.due).await;
             self.due = Instant::now() + PERIOD;
@@ -71,7 +80,7 @@ impl Told {
 
     /// What is new. How long the service is up always is: so the page knows that what it shows is of now.
     async fn event(&mut self) -> Option<Bytes> {
-        let picture = self.board.look().await?;
+        let picture = self.page.board.look().await?;
         let is_first = self.picture == 0;
         let mut event = if is_first { format!("retry: {RETRY}\n") } else { String::new() };
         event.push_str(&format!("event: state\ndata: {{\"now_ms\":{}", picture.at_ms));
@@ -82,7 +91,7 @@ impl Told {
         for (name, json) in picture.after(self.picture) {
             event.push_str(&format!(",\"{name}\":{json}"));
         }
-        let (lines, last) = self.board.tail().after(self.line);
+        let (lines, last) = self.page.board.tail().after(self.line);
         if !lines.is_empty() {
             event.push_str(&format!(",\"log\":{}", serde_json::to_string(&lines).ok()?));
         }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::{
+    Page,
     board::{Board, Shown},
     events::{You, events},
     files,
@@ -113,11 +114,53 @@ fn no_text_from_outside_becomes_markup_and_no_script_or_style_is_within_the_page
     }
 }
 
+/// What stands on what in `page.css`.
+const ON: [(&str, &[&str]); 7] = [
+    ("ground", &["ink", "quiet", "link"]),
+    ("sheet", &["ink", "quiet", "link", "good", "warn", "bad"]),
+    ("raised", &["ink", "quiet", "link", "warn", "bad"]),
+    ("good-tint", &["good", "ink"]),
+    ("warn-tint", &["warn", "ink"]),
+    ("bad-tint", &["bad", "ink"]),
+    // What is said at the bottom of the page has them the other way round.
+    ("ink", &["sheet"]),
+];
+
+/// The relative luminance of WCAG 2.
+fn luminance(color: &str) -> f64 {
+    let channel = |at: usize| {
+        let value = f64::from(u8::from_str_radix(&color[at..at + 2], 16).unwrap()) / 255.0;
+        if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+}
+
+#[test]
+fn every_colour_can_be_read_on_what_it_stands_on_by_day_and_by_night() {
+    let (_, style) = sources().into_iter().find(|(name, _)| name == "page.css").unwrap();
+    let (light, dark) = style.split_once("prefers-color-scheme: dark").unwrap();
+    for (scheme, text) in [("light", light), ("dark", dark)] {
+        let color = |name: &str| {
+            let value = text.split(&format!("--{name}: ")).nth(1).unwrap();
+            luminance(value.split(';').next().unwrap())
+        };
+        for (ground, names) in ON {
+            for name in names {
+                let (one, other) = (color(ground), color(name));
+                let contrast = (one.max(other) + 0.05) / (one.min(other) + 0.05);
+                assert!(contrast >= 4.5, "{scheme}: {name} on {ground}: {contrast:.2}");
+            }
+        }
+        // Borders of what can be pressed: 3.
+        let contrast = |one: f64, other: f64| (one.max(other) + 0.05) / (one.min(other) + 0.05);
+        assert!(contrast(color("edge"), color("sheet")) >= 3.0, "{scheme}");
+    }
+}
+
 struct Story {
-    board: Board,
+    page: Page,
     keeper: Arc<Keeper>,
     tail: Tail,
-    stop: CancellationToken,
     _directory: tempfile::TempDir,
 }
 
@@ -138,12 +181,13 @@ impl Story {
             tail: tail.clone(),
             server: "host-1".to_owned(),
         };
-        Self { board: Board::new(shown), keeper, tail, stop, _directory: directory }
+        let page = Page { board: Board::new(shown), stop };
+        Self { page, keeper, tail, _directory: directory }
     }
 
     fn look(&self) -> Heard {
-        let you = You { name: Some("alice".to_owned()), role: "read".to_owned(), ..You::default() };
-        Box::pin(events(self.board.clone(), you, self.stop.clone()))
+        let you = You { name: "alice".to_owned(), role: "read".to_owned(), ..You::default() };
+        Box::pin(events(&self.page, you))
     }
 
     /// A handler says something.
@@ -194,7 +238,7 @@ async fn who_is_slow_is_told_what_is_new_at_once_and_all_end_when_the_service_do
     let late = hear(&mut slow).await;
     assert_eq!(late["log"].as_array().unwrap().len(), 3);
     assert!(late["now_ms"].as_u64() > first["now_ms"].as_u64());
-    story.stop.cancel();
+    story.page.stop.cancel();
     assert!(slow.next().await.is_none() && other.next().await.is_none());
 }
 

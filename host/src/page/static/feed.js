@@ -54,7 +54,7 @@ export class Feed {
 
   async #failed() {
     const source = this.#source;
-    this.#lost = "The connection to the host is lost.";
+    this.#lost = "The connection to the host is lost. Trying again.";
     this.#look();
     if (source?.readyState !== EventSource.CLOSED) return;
     // An EventSource does not tell why it was refused.
@@ -64,6 +64,7 @@ export class Feed {
       if (source !== this.#source) return;
       if (error instanceof Refused && (error.status === 401 || error.status === 403)) {
         this.close();
+        this.lost(Date.now() - this.#heard, "You are not logged in.");
         this.stranger();
         return;
       }
@@ -77,7 +78,7 @@ export class Feed {
   #look() {
     if (!this.#source) return;
     const since = Date.now() - this.#heard;
-    if (this.#lost || since > SILENCE) this.lost(since, this.#lost ?? "The host says nothing.");
+    if (this.#lost || since > SILENCE) this.lost(since, this.#lost ?? "The host says nothing. Trying again.");
     // A connection that was cut without a word: the browser does not notice by itself.
     if (since > 3 * SILENCE && this.#source.readyState === EventSource.OPEN) this.open();
   }

@@ -136,7 +136,7 @@ function details(inner, handler, methods) {
       el("thead", { role: "rowgroup" }, el("tr", { role: "row" },
         head("Method"), head("Version"), head("Rate", true), head("p50", true), head("p99", true), head("Failures"))),
       el("tbody", { role: "rowgroup" }));
-    inner.append(el("div", { class: "methods" }, table));
+    inner.append(el("div", { class: "methods", tabindex: "0", role: "group", "aria-label": `Methods of ${handler.name}` }, table));
   }
   const known = new Map(methods.map((one) => [method(one), one]));
   const offered = handler.serving.endpoints.flatMap((endpoint) => endpoint.methods.map((name) =>

@@ -89,7 +89,7 @@ const feed = new Feed({
     banner.hidden = !isLost;
     if (!isLost) return say(byId("lost-why"), "");
     // The age changes each second, and is not read out each time.
-    say(byId("lost-why"), `${why} Trying again.`);
+    say(byId("lost-why"), why);
     say(byId("lost-since"), state.health ? `What you see is from ${ago(since)}.` : "");
     document.title = title(state, true);
     allow();
