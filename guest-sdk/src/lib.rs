@@ -91,6 +91,10 @@
 //! [`keyvalue`] keeps bytes by keys, where the manifest grants it. An instance ends without notice: there is no other
 //! way to remember anything.
 //!
+//! # Tracing
+//!
+//! [`trace`] adds attributes and events to the span in which the handler runs. In native tests [`testing::Answer`] has them.
+//!
 //! # Memory
 //!
 //! The allocator is the standard library's, with a head start. A handler with a `#[global_allocator]` of its own switches
@@ -128,6 +132,7 @@ pub mod keyvalue;
 pub mod log;
 pub mod random;
 pub mod rpc;
+pub mod trace;
 
 mod imports;
 

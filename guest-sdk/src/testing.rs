@@ -13,7 +13,7 @@ use crate::{
     http,
     imports::{Done, Scene, Services, Web, nobody, nothing, play},
     log::Level,
-    rpc,
+    rpc, trace,
 };
 
 /// The time that a request has left unless it says otherwise: the host's default limit.
@@ -41,6 +41,7 @@ pub struct Request {
     web: Web,
     config: BTreeMap<String, String>,
     state: BTreeMap<String, Vec<u8>>,
+    span_context: Option<trace::SpanContext>,
 }
 
 impl Request {
@@ -61,6 +62,7 @@ impl Request {
             web: Box::new(nothing),
             config: BTreeMap::new(),
             state: BTreeMap::new(),
+            span_context: None,
         }
     }
 
@@ -130,6 +132,13 @@ impl Request {
         self
     }
 
+    /// Makes it part of a trace. What the handler adds to its span is seen in any case.
+    #[must_use]
+    pub fn span_context(mut self, context: trace::SpanContext) -> Self {
+        self.span_context = Some(context);
+        self
+    }
+
     /// Lets a handler answer.
     ///
     /// # Panics
@@ -148,17 +157,21 @@ impl Request {
             state: self.state,
             writes: BTreeMap::new(),
             casts: Vec::new(),
+            span_context: self.span_context,
+            attributes: BTreeMap::new(),
+            events: Vec::new(),
         };
         let endpoint = match find(H::ENDPOINTS, self.namespace.as_deref(), &self.version, &self.method) {
             Ok(endpoint) => endpoint,
             Err(failure) => {
-                let (log, casts, state) = (Vec::new(), Vec::new(), scene.state);
-                return Answer { reply: Err(failure), log, casts, state };
+                let (state, reply) = (scene.state, Err(failure));
+                let (log, casts, attributes, events) = (Vec::new(), Vec::new(), BTreeMap::new(), Vec::new());
+                return Answer { reply, log, casts, state, attributes, events };
             }
         };
         let info = Info::new(self.method, self.namespace, self.version);
         let (reply, done) = play(scene, || handle::<H>(endpoint, &info, &self.arguments));
-        let Done { log, mut casts, mut state, writes } = done;
+        let Done { log, mut casts, mut state, writes, attributes, events } = done;
         // As the host does where effects are held.
         if reply.is_ok() {
             for (key, value) in writes {
@@ -170,7 +183,7 @@ impl Request {
         } else {
             casts.clear();
         }
-        Answer { reply, log, casts, state }
+        Answer { reply, log, casts, state, attributes, events }
     }
 }
 
@@ -185,6 +198,10 @@ pub struct Answer {
     pub casts: Vec<rpc::Request>,
     /// What the handler keeps afterwards.
     pub state: BTreeMap<String, Vec<u8>>,
+    /// The attributes that it has added to its span.
+    pub attributes: BTreeMap<String, trace::Value>,
+    /// The events that it has added to its span, oldest first.
+    pub events: Vec<(String, Vec<(String, trace::Value)>)>,
 }
 
 impl Answer {

@@ -20,7 +20,7 @@ use crate::{
     catalog::{Catalog, Current, Found, Generation, Miss, Policy, Working},
     envelope::{Answer, Arguments, Field, Request, Text},
     lending::Standing,
-    sandbox::{Fault, Full, Invocation, Place, RequestInfo},
+    sandbox::{Fault, Full, Invocation, Marks, Place, RequestInfo},
     version::Version,
 };
 
@@ -66,6 +66,7 @@ struct Asked {
     method: String,
     version: String,
     request: Request,
+    marks: Option<Box<dyn Marks>>,
 }
 
 /// A request that may be run now.
@@ -108,6 +109,7 @@ pub fn resolve(current: &Current, options: Options, request: Request) -> Result<
             method,
             version,
             request,
+            marks: None,
         })),
     })
 }
@@ -137,6 +139,15 @@ impl Resolved {
         }
     }
 
+    /// Has what the handler adds to its span go here.
+    #[must_use]
+    pub fn marked(mut self, marks: Box<dyn Marks>) -> Self {
+        if let Answerer::Handler(asked) = &mut self.answerer {
+            asked.marks = Some(marks);
+        }
+        self
+    }
+
     /// Waits for a place among the handler's own requests, as long as one of them may take. What its manifest grants is
     /// done with the capabilities, and what the request holds by its `standing` is lent while it waits for others.
     ///
@@ -152,7 +163,7 @@ impl Resolved {
             Answerer::Handler(asked) => asked,
             Answerer::Host(outcome) => return Ok(Admitted { work: Work::Done(outcome), _place: None }),
         };
-        let Asked { since, generation, endpoint, method, version, request } = *asked;
+        let Asked { since, generation, endpoint, method, version, request, marks } = *asked;
         let session = session::open(capabilities, &generation, &request, since, standing);
         let arguments = arguments(&request.arguments, &generation)?;
         let place = generation.program.enter(since).await.map_err(|Full| Refusal::Busy)?;
@@ -168,6 +179,7 @@ impl Resolved {
                 context: request.context,
                 reply_wanted: request.reply_to.is_some(),
                 session,
+                marks,
             },
             since,
         };

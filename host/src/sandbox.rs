@@ -21,6 +21,7 @@ mod places;
 mod program;
 mod request_info;
 mod state;
+mod trace;
 mod turns;
 pub mod typed;
 mod wasi;
@@ -52,6 +53,7 @@ pub use places::{Full, Place};
 use program::Allowed;
 pub use program::{Invocation, Program};
 pub use request_info::RequestInfo;
+pub use trace::{Ids, Marks, Value};
 
 /// The largest component that is loaded: 128 MiB. Python's, the largest in use, have 20.
 pub const MAX_COMPONENT: usize = 128 << 20;

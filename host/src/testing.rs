@@ -21,7 +21,7 @@ use crate::{
 mod guest;
 
 pub(crate) use guest::{
-    Asks, CALL, CAST, DECLINE, DESCRIBE, ECHO, LOOP, answering, answering_with, asking, guest, guest_with,
+    Asks, CALL, CAST, DECLINE, DESCRIBE, ECHO, LOOP, answering, answering_with, asking, guest, guest_with, marking,
 };
 
 /// Limits under which a guest that misbehaves ends soon.

@@ -151,6 +151,15 @@ fn guest_of(world: &str, imports: &str, describe: &str, handle: &str, fields: &s
         .expect("it is one")
 }
 
+/// A component that adds to its trace: `$set` an attribute, `$add` an event, and `$recording` says whether anybody sees it.
+pub(crate) fn marking(describe: &str, handle: &str, fields: &str) -> Vec<u8> {
+    let imports = r#"
+            (import "nova:rpc/trace@0.1.0" "is-recording" (func $recording (result i32)))
+            (import "nova:rpc/trace@0.1.0" "set-attribute" (func $set (param i32 i32 i32 i64 i32)))
+            (import "nova:rpc/trace@0.1.0" "add-event" (func $add (param i32 i32 i32 i32)))"#;
+    guest_of("capable", imports, describe, handle, fields)
+}
+
 /// A component that counts its requests in its state, and answers with their number, up to nine. With other fields of
 /// the module.
 pub(crate) fn counting(fields: &str) -> Vec<u8> {

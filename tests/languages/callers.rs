@@ -20,11 +20,14 @@ const HURRIED: &str = "grants.rpc = [\"nobody/*\"]\ngrants.http = [\"http://127.
 const PLAIN: &str = "grants.rpc = [\"nobody/*\"]\ngrants.http = [\"http://127.0.0.1:1\"]\ngrants.keyvalue = true\n\
                      [[endpoint]]\noffered.version = \"1.3\"\noffered.namespace = false\nmethods = [\"add\", \"divide\", \
                      \"echo\", \"concat\", \"blob\", \"not_found\", \"context\", \"log\", \"panic\", \"loop_forever\", \
-                     \"allocate\", \"calls\", \"object_action\"]\n";
+                     \"allocate\", \"calls\", \"object_action\", \"mark\"]\n";
 
 /// What follows in both where a calculator has more: two handlers must not offer the same.
 const NOTHING_ELSE: &str = "[[endpoint]]\noffered.version = \"2.0\"\nmethods = []\n\
                             [[endpoint]]\noffered.version = \"2.1\"\nmethods = []\n";
+
+/// What is logged: of handlers also the details, among them what they add to their trace.
+const LOG: &str = "info,handler=debug";
 
 /// Who asks.
 pub(super) enum Caller {
@@ -114,7 +117,7 @@ impl Oslo {
 
     fn with(vhost: Vhost, handlers: Scratch) -> Self {
         let host = Serve::with_config(&format!(
-            "transport_url = \"{}\"\nserver = \"host-1\"\nhandlers.directory = \"{}\"\nhandlers.cache = \"{}\"\n",
+            "transport_url = \"{}\"\nlog = \"{LOG}\"\nserver = \"host-1\"\nhandlers.directory = \"{}\"\nhandlers.cache = \"{}\"\n",
             vhost.url(),
             handlers.path().display(),
             languages().join("cache").display(),
@@ -177,7 +180,7 @@ impl Command {
     fn ask(&self, asked: &Asked<'_>) -> (Result<Value, Raised>, String) {
         let handlers = if asked.namespace.is_some() { &self.hurried } else { &self.plain };
         let mut command = process::Command::new(nova_host());
-        command.args(["call", "--json", "--transport-url", "memory://", "--log", "info", "--version", "1.3"]);
+        command.args(["call", "--json", "--transport-url", "memory://", "--log", LOG, "--version", "1.3"]);
         command.args(["--timeout", "120s", "--handlers"]).arg(handlers.path());
         command.arg("--set").arg(format!("handlers.cache={}", languages().join("cache").display()));
         command.arg("--set").arg(format!("keyvalue.path={}", self.plain.path().join("state").display()));

@@ -27,6 +27,9 @@ pub(super) fn greets(language: &str, typed: bool) {
     assert!(built.contains("2 passed"), "{language}: {built}");
     let call = ["call", "--transport-url", "memory://", "--handlers", "greeter", "greet", r#"{"name": "Ada"}"#];
     assert_eq!(run(&folder, &call).as_deref(), Ok("\"hello, Ada\"\n"), "{language}");
+    // What does not trace runs on a host that has no such import.
+    let imports = run(&folder, &["inspect", "greeter/greeter.wasm"]).expect("it is a component");
+    assert!(imports.contains("nova:rpc/") && !imports.contains("nova:rpc/trace"), "{language}: {imports}");
 }
 
 /// What is built is tried with the project's manifest, wherever it goes, and is not there if that fails.

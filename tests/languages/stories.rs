@@ -25,6 +25,7 @@ impl Story {
         self.wrong_arguments_are_type_errors();
         self.the_context_is_the_callers();
         self.lines_reach_the_log();
+        self.what_is_added_to_the_trace_is_seen();
         self.a_panic_ends_the_request_with_its_words();
         self.what_is_left_to_others_is_refused_where_there_are_none();
         self.an_endless_loop_ends_at_the_deadline();
@@ -125,6 +126,20 @@ impl Story {
         // What is written as `info` has that level; what is printed has one of its own.
         let line = log.lines().find(|line| line.contains(lines[0]) && !line.contains("printed"));
         assert!(line.is_some_and(|line| line.contains("INFO")), "{}: {log}", self.calculator.name);
+    }
+
+    /// In the log, where nobody traces: at the level of debugging, which is also when a handler is told that it is seen.
+    fn what_is_added_to_the_trace_is_seen(&mut self) {
+        let asked = Asked { method: "mark", args: json!({"step": "é x"}), namespace: None, context: json!({}) };
+        let step = "calc.step=\"é x\"";
+        let (attribute, event) = (format!("attribute {step}"), format!("event step done: calc.count=3 {step}"));
+        let lines =
+            ["attribute calc.count=3", "attribute calc.share=0.5", "attribute calc.done=true", "event step done"];
+        let (answer, log) = self.caller.ask_and_read(&asked, &lines);
+        // Quotes are escaped where the log is JSON.
+        let log = log.replace('\\', "");
+        assert!(log.contains(&attribute) && log.contains(&event), "{}: {log}", self.calculator.name);
+        assert_eq!(answer.expect("an answer"), true, "{}", self.calculator.name);
     }
 
     fn a_panic_ends_the_request_with_its_words(&self) {

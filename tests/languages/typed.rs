@@ -10,13 +10,14 @@ const IMPORTS: &str = "include nova:rpc/imports@0.1.0;
   import nova:rpc/client@0.1.0;
   import nova:rpc/config@0.1.0;
   import nova:rpc/keyvalue@0.1.0;
+  import nova:rpc/trace@0.1.0;
   import wasi:http/outgoing-handler@0.2.0;";
 
 /// A method more, beside `greet`, which it calls.
 const METHOD: &str = "everything: func(name: string) -> list<string>;\n}";
 
 /// Before `new`'s class.
-const PYTHON_IMPORTS: &str = "from nova import config, http, keyvalue, rpc\n";
+const PYTHON_IMPORTS: &str = "from nova import config, http, keyvalue, rpc, trace\n";
 
 /// At the end of it.
 const PYTHON: &str = r#"
@@ -31,7 +32,8 @@ const PYTHON: &str = r#"
             conductor.call("greet", name="")
         except rpc.RemoteError as error:
             said.append(error.message)
-        return said
+        trace.add_event("said", {"number": len(said)})
+        return said + [trace.get_span_context() or "untraced"]
 "#;
 
 const JAVASCRIPT: &str = r#"
@@ -39,6 +41,7 @@ import * as config from "nova/config";
 import * as http from "nova/http";
 import * as keyvalue from "nova/keyvalue";
 import { Target } from "nova/rpc";
+import * as trace from "nova/trace";
 
 function failure(run) {
   try {
@@ -53,7 +56,8 @@ api.everything = (name) => {
   const said = [conductor.call("greet", { name }), config.get("mood"), String(keyvalue.increment("n", 7))];
   said.push(failure(() => http.get("http://127.0.0.1:1/")).className);
   said.push(failure(() => conductor.call("greet", { name: "" })).message);
-  return said;
+  trace.addEvent("said", { number: said.length });
+  return [...said, trace.spanContext() ?? "untraced"];
 };
 "#;
 
@@ -67,6 +71,7 @@ import (
 	"nova-host/nova/http"
 	"nova-host/nova/keyvalue"
 	"nova-host/nova/rpc"
+	"nova-host/nova/trace"
 )
 
 func Everything(name string) []string {
@@ -85,6 +90,10 @@ func Everything(name string) []string {
 	var remote *rpc.Error
 	if err := conductor.Call("greet", map[string]string{"name": ""}, nil); errors.As(err, &remote) {
 		said = append(said, remote.Message)
+	}
+	trace.AddEvent("said", trace.Attributes{"number": len(said)})
+	if _, traced := trace.Context(); !traced {
+		said = append(said, "untraced")
 	}
 	return said
 }
@@ -111,7 +120,7 @@ pub(super) fn uses_everything(language: &str) {
     let built = run(&folder, &["build", "greeter"]).unwrap_or_else(|error| panic!("{language}: {error}"));
     assert!(built.contains("2 passed"), "{language}: {built}");
     let call = ["call", "--transport-url", "memory://", "--handlers", "greeter", "everything", r#"{"name": "Ada"}"#];
-    let said = r#"["hello, Ada", "good", "7", "ConnectionError", "nobody to greet"]"#;
+    let said = r#"["hello, Ada", "good", "7", "ConnectionError", "nobody to greet", "untraced"]"#;
     assert_eq!(run(&folder, &call), Ok(format!("{said}\n")), "{language}");
 }
 

@@ -13,6 +13,7 @@ use crate::{
     http,
     log::Level,
     rpc::{Error, Request},
+    trace::{SpanContext, Value as Attribute},
 };
 
 /// Fills a buffer with what the standard library keys its maps with.
@@ -32,6 +33,12 @@ pub(crate) type Web = Box<dyn FnMut(&http::Request) -> Result<http::Response, ht
 /// Keys and values.
 pub(crate) type State = BTreeMap<String, Vec<u8>>;
 
+/// Attributes of a span.
+pub(crate) type Attributes = BTreeMap<String, Attribute>;
+
+/// Events of a span, each with its attributes.
+pub(crate) type Events = Vec<(String, Vec<(String, Attribute)>)>;
+
 /// What a handler has done beside its result.
 #[derive(Default)]
 pub(crate) struct Done {
@@ -39,6 +46,8 @@ pub(crate) struct Done {
     pub(crate) casts: Vec<Request>,
     pub(crate) state: State,
     pub(crate) writes: BTreeMap<String, Option<Vec<u8>>>,
+    pub(crate) attributes: Attributes,
+    pub(crate) events: Events,
 }
 
 /// What the host would know about a request, and what the handler has done so far.
@@ -63,6 +72,12 @@ pub(crate) struct Scene {
     pub(crate) writes: BTreeMap<String, Option<Vec<u8>>>,
     /// The casts, oldest first.
     pub(crate) casts: Vec<Request>,
+    /// What ties the request to its trace.
+    pub(crate) span_context: Option<SpanContext>,
+    /// What was added to the span.
+    pub(crate) attributes: Attributes,
+    /// The same.
+    pub(crate) events: Events,
 }
 
 thread_local! {
@@ -88,6 +103,8 @@ pub(crate) fn play<T>(scene: Scene, handler: impl FnOnce() -> T) -> (T, Done) {
             casts: mem::take(&mut scene.casts),
             state: mem::take(&mut scene.state),
             writes: mem::take(&mut scene.writes),
+            attributes: mem::take(&mut scene.attributes),
+            events: mem::take(&mut scene.events),
         })
     });
     (result, done.unwrap_or_default())
@@ -110,6 +127,26 @@ pub(crate) fn context() -> String {
 /// One entry of the context as JSON.
 pub(crate) fn context_entry(name: &str) -> Option<String> {
     SCENE.with_borrow(|scene| scene.as_ref()?.context.get(name).map(Value::to_string))
+}
+
+/// Outside a scene it is nobody's.
+pub(crate) fn set_attribute(key: &str, value: Attribute) {
+    SCENE.with_borrow_mut(|scene| scene.as_mut().map(|scene| scene.attributes.insert(key.to_owned(), value)));
+}
+
+/// The same.
+pub(crate) fn add_event(name: &str, attributes: Vec<(String, Attribute)>) {
+    SCENE.with_borrow_mut(|scene| scene.as_mut().map(|scene| scene.events.push((name.to_owned(), attributes))));
+}
+
+/// A test sees everything.
+pub(crate) fn is_recording() -> bool {
+    SCENE.with_borrow(Option::is_some)
+}
+
+/// Outside a scene there is no trace.
+pub(crate) fn span_context() -> Option<SpanContext> {
+    SCENE.with_borrow(|scene| scene.as_ref()?.span_context.clone())
 }
 
 /// The failure itself says so: there is no host to be told.

@@ -12,7 +12,7 @@ use std::{
 
 use self::{
     exports::acme::calculator::api::{Guest, JsonValue, Missing, Problem},
-    nova::rpc::{log, request_info},
+    nova::rpc::{log, request_info, trace},
 };
 
 struct Calculator;
@@ -77,6 +77,18 @@ impl Guest for Calculator {
             request_info::decline();
             String::new()
         }
+    }
+
+    fn mark(step: String) -> bool {
+        use trace::Value;
+
+        trace::set_attribute("calc.step", &Value::Text(step.clone()));
+        trace::set_attribute("calc.count", &Value::Integer(3));
+        trace::set_attribute("calc.share", &Value::Number(0.5));
+        trace::set_attribute("calc.done", &Value::Truth(true));
+        let of = |key: &str, value| trace::Attribute { key: key.to_owned(), value };
+        trace::add_event("step done", &[of("calc.count", Value::Integer(3)), of("calc.step", Value::Text(step))]);
+        trace::is_recording()
     }
 
     fn calls() -> u64 {

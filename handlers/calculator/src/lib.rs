@@ -17,7 +17,7 @@ pub mod values;
 use arithmetic::{add, add_all, divide, mean, sum, total};
 use misbehaviour::{allocate, fail, loop_forever, not_found, panic, recurse};
 use nova_guest::{Endpoint, Handler, methods};
-use request::{calls, context, info, log, object_action, record, served_by_1, served_by_2, served_by_statistics};
+use request::{calls, context, info, log, mark, object_action, record, served_by_1, served_by_2, served_by_statistics};
 use values::{blob, concat, describe_types, echo};
 
 /// The handler.
@@ -50,6 +50,7 @@ impl Handler for Calculator {
                 info,
                 calls,
                 object_action,
+                mark,
                 served_by_1 as "served_by",
             ],
         },

@@ -9,6 +9,7 @@ use nova_guest::{
     Failure, Info,
     log::{self, Level},
     serde_json::value::RawValue,
+    trace,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,12 @@ const fn once() -> u64 {
 #[derive(Debug, Deserialize)]
 pub struct Action {
     objmethod: String,
+}
+
+/// A part of the work.
+#[derive(Debug, Deserialize)]
+pub struct Step {
+    step: String,
 }
 
 /// Everything but the arguments and the context.
@@ -91,6 +98,20 @@ pub fn calls(_: (), _: &Info) -> Result<u64, Failure> {
 /// None that the caller meets as this handler's.
 pub fn object_action(Action { objmethod }: Action, _: &Info) -> Result<&'static str, Failure> {
     if objmethod == "save" { Ok("saved") } else { Err(Failure::declined()) }
+}
+
+/// `mark(step)` adds attributes and an event to the trace, and says whether anybody sees them.
+///
+/// # Errors
+///
+/// None.
+pub fn mark(Step { step }: Step, _: &Info) -> Result<bool, Failure> {
+    trace::attribute("calc.step", &step);
+    trace::attribute("calc.count", 3);
+    trace::attribute("calc.share", 0.5);
+    trace::attribute("calc.done", true);
+    trace::event("step done", [("calc.count", 3.into()), ("calc.step", step.into())]);
+    Ok(trace::is_recording())
 }
 
 /// `served_by()` names the endpoint: "1.3".
@@ -170,6 +191,14 @@ mod tests {
         let ask = |method: &str| Request::new("object_action", json!({"objmethod": method})).send::<Calculator>();
         assert_eq!(ask("save").value(), Ok(json!("saved")));
         assert!(ask("create").is_declined());
+    }
+
+    #[test]
+    fn the_trace_has_what_was_done() {
+        let answer = Request::new("mark", json!({"step": "first"})).send::<Calculator>();
+        assert_eq!((&answer.attributes["calc.step"], answer.attributes.len()), (&"first".into(), 4));
+        assert_eq!(answer.events[0].0, "step done");
+        assert_eq!(answer.value(), Ok(json!(true)));
     }
 
     #[test]

@@ -102,3 +102,26 @@ uint64_t exports_acme_calculator_api_calls(void) {
     static uint64_t count;
     return ++count;
 }
+
+static void set(const char *key, nova_rpc_trace_value_t value) {
+    calculator_string_t string;
+    calculator_string_set(&string, key);
+    nova_rpc_trace_set_attribute(&string, &value);
+}
+
+bool exports_acme_calculator_api_mark(calculator_string_t *step) {
+    nova_rpc_trace_value_t text = {.tag = NOVA_RPC_TRACE_VALUE_TEXT, .val.text = *step};
+    nova_rpc_trace_value_t count = {.tag = NOVA_RPC_TRACE_VALUE_INTEGER, .val.integer = 3};
+    set("calc.step", text);
+    set("calc.count", count);
+    set("calc.share", (nova_rpc_trace_value_t){.tag = NOVA_RPC_TRACE_VALUE_NUMBER, .val.number = 0.5});
+    set("calc.done", (nova_rpc_trace_value_t){.tag = NOVA_RPC_TRACE_VALUE_TRUTH, .val.truth = true});
+    nova_rpc_trace_attribute_t attributes[] = {{.value = count}, {.value = text}};
+    calculator_string_set(&attributes[0].key, "calc.count");
+    calculator_string_set(&attributes[1].key, "calc.step");
+    nova_rpc_trace_list_attribute_t all = {attributes, 2};
+    calculator_string_t name;
+    calculator_string_set(&name, "step done");
+    nova_rpc_trace_add_event(&name, &all);
+    return nova_rpc_trace_is_recording();
+}

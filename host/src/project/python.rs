@@ -6,7 +6,7 @@ const COMPONENTIZE: tool::Tool =
     tool::Tool { names: &["componentize-py"], install: "pip install componentize-py==0.25.1" };
 
 /// The package that a project imports, and what a component is made of, where it is dynamic.
-pub(super) const SDK: [(&str, &str); 10] = [
+pub(super) const SDK: [(&str, &str); 11] = [
     ("nova/__init__.py", include_str!("../../../guest-sdk/python/nova/__init__.py")),
     ("nova/_declined.py", include_str!("../../../guest-sdk/python/nova/_declined.py")),
     ("nova/_errno.py", include_str!("../../../guest-sdk/python/nova/_errno.py")),
@@ -15,6 +15,7 @@ pub(super) const SDK: [(&str, &str); 10] = [
     ("nova/http.py", include_str!("../../../guest-sdk/python/nova/http.py")),
     ("nova/keyvalue.py", include_str!("../../../guest-sdk/python/nova/keyvalue.py")),
     ("nova/rpc.py", include_str!("../../../guest-sdk/python/nova/rpc.py")),
+    ("nova/trace.py", include_str!("../../../guest-sdk/python/nova/trace.py")),
     ("nova_entry.py", include_str!("../../../guest-sdk/python/nova_entry.py")),
     ("nova_typed.py", include_str!("../../../guest-sdk/python/nova_typed.py")),
 ];

@@ -25,6 +25,7 @@ pub(super) const SDK: &[(&str, &str)] = &[
     ("src/imports/host.rs", include_str!("../../../guest-sdk/src/imports/host.rs")),
     ("src/imports/http.rs", include_str!("../../../guest-sdk/src/imports/http.rs")),
     ("src/imports/native.rs", include_str!("../../../guest-sdk/src/imports/native.rs")),
+    ("src/imports/trace.rs", include_str!("../../../guest-sdk/src/imports/trace.rs")),
     ("src/info.rs", include_str!("../../../guest-sdk/src/info.rs")),
     ("src/keyvalue.rs", include_str!("../../../guest-sdk/src/keyvalue.rs")),
     ("src/lib.rs", include_str!("../../../guest-sdk/src/lib.rs")),
@@ -33,6 +34,7 @@ pub(super) const SDK: &[(&str, &str)] = &[
     ("src/random.rs", include_str!("../../../guest-sdk/src/random.rs")),
     ("src/rpc.rs", include_str!("../../../guest-sdk/src/rpc.rs")),
     ("src/testing.rs", include_str!("../../../guest-sdk/src/testing.rs")),
+    ("src/trace.rs", include_str!("../../../guest-sdk/src/trace.rs")),
     ("wit/http.wit", include_str!("../../../guest-sdk/wit/http.wit")),
     ("wit/random.wit", include_str!("../../../guest-sdk/wit/random.wit")),
 ];

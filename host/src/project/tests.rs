@@ -125,6 +125,38 @@ fn a_dynamic_world_imports_what_is_granted_where_tools_import_all_of_it() {
     assert_eq!(all.import("wasi:http/outgoing-handler").as_deref(), Some("wasi:http/outgoing-handler@0.2.0"));
 }
 
+/// So that what does not trace runs on a host that has no such import.
+#[test]
+fn a_dynamic_world_imports_the_trace_where_a_source_of_the_project_names_it() {
+    let traces = |files: &[(&str, &str)]| {
+        let folder = scratch(&[]);
+        for (name, text) in files {
+            write(&folder.path().join(name), text).unwrap();
+        }
+        let world = wit::prepare(folder.path(), Some(&crate::capability::Grants::default())).unwrap();
+        world.import("nova:rpc/trace").is_some()
+    };
+    for used in [
+        ("app.py", "import nova\nfrom nova import rpc, trace"),
+        ("deep/er/module.py", "import nova.trace"),
+        ("app.js", "import { setAttribute } from \"nova/trace\";"),
+        ("app.ts", "import * as trace from 'nova/trace';"),
+    ] {
+        assert!(traces(&[used]), "{used:?}");
+    }
+    for unused in [
+        ("app.py", "import nova\nnova.log.traced('x')"),
+        ("trace.py", "import traceback"),
+        ("README.md", "nova/trace"),
+        (".nova/python/nova/trace.py", "import nova.trace"),
+        ("node_modules/nova/trace.js", "nova/trace"),
+    ] {
+        assert!(!traces(&[unused]), "{unused:?}");
+    }
+    assert!(!traces(&[("venv/pyvenv.cfg", ""), ("venv/lib/other.py", "import nova.trace")]));
+    assert!(wit::prepare(scratch(&[]).path(), None).unwrap().import("nova:rpc/trace").is_some(), "tools leave it out");
+}
+
 #[test]
 fn a_typed_world_finds_wasi_unless_it_brings_its_own() {
     let folder = scratch(&[]);

@@ -8,13 +8,14 @@ use super::{Error, Result, WORKSHOP, at, write};
 use crate::capability::{GRANTABLE, Grants};
 
 /// The files of the package `nova:rpc`.
-pub(super) const PACKAGE: [(&str, &str); 8] = [
+pub(super) const PACKAGE: [(&str, &str); 9] = [
     ("client.wit", include_str!("../../../wit/client.wit")),
     ("config.wit", include_str!("../../../wit/config.wit")),
     ("handler.wit", include_str!("../../../wit/handler.wit")),
     ("keyvalue.wit", include_str!("../../../wit/keyvalue.wit")),
     ("log.wit", include_str!("../../../wit/log.wit")),
     ("request-info.wit", include_str!("../../../wit/request-info.wit")),
+    ("trace.wit", include_str!("../../../wit/trace.wit")),
     ("types.wit", include_str!("../../../wit/types.wit")),
     ("world.wit", include_str!("../../../wit/world.wit")),
 ];
@@ -56,15 +57,22 @@ impl World {
     }
 }
 
+/// The interface that takes no grant, and is imported where it is used.
+const TRACE: &str = "trace";
+
+/// How the files end that may use it.
+const SOURCES: [&str; 6] = ["py", "js", "mjs", "cjs", "ts", "mts"];
+
 /// The world of what a manifest grants, for a component that imports more would be refused; of everything, where the tools
 /// leave out what is not used.
-fn dynamic(grants: Option<&Grants>) -> String {
+fn dynamic(grants: Option<&Grants>, traces: bool) -> String {
     let allowed = GRANTABLE.iter().filter(|(name, _)| grants.is_none_or(|grants| grants.allows_import(name)));
     let imports = allowed.map(|(interface, _)| match interface.strip_prefix("nova:rpc/") {
         Some(ours) => format!("  import {ours};\n"),
         None => format!("  import {interface}@0.2.0;\n"),
     });
-    let imports: String = imports.collect();
+    let trace = if traces { format!("  import {TRACE};\n") } else { String::new() };
+    let imports: String = imports.chain([trace]).collect();
     format!("/// What the project may use.\nworld {DYNAMIC} {{\n  include dynamic;\n  import config;\n{imports}}}\n")
 }
 
@@ -91,7 +99,8 @@ pub(super) fn prepare(directory: &Path, grants: Option<&Grants>) -> Result<World
     if typed {
         copy(&own, &folder, "wit")?;
     } else {
-        write(&ours.join("project.wit"), dynamic(grants))?;
+        let traces = grants.is_none() || names(directory, &["nova", TRACE])?;
+        write(&ours.join("project.wit"), dynamic(grants, traces))?;
     }
     // Whoever brings WASI along has all of it.
     if !any(&folder, &|text| text.contains("package wasi:"))? {
@@ -118,6 +127,31 @@ pub(super) fn copy(from: &Path, to: &Path, extension: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a source of the project has all of these words. Packages of others, and what is hidden, are not looked at.
+fn names(folder: &Path, words: &[&str]) -> Result<bool> {
+    for entry in fs::read_dir(folder).map_err(at(folder))? {
+        let entry = entry.map_err(at(folder))?;
+        let (path, name) = (entry.path(), entry.file_name());
+        let is_source = || path.extension().is_some_and(|end| SOURCES.iter().any(|source| end == *source));
+        let found = if path.is_dir() {
+            let is_others = name == "node_modules" || name.as_encoded_bytes().starts_with(b".");
+            !is_others && !path.join("pyvenv.cfg").exists() && names(&path, words)?
+        } else if is_source() {
+            let text = String::from_utf8_lossy(&super::read(&path)?).into_owned();
+            let named = |word: &&str| {
+                text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(|found| found == *word)
+            };
+            words.iter().all(named)
+        } else {
+            false
+        };
+        if found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether any of the files in a folder, and in those below, is like this.

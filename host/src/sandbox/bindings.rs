@@ -1,7 +1,8 @@
 //! The host's side of the WIT package, generated, and the list of what is offered.
 
 /// The interfaces that a handler may import, without their version.
-pub(super) const OFFERED: [&str; 4] = ["nova:rpc/types", "nova:rpc/log", "nova:rpc/request-info", "nova:rpc/config"];
+pub(super) const OFFERED: [&str; 5] =
+    ["nova:rpc/types", "nova:rpc/log", "nova:rpc/request-info", "nova:rpc/config", "nova:rpc/trace"];
 
 /// What a dynamic handler exports, without its version.
 pub(super) const HANDLER: &str = "nova:rpc/handler";
@@ -27,4 +28,4 @@ mod generated {
 pub(super) use generated::DynamicIndices;
 pub(super) use generated::exports::nova::rpc::handler::{Endpoint, Failure, Request};
 pub(super) use generated::nova::rpc::{log, request_info, types};
-pub(super) use grantable::nova::rpc::{client, config, keyvalue};
+pub(super) use grantable::nova::rpc::{client, config, keyvalue, trace};

@@ -8,7 +8,7 @@ use super::bindings::log::{Host, Level};
 use crate::{capability::Grants, printable::printable, settings::Bytes};
 
 /// The target of guests' lines, for log filters.
-const TARGET: &str = "handler";
+pub(super) const TARGET: &str = "handler";
 
 /// A longer line is cut.
 pub(super) const MAX_LINE: usize = 4096;
@@ -48,6 +48,23 @@ impl Log {
         self.dropped > 0
     }
 
+    /// Whether details are logged.
+    pub(super) fn has_details() -> bool {
+        tracing::enabled!(target: TARGET, tracing::Level::DEBUG)
+    }
+
+    /// Writes what the guest has not written for the log, where details are logged.
+    pub(super) fn detail(&mut self, what: &str, details: impl FnOnce() -> String) {
+        if Self::has_details() {
+            self.line(Level::Debug, &format!("{what} {}", details()));
+        }
+    }
+
+    /// A text without the handler's secrets.
+    pub(super) fn scrubbed(&self, text: String) -> String {
+        self.grants.config.scrub(text)
+    }
+
     /// What the guest said last before it trapped: to the host, else on standard error.
     pub(super) fn take_panic(&mut self) -> Option<String> {
         self.panic.take().or_else(|| self.said.take())
@@ -60,7 +77,7 @@ impl Log {
 
     /// Takes a line that was printed.
     pub(super) fn printed(&mut self, level: Level, line: String, is_error: bool) {
-        let line = self.grants.config.scrub(line);
+        let line = self.scrubbed(line);
         if is_error {
             self.said(&line);
         }
@@ -114,12 +131,12 @@ impl Drop for Log {
 
 impl Host for Log {
     fn write(&mut self, level: Level, message: String) {
-        let message = self.grants.config.scrub(message);
+        let message = self.scrubbed(message);
         self.line(level, &message);
     }
 
     fn panicking(&mut self, message: String) {
-        self.panic = Some(clean(&self.grants.config.scrub(message)));
+        self.panic = Some(clean(&self.scrubbed(message)));
     }
 }
 

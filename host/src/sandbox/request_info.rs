@@ -2,14 +2,14 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::bindings::request_info::Host;
+use super::{bindings::request_info::Host, trace::Marks};
 use crate::{
     capability::Session,
     envelope::{Context, Text},
 };
 
 /// What a guest can ask about its request.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct RequestInfo {
     /// The request context.
     pub context: Context,
@@ -19,13 +19,16 @@ pub struct RequestInfo {
     pub reply_wanted: bool,
     /// What may be done for it; `None` where nothing is granted, and in a self-test.
     pub session: Option<Arc<Session>>,
+    /// Where what the handler adds to its span goes; `None` where nobody traces.
+    pub marks: Option<Box<dyn Marks>>,
 }
 
 impl RequestInfo {
     /// Of a call that nobody has sent: a self-test.
     #[must_use]
     pub fn bare() -> Self {
-        Self { context: Context::default(), client_timeout: Text::null(), reply_wanted: true, session: None }
+        let (context, client_timeout) = (Context::default(), Text::null());
+        Self { context, client_timeout, reply_wanted: true, session: None, marks: None }
     }
 }
 

@@ -8,12 +8,13 @@ use wasmtime::{
 };
 
 use super::{
-    bindings::{client, config, keyvalue, log, request_info, types},
+    bindings::{client, config, keyvalue, log, request_info, trace, types},
     engine::Ticker,
     fault::DeadlinePassed,
     limits::{Limiter, Limits},
     log::Log,
     request_info::{Asked, RequestInfo},
+    trace::{OfRequest, Trace, Traced},
     turns::Turns,
     wasi::{self, View, Wasi},
 };
@@ -25,6 +26,7 @@ pub(super) struct State {
     pub(super) limiter: Limiter,
     pub(super) log: Log,
     pub(super) asked: Asked,
+    trace: Trace,
     grants: Arc<Grants>,
     wasi: Wasi,
 }
@@ -44,8 +46,9 @@ impl View for State {
 
 impl State {
     /// Makes ready for a request in an instance that has answered another.
-    pub(super) fn begin(&mut self, limits: &Limits, info: Option<RequestInfo>, deadline: Instant) {
+    pub(super) fn begin(&mut self, limits: &Limits, mut info: Option<RequestInfo>, deadline: Instant) {
         self.log.begin(limits.log);
+        self.trace = traced(&mut info);
         self.asked = Asked::new(info, deadline);
         self.wasi.begin(self.asked.session());
     }
@@ -53,6 +56,7 @@ impl State {
     /// Lets go of a request: its context holds a token, its log says in its span what was left out.
     pub(super) fn end(&mut self) {
         self.log.begin(Bytes(0));
+        self.trace = Trace::default();
         self.asked.end();
         self.wasi.end();
     }
@@ -79,6 +83,7 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     config::add_to_linker::<_, HasSelf<_>>(to, |state: &mut State| &mut state.grants)?;
     client::add_to_linker::<_, HasSelf<_>>(to, |state: &mut State| &mut state.asked)?;
     keyvalue::add_to_linker::<_, HasSelf<_>>(to, |state: &mut State| &mut state.asked)?;
+    trace::add_to_linker::<_, OfRequest>(to, |State { trace, log, .. }: &mut State| Traced { trace, log })?;
     wasi::add_to_linker(to)?;
     Ok(linker)
 }
@@ -88,13 +93,14 @@ pub(super) fn store(
     engine: &Engine,
     limits: &Limits,
     grants: &Arc<Grants>,
-    info: Option<RequestInfo>,
+    mut info: Option<RequestInfo>,
     deadline: Instant,
 ) -> Store<State> {
+    let trace = traced(&mut info);
     let asked = Asked::new(info, deadline);
     let wasi = Wasi::new(asked.session());
     let (limiter, log) = (Limiter::new(limits), Log::new(limits.log, grants));
-    let state = State { limiter, log, asked, grants: Arc::clone(grants), wasi };
+    let state = State { limiter, log, asked, trace, grants: Arc::clone(grants), wasi };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(limits.result.0);
@@ -107,6 +113,12 @@ pub(super) fn store(
         }
     });
     store
+}
+
+/// What a request adds to its trace.
+fn traced(info: &mut Option<RequestInfo>) -> Trace {
+    let is_request = info.is_some();
+    Trace::new(info.as_mut().and_then(|info| info.marks.take()), is_request)
 }
 
 /// Runs a future of the guest until the deadline and a little longer, for host functions that do not return in time.

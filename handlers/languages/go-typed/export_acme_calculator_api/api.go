@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"nova-host/nova/trace"
 	. "wit_component/acme_calculator_api"
 	"wit_component/nova_rpc_log"
 	"wit_component/nova_rpc_request_info"
@@ -77,4 +78,13 @@ func ObjectAction(objmethod string) string {
 		return ""
 	}
 	return "saved"
+}
+
+func Mark(step string) bool {
+	trace.SetAttribute("calc.step", step)
+	trace.SetAttribute("calc.count", 3)
+	trace.SetAttribute("calc.share", 0.5)
+	trace.SetAttribute("calc.done", true)
+	trace.AddEvent("step done", trace.Attributes{"calc.count": 3, "calc.step": step})
+	return trace.IsRecording()
 }
