@@ -6,6 +6,7 @@
 
 #![allow(dead_code, reason = "every part is for any story, and not every part is in one yet")]
 
+pub(crate) mod api;
 mod base64;
 mod broker;
 mod build;
@@ -36,6 +37,7 @@ use std::time::{Duration, Instant};
 
 #[allow(unused_imports, reason = "as above")]
 pub(crate) use self::{
+    api::Api,
     broker::Broker,
     build::{guests, handlers, languages, nova_host},
     certificates::Certificates,

@@ -14,6 +14,7 @@
 mod harness;
 mod tidy;
 
+mod admin;
 mod brokers;
 mod cli;
 mod client;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what `make test` needs beyond Rust: a C compiler, RabbitMQ, Redis, Python, the newest oslo.messaging in
-# target/venv, the oldest in target/venv-old, nova in target/venv-nova, Chromium and what drives it in target/venv-page, and the
+# target/venv, the oldest in target/venv-old, nova in target/venv-nova, a validator of OpenAPI in target/venv-openapi, Chromium
+# and what drives it in target/venv-page, and the
 # compilers of other languages and Prometheus in target/tools.
 #
 #     tests/setup.sh                         all of it
@@ -141,6 +142,7 @@ make_venv venv-old oslo/requirements-old.txt
 make_venv venv-nova nova/requirements.txt --no-compile
 # With a Node.js of its own: 50 MB to load, 200 MB on the disk, 10 s.
 make_venv venv-page page/requirements.txt
+make_venv venv-openapi admin/requirements.txt
 make_venv tools languages/requirements.txt
 install_javascript
 install_prometheus

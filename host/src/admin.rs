@@ -129,12 +129,13 @@ impl Admin {
         let document = Bytes::from(openapi::document(&routes).to_string());
         let (gate, tasks) = (Gate::new(&config, &secrets), TaskTracker::new());
         let page = Page { board, stop: stop.clone() };
-        let api = Arc::new(Api::new(operated, page, gate, config.names, secrets.names(), document, tasks.clone()));
+        let (names, certified, ending) = (config.names, secrets.names(), (tasks.clone(), stop.clone()));
+        let api = Arc::new(Api::new(operated, page, gate, names, certified, document, ending));
         let answer = move |question| dispatch::answer(Arc::clone(&api), Arc::clone(&routes), question);
         let server = Server::start_within(Bounds { work: WORK, ..Bounds::default() }, listener, answer);
         stop.run_until_cancelled(secrets.keep(wish)).await;
         drop((server, socket));
-        // What was begun ends, or the process does.
+        // What was begun is told to stop as well.
         tasks.close();
         tasks.wait().await;
     }

@@ -20,7 +20,7 @@ const BROKER: &str = "127.0.0.1";
 pub(crate) struct Certificates(Scratch);
 
 impl Certificates {
-    /// Makes them, the client's for a user.
+    /// Makes them, the client's for a user, who is `USER.example.org` too.
     pub(crate) fn for_user(user: &str) -> Self {
         let scratch = Scratch::new();
         let ca = authority("Test CA");
@@ -36,7 +36,8 @@ impl Certificates {
             scratch.write(files[1], key.serialize_pem());
         };
         sign("broker", &[BROKER], ExtendedKeyUsagePurpose::ServerAuth, ["cert.pem", "key.pem"]);
-        sign(user, &[], ExtendedKeyUsagePurpose::ClientAuth, ["client.pem", "client-key.pem"]);
+        let name = format!("{user}.example.org");
+        sign(user, &[&name], ExtendedKeyUsagePurpose::ClientAuth, ["client.pem", "client-key.pem"]);
         Self(scratch)
     }
 

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hyper::StatusCode;
 use tokio::sync::{Mutex, Semaphore, watch};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{asked::Asked, problem::Problem, who::Gate};
 use crate::{
@@ -32,8 +33,9 @@ pub(super) struct Api {
     pub(super) uploads: Semaphore,
     /// Held by whoever looks: looking without a pause costs a part of one worker and no more.
     turn: Mutex<()>,
-    /// Changes under way.
+    /// Changes under way, and what ends them.
     tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 impl Api {
@@ -44,10 +46,10 @@ impl Api {
         names: Vec<String>,
         certified: watch::Receiver<Arc<Vec<String>>>,
         document: Bytes,
-        tasks: TaskTracker,
+        (tasks, stop): (TaskTracker, CancellationToken),
     ) -> Self {
         let (uploads, turn) = (Semaphore::new(MAX_UPLOADS), Mutex::default());
-        Self { operated, page, gate, names, certified, document, uploads, turn, tasks }
+        Self { operated, page, gate, names, certified, document, uploads, turn, tasks, stop }
     }
 
     /// Does what is asked. A change goes on where the client does not wait for it; `keep` is kept as long.
@@ -63,12 +65,16 @@ impl Api {
             let _turn = self.turn.lock().await;
             return Ok(operate(request, operated, &caller).await);
         }
+        let stop = self.stop.clone();
         let changing = self.tasks.spawn(async move {
-            let answer = operate(request, operated, &caller).await;
+            let changed = stop.run_until_cancelled(operate(request, operated, &caller)).await;
             drop(keep);
-            answer
+            changed
         });
-        let changed = changing.await;
-        Ok(changed.unwrap_or_else(|error| ControlAnswer::failed(Kind::Internal, error.to_string())))
+        match changing.await {
+            Ok(Some(changed)) => Ok(changed),
+            Ok(None) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the service stops")),
+            Err(error) => Ok(ControlAnswer::failed(Kind::Internal, error.to_string())),
+        }
     }
 }

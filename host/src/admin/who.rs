@@ -22,6 +22,7 @@ use super::{
 use crate::{
     local::is_trusted,
     operate::{Caller, Role, turned_away},
+    printable::printable,
     web::{Client, Peer},
 };
 
@@ -31,6 +32,9 @@ const SECURE_COOKIE_NAME: &str = "__Host-nova-host-session";
 
 /// All certificates of the CA, in the section `admin.clients`.
 const ANY: &str = "*";
+
+/// Bytes of a name, of which a certificate may have any.
+const MAX_NAME: usize = 256;
 
 /// Says who asks.
 #[derive(Debug)]
@@ -78,7 +82,10 @@ impl Gate {
     /// 401 where nobody knows, 403 for strangers on a local socket, 429 where too many have failed.
     pub(super) fn who(&self, client: &Client, headers: &HeaderMap) -> Result<Known, Problem> {
         let from = from(client.peer());
-        let known = |name: String, role, by| Ok(Known { caller: Caller { name, role, from: from.clone() }, by });
+        let known = |name: String, role, by| {
+            let name = printable(&name, MAX_NAME);
+            Ok(Known { caller: Caller { name, role, from: from.clone() }, by })
+        };
         if let Some(shown) = headers.get(AUTHORIZATION) {
             let Token { name, role, .. } = self.token(client, shown)?;
             return known(name, role, By::Token);
