@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Installs what `make test` needs beyond Rust: a C compiler, RabbitMQ, Redis, Python, the newest oslo.messaging in
 # target/venv, the oldest in target/venv-old, nova in target/venv-nova, a validator of OpenAPI in target/venv-openapi, Chromium
-# and what drives it in target/venv-page, and the
-# compilers of other languages and Prometheus in target/tools.
+# and what drives it in target/venv-page, and the compilers of other languages and Prometheus in target/tools.
 #
 #     tests/setup.sh                         all of it
 #     tests/setup.sh --compiler-only         the compiler is all that `make build` needs

@@ -63,6 +63,29 @@ fn a_catalog_that_knows_who_comes(source: &Source) -> Vec<String> {
     if source.is_in("host/src/catalog") { mentions(source, &comers) } else { Vec::new() }
 }
 
+fn a_page_that_makes_markup_of_text(source: &Source) -> Vec<String> {
+    // What callers and guests have written enters the page by `textContent`.
+    let markup = [
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "DOMParser",
+        "createContextualFragment",
+        "setHTML",
+        "srcdoc",
+        "eval(",
+        "Function(",
+        "javascript:",
+    ];
+    if source.path.starts_with("host/src/page/static/") { mentions(source, &markup) } else { Vec::new() }
+}
+
+#[test]
+fn the_page_makes_no_markup_of_what_others_wrote() {
+    hold(a_page_that_makes_markup_of_text, "host/src/page/static/log.js", "list.innerHTML += line.text;");
+}
+
 #[test]
 fn the_catalog_does_not_know_who_comes() {
     hold(a_catalog_that_knows_who_comes, "host/src/catalog/keeper.rs", "use crate::control::protocol::Answer;");

@@ -29,19 +29,6 @@ use crate::{
 /// All that a browser loads before it shows anything; what is sent is packed, and smaller.
 const MAX_PAGE: usize = 150_000;
 
-/// What would make markup or a program of a text.
-const MARKUP: [&str; 9] = [
-    "innerHTML",
-    "outerHTML",
-    "insertAdjacentHTML",
-    "document.write",
-    "DOMParser",
-    "createContextualFragment",
-    "srcdoc",
-    "eval(",
-    "Function(",
-];
-
 fn sources() -> Vec<(String, String)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/page/static");
     let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
@@ -99,11 +86,8 @@ fn every_file_there_is_is_served_and_all_that_is_asked_for_is_there() {
 }
 
 #[test]
-fn no_text_from_outside_becomes_markup_and_no_script_or_style_is_within_the_page() {
+fn no_script_and_no_style_is_within_the_page_and_nothing_is_asked_of_others() {
     for (name, text) in sources() {
-        for word in MARKUP {
-            assert!(!text.contains(word), "{name}: {word}");
-        }
         let is_handler = |word: &str| word.starts_with("on") && word.contains('=');
         let is_inline = text.contains("<style") || text.contains(" style=") || text.split_whitespace().any(is_handler);
         assert!(!name.ends_with(".html") || !is_inline, "{name}");

@@ -21,13 +21,18 @@ export function failing(state) {
 }
 
 export function title(state, isLost) {
+  const name = state.server ? `nova-host ${state.server}` : "nova-host";
+  const trouble = isLost ? "connection lost" : troubleOf(state);
+  return trouble ? `${trouble} – ${name}` : name;
+}
+
+function troubleOf(state) {
   const { health } = state;
+  if (!health) return null;
+  if (!health.ready) return health.missing[0] ?? health.phase;
+  if (blocked(health)) return "broker blocks";
   const troubles = failing(state).size;
-  if (isLost) return "connection lost – nova-host";
-  if (!health) return "nova-host";
-  if (!health.ready) return `${health.missing[0] ?? health.phase} – nova-host`;
-  if (blocked(health)) return "broker blocks – nova-host";
-  return troubles > 0 ? `${troubles} failing – nova-host` : "nova-host";
+  return troubles > 0 ? `${troubles} failing` : null;
 }
 
 const blocked = (health) => Object.values(health.connections).some((connection) => connection.blocked > 0);
@@ -37,6 +42,7 @@ export function showOverview(state) {
   if (!health) return;
   const phase = byId("phase");
   say(phase, health.phase);
+  say(byId("server"), state.server ?? "");
   attribute(phase, "class", `pill ${health.ready ? "good" : "bad"}`);
   // Where the phase is all that is missing, it is said already.
   const missing = health.missing.filter((reason) => reason !== health.phase);
