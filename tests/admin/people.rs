@@ -159,9 +159,13 @@ fn names_that_others_have_for_this_machine_lead_nowhere() {
 fn no_answer_lets_another_page_read_it_or_a_browser_guess() {
     let story = Story::begin();
     let alice = story.alice().with("Origin", "http://evil.example");
+    let page = story.api().get("/").head.to_lowercase();
+    for header in ["cache-control: no-cache", "default-src 'none'; script-src 'self'", "frame-ancestors 'none'", "x-frame-options: deny"]
+    {
+        assert!(page.contains(header) && !page.contains("access-control"), "no {header} in {page}");
+    }
     for answered in [
         story.alice().get("/api/v1/handlers"),
-        story.api().get("/"),
         story.api().get("/nowhere"),
         story.api().get("/api/v1/handlers"),
         alice.get("/api/v1/handlers"),
