@@ -110,7 +110,7 @@ async fn start(
     let keeper = host::keeper(config, metrics).await?;
     let forwarding = Forwarding::new(config.forward.as_ref());
     let Doors { control, admin, levels, tail } = doors;
-    let recorder = Recorder::default();
+    let journal = Recorder::default();
     let operated =
         Operated { keeper: Arc::clone(&keeper), metrics: metrics.clone(), levels, forwarding: forwarding.clone() };
     if let Some(listener) = control {
@@ -118,7 +118,7 @@ async fn start(
     }
     if let Some(admin) = admin {
         let (keeper, metrics, server) = (Arc::clone(&keeper), metrics.clone(), config.server.clone());
-        let shown = Shown { keeper, metrics, recorder, tail: tail.unwrap_or_default(), server };
+        let shown = Shown { keeper, metrics, recorder: journal.clone(), tail: tail.unwrap_or_default(), server };
         beside.admin(admin, operated, Board::new(shown));
     }
     let scan = host::load(&keeper).await?;
