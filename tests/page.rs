@@ -178,7 +178,7 @@ fn who_has_only_a_keyboard_logs_in_rolls_back_and_removes_after_being_asked_once
     page.ask("choose", json!(["#ask-file", broken.display().to_string()]));
     page.tab_to("Swap");
     page.press("Enter");
-    page.shows("#ask-error", "component");
+    page.shows("#ask-error", "not WebAssembly");
     page.press("Escape");
     page.shows("#handlers .note", "Refused");
     page.tab_to("Remove calculator");

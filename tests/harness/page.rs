@@ -38,7 +38,7 @@ impl Page {
         let stdin = child.stdin.take().expect("a pipe");
         let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         let page = Self { child, talk: RefCell::new((Some(stdin), lines)) };
-        page.hear();
+        page.hear("start");
         page
     }
 
@@ -50,6 +50,7 @@ impl Page {
     }
 
     /// Opens another page, as a browser does that has never been there.
+    #[track_caller]
     pub(crate) fn go(&self, url: &str, Screen { width, height, scheme }: Screen) {
         self.ask("open", json!([url, width, height, scheme]));
     }
@@ -59,40 +60,47 @@ impl Page {
     /// # Panics
     ///
     /// Where it cannot.
+    #[track_caller]
     pub(crate) fn ask(&self, what: &str, with: Value) -> Value {
         let line = json!({"do": what, "with": with}).to_string();
         let mut talk = self.talk.borrow_mut();
         writeln!(talk.0.as_mut().expect("it is open"), "{line}").expect("the driver reads");
         drop(talk);
-        self.hear()
+        self.hear(&line)
     }
 
     /// Waits until something of this selector has this in its text.
+    #[track_caller]
     pub(crate) fn shows(&self, selector: &str, text: &str) {
         self.ask("shown", json!([selector, text]));
     }
 
     /// Waits until nothing of this selector has this in its text.
+    #[track_caller]
     pub(crate) fn hides(&self, selector: &str, text: &str) {
         self.ask("gone", json!([selector, text]));
     }
 
     /// Runs a script in the page.
+    #[track_caller]
     pub(crate) fn evaluate(&self, script: &str) -> Value {
         self.ask("evaluate", json!([script]))
     }
 
     /// Presses a key.
+    #[track_caller]
     pub(crate) fn press(&self, key: &str) {
         self.ask("press", json!([key]));
     }
 
     /// Goes on by the keyboard until the focus is on what is called this.
+    #[track_caller]
     pub(crate) fn tab_to(&self, label: &str) {
         self.ask("tab_to", json!([label]));
     }
 
     /// Complains of whatever keeps people out of the page as it is now.
+    #[track_caller]
     pub(crate) fn is_for_everybody(&self, what: &str) {
         let told = self.ask("axe", json!([]));
         assert_eq!(told["violations"], json!([]), "{what}");
@@ -100,15 +108,17 @@ impl Page {
     }
 
     /// Keeps what is seen, for people: `target/page/NAME.png`.
+    #[track_caller]
     pub(crate) fn shot(&self, name: &str) {
         let path = repository().join("target/page").join(format!("{name}.png"));
         self.ask("shot", json!([path.display().to_string()]));
     }
 
-    fn hear(&self) -> Value {
+    #[track_caller]
+    fn hear(&self, asked: &str) -> Value {
         let line = self.talk.borrow_mut().1.next().expect("the driver answers").expect("it is text");
         let mut answer: Value = serde_json::from_str(&line).expect("it is JSON");
-        assert!(answer.get("error").is_none(), "{}", answer["error"]);
+        assert!(answer.get("error").is_none(), "{}: {asked}", answer["error"]);
         answer["result"].take()
     }
 }

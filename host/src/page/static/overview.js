@@ -90,7 +90,7 @@ export function showBroker(state) {
   keyed(table.tBodies[0], all, ([name]) => name, make, (row, [, connection]) => {
     const [, state, open, made] = row.children;
     const [word, kind] = connection.blocked > 0 ? ["blocked: RabbitMQ reads nothing from it", "bad"] :
-      connection.open > 0 ? ["open", "good"] : connection.made > 0 ? ["connecting", "bad"] : ["not needed yet", "warn"];
+      connection.open > 0 ? ["open", "good"] : connection.made > 0 ? ["connecting", "bad"] : ["not needed yet", ""];
     say(state.firstChild, word);
     attribute(state.firstChild, "class", `pill ${kind}`);
     say(open.firstChild, count(connection.open));
