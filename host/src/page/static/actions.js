@@ -19,7 +19,7 @@ function ask({ title, about, label, isDanger, parts = [], act, opener, first }) 
   more.replaceChildren(...parts);
   asked = { act, opener, label };
   busy(false);
-  dialog.showModal();
+  if (!dialog.open) dialog.showModal();
   // Whoever only presses Enter changes nothing.
   (first ?? no).focus();
 }

@@ -2,8 +2,8 @@
 
 import { Refused, status } from "./api.js";
 
-// The host says something each second; silence is a loss.
-const SILENCE = 6000;
+// The host says something each second; silence is a loss. A connection that ends is made again at once, which is none.
+const [SILENCE, PAUSE] = [6000, 3000];
 
 // Waits before another attempt where the browser has given up.
 const [SHORTEST, LONGEST] = [1000, 15000];
@@ -78,7 +78,7 @@ export class Feed {
   #look() {
     if (!this.#source) return;
     const since = Date.now() - this.#heard;
-    if (this.#lost || since > SILENCE) this.lost(since, this.#lost ?? "The host says nothing. Trying again.");
+    if (since > (this.#lost ? PAUSE : SILENCE)) this.lost(since, this.#lost ?? "The host says nothing. Trying again.");
     // A connection that was cut without a word: the browser does not notice by itself.
     if (since > 3 * SILENCE && this.#source.readyState === EventSource.OPEN) this.open();
   }

@@ -63,13 +63,21 @@ function news(before, after) {
   }
 }
 
+// The same of whether the service is ready.
+function turn(before, after) {
+  if (!before || !after || before.ready === after.ready) return;
+  announce(after.ready ? "The service takes requests again." : `The service is not ready: ${after.missing.join(", ")}.`);
+}
+
 let handlersBefore = null;
+let healthBefore = null;
 
 const feed = new Feed({
   changed(now, parts) {
     state = now;
     if (parts.handlers && handlersBefore) news(handlersBefore, parts.handlers);
-    handlersBefore = now.handlers ?? handlersBefore;
+    turn(healthBefore, now.health);
+    [handlersBefore, healthBefore] = [now.handlers ?? handlersBefore, now.health];
     showOverview(state);
     showHandlers(state, changes);
     showRequests(state);
@@ -112,10 +120,11 @@ byId("log-in").addEventListener("click", logIn);
 byId("log-out").addEventListener("click", async () => {
   try {
     await logOut();
+    // Nothing of what was seen stays.
+    location.reload();
   } catch (error) {
     announce(error.message);
   }
-  feed.open();
 });
 allow();
 feed.open();
