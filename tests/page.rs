@@ -93,7 +93,8 @@ fn log_in(page: &Page, token: &str) {
 /// A component whose only method has this name.
 fn named(method: &str) -> Vec<u8> {
     let name: String = method.bytes().map(|byte| format!("\\{byte:02x}")).collect();
-    let length: String = u32::try_from(method.len()).expect("a name").to_le_bytes().map(|byte| format!("\\{byte:02x}")).concat();
+    let length: String =
+        u32::try_from(method.len()).expect("a name").to_le_bytes().map(|byte| format!("\\{byte:02x}")).concat();
     // The list of methods at 300 is one text, which lies at 2500.
     let fields = format!(r#"(data (i32.const 300) "\c4\09\00\00{length}") (data (i32.const 2500) "{name}")"#);
     guest_with(crate::harness::guest::DESCRIBE, "(i32.const 400) (unreachable)", &fields)
@@ -135,6 +136,29 @@ fn a_handler_shows_with_its_rates_a_failure_with_its_frames_and_markup_as_the_te
     assert_eq!(page.evaluate("document.querySelectorAll('img, body script').length"), 0);
     page.is_for_everybody("with failures");
     page.shot("failures");
+}
+
+#[test]
+fn a_request_in_flight_shows_with_its_age_until_it_ends_at_a_limit_and_the_log_is_told_apart_by_handler() {
+    let slow = [&in_namespace("slow")[..], b"[limits]\ntimeout = \"6s\"\n"].concat();
+    let files = [("calculator.wasm", answering("7")), ("slow.wasm", guest(LOOP)), ("slow.toml", slow)];
+    let story = Story::begin(&files);
+    let page = story.page(READ);
+    let request = json!({"topic": "conductor", "namespace": "slow", "method": "m", "args": {}});
+    let outstanding = story.client.start_call(request);
+    page.shows("#requests td", "slow.m");
+    page.shows("#requests .state", "running");
+    page.shows("#requests .number", " s");
+    page.shows("#facts div", "1\nIn flight");
+    outstanding.wait().outcome.expect_err("it runs out of time");
+    page.shows("#requests .empty", "No request is in flight");
+    page.shows("#failures summary", "HandlerTimedOut");
+    page.shows("#handlers .chip.warn", "timeout 1");
+    page.shows("#log li", "timed_out");
+    page.shows("#log li .of", "calculator");
+    page.ask("choose_option", json!(["#log-of", "slow"]));
+    page.hides("#log li .of", "calculator");
+    page.shows("#log li", "timed_out");
 }
 
 #[test]
@@ -189,7 +213,10 @@ fn who_has_only_a_keyboard_logs_in_rolls_back_and_removes_after_being_asked_once
     page.shows("#handlers .empty", "No handler yet");
     page.ask("title", json!(["no handler is served"]));
     let log = story.host.log();
-    assert!(log.lines().any(|line| line.contains("audit") && line.contains("alice") && line.contains("remove")), "{log}");
+    assert!(
+        log.lines().any(|line| line.contains("audit") && line.contains("alice") && line.contains("remove")),
+        "{log}"
+    );
     assert!(!log.contains(OPERATE), "{log}");
 }
 
@@ -263,7 +290,9 @@ fn the_page_is_for_everybody_on_every_screen_and_small() {
             story.call(Some(long), &long.repeat(2)).expect_err("it traps");
         }
         page.shows("#failures summary", long);
-        page.evaluate("document.querySelectorAll('#handlers button[aria-expanded=false]').forEach((one) => one.click())");
+        page.evaluate(
+            "document.querySelectorAll('#handlers button[aria-expanded=false]').forEach((one) => one.click())",
+        );
         page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })");
         page.is_for_everybody(&format!("{screen:?}"));
         let wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth");

@@ -160,8 +160,12 @@ fn no_answer_lets_another_page_read_it_or_a_browser_guess() {
     let story = Story::begin();
     let alice = story.alice().with("Origin", "http://evil.example");
     let page = story.api().get("/").head.to_lowercase();
-    for header in ["cache-control: no-cache", "default-src 'none'; script-src 'self'", "frame-ancestors 'none'", "x-frame-options: deny"]
-    {
+    for header in [
+        "cache-control: no-cache",
+        "default-src 'none'; script-src 'self'",
+        "frame-ancestors 'none'",
+        "x-frame-options: deny",
+    ] {
         assert!(page.contains(header) && !page.contains("access-control"), "no {header} in {page}");
     }
     for answered in [

@@ -84,6 +84,9 @@ class Browser:
     def choose(self, selector, file):
         self.page.set_input_files(selector, file)
 
+    def choose_option(self, selector, label):
+        self.page.select_option(selector, label=label)
+
     def press(self, key):
         self.page.keyboard.press(key)
 

@@ -28,8 +28,9 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(Method::GET, "/", None, "The operator's page")
             .gives_text(HTML)
             .acts(|_, asked, _| Box::pin(async move { file("/", &asked.headers) })),
-        Route::new(Method::GET, "/page/{file}", None, "A file of the page")
-            .acts(|_, asked, _| Box::pin(async move { file(&format!("/page/{}", asked.named("file")), &asked.headers) })),
+        Route::new(Method::GET, "/page/{file}", None, "A file of the page").acts(|_, asked, _| {
+            Box::pin(async move { file(&format!("/page/{}", asked.named("file")), &asked.headers) })
+        }),
         Route::new(Method::GET, "/api/v1/events", Some(Role::Read), "What the page shows, and then what changes")
             .gives_text(CONTENT_TYPE)
             .acts(|api, asked, _| Box::pin(async move { look(&api, &asked) })),

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
+use super::{Page, board::PERIOD};
 use bytes::Bytes;
 use futures_util::Stream;
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
-use super::{Page, board::PERIOD};
 
 /// What events are.
 pub const CONTENT_TYPE: &str = "text/event-stream; charset=utf-8";

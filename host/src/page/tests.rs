@@ -194,7 +194,10 @@ async fn the_first_event_is_the_whole_and_those_after_it_are_what_changed() {
     story.log("a", "before");
     let mut heard = story.look();
     let whole = hear(&mut heard).await;
-    assert_eq!((&whole["whole"], &whole["you"]["role"], &whole["server"]), (&true.into(), &"read".into(), &"host-1".into()));
+    assert_eq!(
+        (&whole["whole"], &whole["you"]["role"], &whole["server"]),
+        (&true.into(), &"read".into(), &"host-1".into())
+    );
     assert_eq!(whole["handlers"][0]["name"], "a");
     assert_eq!(whole["health"]["phase"], "loading handlers");
     assert_eq!((&whole["log"][0]["text"], &whole["log"][0]["handler"]), (&"before".into(), &"a".into()));
@@ -249,7 +252,8 @@ fn a_line_belongs_to_the_handler_that_it_names_or_whose_request_it_is_in() {
         tracing::warn!(handler = "b", "handler refused");
     });
     let (lines, last) = tail.after(0);
-    let told: Vec<_> = lines.iter().map(|line| (&*line.handler, line.level, &*line.text, line.request_id.as_deref())).collect();
+    let told: Vec<_> =
+        lines.iter().map(|line| (&*line.handler, line.level, &*line.text, line.request_id.as_deref())).collect();
     assert_eq!(
         told,
         [
@@ -275,7 +279,9 @@ fn a_handler_that_is_loud_takes_no_room_of_the_others_and_nobody_takes_it_withou
         }
     });
     let (lines, _) = tail.after(0);
-    let of = |handler: &str| lines.iter().filter(|line| &*line.handler == handler).map(|line| line.text.len()).collect::<Vec<_>>();
+    let of = |handler: &str| {
+        lines.iter().filter(|line| &*line.handler == handler).map(|line| line.text.len()).collect::<Vec<_>>()
+    };
     assert_eq!((of("quiet").len(), of("loud").len()), (1, 200));
     assert!(of("large").iter().sum::<usize>() <= 32 << 10 && of("large").len() > 20);
     // Names are bounded too: who was silent for longest goes.
