@@ -149,7 +149,7 @@ fn a_request_in_flight_shows_with_its_age_until_it_ends_at_a_limit_and_the_log_i
     page.shows("#requests td", "slow.m");
     page.shows("#requests .state", "running");
     page.shows("#requests .number", " s");
-    page.shows("#facts div", "1\nIn flight");
+    page.shows("#facts div", "In flight\n1");
     outstanding.wait().outcome.expect_err("it runs out of time");
     page.shows("#requests .empty", "No request is in flight");
     page.shows("#failures summary", "HandlerTimedOut");
