@@ -122,6 +122,8 @@ pub(super) fn uses_everything(language: &str) {
     let call = ["call", "--transport-url", "memory://", "--handlers", "greeter", "everything", r#"{"name": "Ada"}"#];
     let said = r#"["hello, Ada", "good", "7", "ConnectionError", "nobody to greet", "untraced"]"#;
     assert_eq!(run(&folder, &call), Ok(format!("{said}\n")), "{language}");
+    let imports = run(&folder, &["inspect", "greeter/greeter.wasm"]).expect("it is a component");
+    assert!(imports.contains("imports  nova:rpc/trace@0.1.0"), "{language}: {imports}");
 }
 
 /// Results of all kinds, in an interface with a name of more than one word, and one that has a word of JavaScript's.

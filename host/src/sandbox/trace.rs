@@ -112,9 +112,9 @@ impl Trace {
         Self { marks, is_request, keys: HashSet::new(), events: 0, dropped: Dropped::default() }
     }
 
-    /// Whether the span has it.
-    fn is_sampled(&self) -> bool {
-        self.marks.as_ref().is_some_and(|marks| marks.recording())
+    /// Where it goes, if anybody records it.
+    fn sampled(&mut self) -> Option<&mut Box<dyn Marks>> {
+        self.marks.as_mut().filter(|marks| marks.recording())
     }
 
     /// Whether there is room for an attribute of this key.
@@ -151,7 +151,8 @@ impl Drop for Trace {
 impl Traced<'_> {
     /// Whether anybody sees what is added.
     fn is_seen(&self) -> bool {
-        self.trace.is_request && (self.trace.is_sampled() || Log::has_details())
+        let is_sampled = self.trace.marks.as_ref().is_some_and(|marks| marks.recording());
+        self.trace.is_request && (is_sampled || Log::has_details())
     }
 
     /// A value as it is kept: none of the handler's secrets is in it.
@@ -179,7 +180,7 @@ impl Traced<'_> {
         }
         let value = self.taken(value);
         self.log.detail("attribute", || format!("{key}={value}"));
-        if let Some(marks) = &mut self.trace.marks {
+        if let Some(marks) = self.trace.sampled() {
             marks.attribute(&key, value);
         }
     }
@@ -202,7 +203,7 @@ impl Traced<'_> {
             let with: String = attributes.iter().map(|(key, value)| format!(" {key}={value}")).collect();
             format!("{name}:{with}")
         });
-        if let Some(marks) = &mut self.trace.marks {
+        if let Some(marks) = self.trace.sampled() {
             marks.event(&name, attributes);
         }
     }

@@ -7,6 +7,7 @@ use super::{
     *,
 };
 use crate::{
+    capability::Grants,
     sandbox::{Invocation, Limits, RequestInfo},
     settings::Bytes,
     testing::{DESCRIBE, ECHO, load, marking, sandbox, tight},
@@ -50,8 +51,12 @@ impl Collected {
 
     /// What a request has added, and what was left out of it.
     fn of(&self, add: impl FnOnce(&mut Traced<'_>)) -> Dropped {
+        self.of_granted(&Arc::default(), add)
+    }
+
+    fn of_granted(&self, grants: &Arc<Grants>, add: impl FnOnce(&mut Traced<'_>)) -> Dropped {
         let mut trace = Trace::new(Some(Box::new(self.clone())), true);
-        let mut log = Log::new(Bytes(1 << 20), &Arc::default());
+        let mut log = Log::new(Bytes(1 << 20), grants);
         add(&mut Traced { trace: &mut trace, log: &mut log });
         trace.dropped
     }
@@ -132,6 +137,24 @@ fn keys_and_texts_are_printable_and_cut_at_a_letter() {
 }
 
 #[test]
+fn no_secret_of_the_manifest_reaches_the_span_not_even_where_it_would_be_cut() {
+    let manifest = "config.token = { value = \"hush-hush-token\", secret = true }";
+    let grants = Arc::new(crate::catalog::load::grants(Some(manifest), &tight()).unwrap());
+    let collected = Collected::sampled();
+    collected.of_granted(&grants, |traced| {
+        let secret = || format!("{}hush-hush-token", "x".repeat(MAX_TEXT - 6));
+        traced.set("key of hush-hush-token".to_owned(), text(&secret()));
+        let value = text("\"hush-hush-token\"");
+        traced.add(
+            format!("{}hush-hush-token", "x".repeat(60)),
+            vec![Attribute { key: "hush-hush-token".to_owned(), value }],
+        );
+    });
+    let kept = format!("{:?}", collected.0.lock().unwrap());
+    assert!(!kept.contains("hush") && kept.contains("***"), "{kept}");
+}
+
+#[test]
 fn what_nobody_sees_is_not_kept() {
     let unsampled = Collected::default();
     let dropped = unsampled.of(|traced| {
@@ -140,6 +163,23 @@ fn what_nobody_sees_is_not_kept() {
     });
     assert!(unsampled.attributes().is_empty());
     assert_eq!(dropped, Dropped::default());
+}
+
+/// The log sees what is not sampled, and whoever traces does not.
+#[test]
+fn what_only_the_log_sees_is_not_the_spans() {
+    let unsampled = Collected::default();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(std::io::sink);
+    let dropped = tracing::subscriber::with_default(subscriber.finish(), || {
+        unsampled.of(|traced| {
+            assert!(traced.is_seen());
+            (0..300).for_each(|at| traced.set(format!("k{at}"), Given::Integer(at)));
+            traced.add("e".to_owned(), Vec::new());
+        })
+    });
+    assert_eq!(dropped.attributes, 300 - MAX_ATTRIBUTES);
+    let kept = unsampled.0.lock().unwrap();
+    assert!(kept.attributes.is_empty() && kept.events.is_empty(), "{kept:?}");
 }
 
 /// Says what the trace is, marks it, and declines where nobody records.
