@@ -28,6 +28,7 @@ mod forward;
 mod health;
 mod http;
 mod interop;
+mod journal;
 mod languages;
 mod logs;
 mod metrics;

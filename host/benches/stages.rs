@@ -16,8 +16,12 @@ use nova_host::{
     dispatch,
     envelope::{Answer, Context, ReplyTo, Request, Style, Text},
     host::Host,
+    journal::{
+        Arrived, Problem, Recorder,
+        report::{Kind, State},
+    },
     lending::{Lending, Slot, Standing},
-    metrics::Metrics,
+    metrics::{Ending, Metrics},
     sandbox::{Compiler, Invocation, Limits, Program, RequestInfo, Sandbox},
     settings::Settings,
     transport::Transport,
@@ -49,6 +53,7 @@ fn main() {
     let bench = Bench::new();
     bench.envelope(&mut criterion);
     bench.dispatch(&mut criterion);
+    journal(&mut criterion);
     bench.sandbox(&mut criterion);
     bench.corridor(&mut criterion);
     criterion.final_summary();
@@ -126,7 +131,7 @@ impl Bench {
         let transport = Transport::new(self.config.transport_url.clone(), self.config.rabbit.clone());
         let current = self.keeper.current().clone();
         let metrics = Metrics::default();
-        let starting = Host::start(&self.config, &metrics, transport.clone(), current, None);
+        let starting = Host::start(&self.config, &metrics, transport.clone(), current, None, Recorder::default());
         let host = self.runtime.block_on(starting).expect("it serves");
         let client = Client::new(transport);
         let call = || client.call(invocation(), client::CallOptions::default());
@@ -149,6 +154,40 @@ impl Bench {
         let limits = Limits { reuse, ..Limits::default() };
         self.runtime.block_on(self.sandbox.load(name, wasm, limits, Grants::default())).expect("it loads")
     }
+}
+
+/// What it costs a request to be in the journal, from its beginning to its end.
+fn journal(criterion: &mut Criterion) {
+    let (recorder, id) = (Recorder::default(), "0".repeat(32));
+    let arrived = Arrived {
+        kind: Kind::Call,
+        method: "build_instances",
+        namespace: Some("compute_task"),
+        version: Some("1.6"),
+        request_id: Some("req-6a5f1fd0-5d2e-4c5b-8f3e-0c9ad2c9ab4f"),
+        message_id: Some(&id),
+        trace_id: None,
+    };
+    let run = |outcome, problem: Option<&Problem<'_>>| {
+        let entry = recorder.begin(&arrived);
+        let progress = entry.progress().clone();
+        progress.found("conductor", "0123456789ab", 1);
+        progress.enter(State::Running);
+        progress.enter(State::Releasing);
+        entry.end(outcome, Duration::from_micros(123), problem);
+    };
+    let (message, frames) = ("x".repeat(100), vec!["at some function of the guest".to_owned(); 10]);
+    let problem = Problem {
+        module: "nova_host.errors",
+        class: "HandlerTrapped",
+        message: &message,
+        frames: &frames,
+        limit: None,
+    };
+    let mut group = criterion.benchmark_group("journal");
+    group.bench_function("a request", |bencher| bencher.iter(|| run(Ending::Replied, None)));
+    group.bench_function("a failure", |bencher| bencher.iter(|| run(Ending::Trapped, Some(&problem))));
+    group.finish();
 }
 
 /// A call as oslo.messaging sends it.

@@ -8,6 +8,7 @@ mod check;
 mod compile;
 mod contract;
 mod exit;
+mod failures;
 mod forward;
 mod handlers;
 mod inspect;
@@ -15,6 +16,7 @@ mod log_level;
 mod metrics;
 mod new;
 mod panics;
+mod requests;
 mod schema;
 mod serve;
 mod show;
@@ -84,6 +86,10 @@ enum Command {
     Handlers(handlers::Handlers),
     /// Say which requests of a running host go on to the service behind it, and change that
     Forward(forward::Forward),
+    /// List the requests that a running host has in flight, and how the methods of its handlers do
+    Requests,
+    /// Show the last failures of a running host
+    Failures(failures::Failures),
     /// Compile a component; the host runs this itself
     #[command(hide = true)]
     Compile(compile::Compile),
@@ -119,6 +125,8 @@ impl Cli {
             Command::Check(check) => check.run(&options).await,
             Command::Handlers(handlers) => handlers.run(&options).await,
             Command::Forward(forward) => forward.run(&options).await,
+            Command::Requests => requests::run(&options).await,
+            Command::Failures(failures) => failures.run(&options).await,
             Command::Compile(compile) => compile.run(),
             Command::LogLevel(level) => level.run(&options).await,
             Command::Metrics => metrics::run(&options).await,

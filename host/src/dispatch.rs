@@ -19,6 +19,7 @@ use crate::{
     capability::Capabilities,
     catalog::{Catalog, Current, Found, Generation, Miss, Policy, Working},
     envelope::{Answer, Arguments, Field, Request, Text},
+    journal::{Progress, report::State},
     lending::Standing,
     sandbox::{Fault, Full, Invocation, Marks, Place, RequestInfo},
     version::Version,
@@ -75,6 +76,7 @@ pub struct Admitted {
     work: Work,
     /// Its place among the handler's own requests.
     _place: Option<Place>,
+    progress: Progress,
 }
 
 /// Finds who answers, and nothing more: no handler has seen the request yet.
@@ -159,9 +161,10 @@ impl Resolved {
     ///
     /// Dropped half-way, no place is taken.
     pub async fn admit(self, capabilities: &Capabilities, standing: &Arc<Standing>) -> Result<Admitted, Refusal> {
+        let progress = standing.progress().clone();
         let asked = match self.answerer {
             Answerer::Handler(asked) => asked,
-            Answerer::Host(outcome) => return Ok(Admitted { work: Work::Done(outcome), _place: None }),
+            Answerer::Host(outcome) => return Ok(Admitted { work: Work::Done(outcome), _place: None, progress }),
         };
         let Asked { since, generation, endpoint, method, version, request, marks } = *asked;
         let session = session::open(capabilities, &generation, &request, since, standing);
@@ -183,7 +186,7 @@ impl Resolved {
             },
             since,
         };
-        Ok(Admitted { work: Work::Invoke(generation, Box::new(invocation)), _place: Some(place) })
+        Ok(Admitted { work: Work::Invoke(generation, Box::new(invocation)), _place: Some(place), progress })
     }
 }
 
@@ -208,7 +211,10 @@ impl Admitted {
             Err(fault) => return Outcome::Faulted(fault),
         };
         let released = match session {
-            Some(session) => session.release().await,
+            Some(session) => {
+                self.progress.enter(State::Releasing);
+                session.release().await
+            }
             None => Ok(()),
         };
         released.map_or_else(Outcome::Unreleased, |()| Outcome::Replied(result))

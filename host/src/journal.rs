@@ -21,7 +21,7 @@ use live::{All, Found, Live};
 use methods::{Key, Methods};
 
 pub use live::Arrived;
-use report::{Failure, Journal, State};
+use report::{Activity, Failure, Journal, State};
 
 use crate::{
     metrics::{Ending, Limit},
@@ -102,10 +102,23 @@ impl Recorder {
     /// All that is known now.
     #[must_use]
     pub fn journal(&self) -> Journal {
-        let Inner { since, live, failures, methods } = &*self.0;
+        let Activity { requests, methods } = self.activity();
+        Journal { requests, failures: self.failures(), methods }
+    }
+
+    /// What runs now, and how the methods do.
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        let Inner { since, live, methods, .. } = &*self.0;
         let now = Instant::now();
         let second = now.saturating_duration_since(*since).as_secs();
-        Journal { requests: live.told(now), failures: failures.told(), methods: methods.told(second) }
+        Activity { requests: live.told(now), methods: methods.told(second) }
+    }
+
+    /// Failures, the latest first.
+    #[must_use]
+    pub fn failures(&self) -> Vec<Failure> {
+        self.0.failures.told()
     }
 }
 

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::journal::{Progress, report::State};
+
 /// The fewest that may be lent at once in a service.
 const LEAST_LENT: u16 = 64;
 
@@ -44,6 +46,8 @@ pub struct Standing {
     /// Waited for when it is taken back: a handler never runs more requests than it allows.
     place: Mutex<Option<Arc<Slot>>>,
     waits: Mutex<Waits>,
+    /// Who is told that it waits.
+    progress: Progress,
 }
 
 #[derive(Debug, Default)]
@@ -127,7 +131,21 @@ impl Standing {
     /// A request that holds a permit, and no place yet.
     #[must_use]
     pub fn new(lending: Lending, permit: Arc<Slot>) -> Self {
-        Self { lending, permit, place: Mutex::default(), waits: Mutex::default() }
+        let progress = Progress::default();
+        Self { lending, permit, place: Mutex::default(), waits: Mutex::default(), progress }
+    }
+
+    /// Has an operator see whether it waits.
+    #[must_use]
+    pub fn telling(mut self, progress: Progress) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// How far the request is, as an operator sees it.
+    #[must_use]
+    pub fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// The request has a place among those of its handler.
@@ -150,7 +168,11 @@ impl Standing {
             }
             let place = lock(&self.place).clone();
             if let Some(place) = place {
+                self.progress.enter(State::WaitingForPlace);
                 place.back(|| lock(&self.waits).is_lent).await;
+                if lock(&self.waits).count == 0 {
+                    self.progress.enter(State::Running);
+                }
             }
         }
         came
@@ -167,6 +189,7 @@ impl Standing {
             }
         }
         waits.count += 1;
+        self.progress.enter(State::WaitingForCall);
         Wait(self)
     }
 
@@ -174,6 +197,9 @@ impl Standing {
     fn over(&self) -> bool {
         let mut waits = lock(&self.waits);
         waits.count = waits.count.saturating_sub(1);
+        if waits.count == 0 {
+            self.progress.enter(State::Running);
+        }
         waits.count == 0 && std::mem::take(&mut waits.is_lent)
     }
 }
@@ -211,6 +237,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::journal::{Arrived, Recorder};
 
     struct Scene {
         lending: Lending,
@@ -254,6 +281,22 @@ mod tests {
         assert_eq!(scene.free(), (0, 0, 0));
         drop(outer);
         assert_eq!(scene.free(), (1, 1, 0));
+    }
+
+    #[tokio::test]
+    async fn an_operator_sees_that_it_waits_until_the_last_wait_is_over() {
+        let recorder = Recorder::default();
+        let entry = recorder.begin(&Arrived::default());
+        let state = || recorder.activity().requests[0].state;
+        for most in [0, 2] {
+            let outer = Scene::new(most).request().telling(entry.progress().clone());
+            let both = outer.waiting_for(async {
+                outer.waiting_for(async { assert_eq!(state(), State::WaitingForCall) }).await;
+                assert_eq!(state(), State::WaitingForCall);
+            });
+            both.await;
+            assert_eq!(state(), State::Running, "whether it lends or not");
+        }
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use crate::{
     catalog::keeper::Keeper,
     control::protocol::{ControlAnswer, ControlRequest, Kind},
     forward::Forwarding,
+    journal::Recorder,
     levels::Levels,
     metrics::Metrics,
 };
@@ -32,6 +33,8 @@ pub struct Operated {
     pub levels: Levels,
     /// What is forwarded, where anything is.
     pub forwarding: Option<Forwarding>,
+    /// What is in flight, and what failed.
+    pub journal: Recorder,
 }
 
 /// Does what is asked, where the caller may.
@@ -64,6 +67,8 @@ pub fn needed(request: &ControlRequest) -> Role {
         | ControlRequest::Metrics {}
         | ControlRequest::Status {}
         | ControlRequest::Forward {}
+        | ControlRequest::Requests {}
+        | ControlRequest::Failures {}
         | ControlRequest::LogLevel { levels: None } => Role::Read,
         ControlRequest::LogLevel { levels: Some(_) }
         | ControlRequest::Add { .. }
@@ -92,12 +97,14 @@ fn describe(request: &ControlRequest) -> String {
         ControlRequest::List {}
         | ControlRequest::Metrics {}
         | ControlRequest::Status {}
+        | ControlRequest::Requests {}
+        | ControlRequest::Failures {}
         | ControlRequest::Forward {} => "look".to_owned(),
     }
 }
 
 async fn answer(request: ControlRequest, operated: Operated) -> ControlAnswer {
-    let Operated { keeper, metrics, levels, forwarding } = operated;
+    let Operated { keeper, metrics, levels, forwarding, journal } = operated;
     match request {
         ControlRequest::Metrics {} => ControlAnswer::Metrics { text: metrics.encode() },
         ControlRequest::Status {} => ControlAnswer::Status(metrics.health()),
@@ -114,6 +121,8 @@ async fn answer(request: ControlRequest, operated: Operated) -> ControlAnswer {
         ControlRequest::Rollback { name } => {
             at_once(keeper, move |keeper| ControlAnswer::rollback(keeper, &name)).await
         }
+        ControlRequest::Requests {} => ControlAnswer::Requests(journal.activity()),
+        ControlRequest::Failures {} => ControlAnswer::Failures { failures: journal.failures() },
         ControlRequest::Forward {} => forwarding::list(forwarding.as_ref()),
         ControlRequest::ForwardSet(set) => forwarding::set(forwarding.as_ref(), &keeper, &set),
         ControlRequest::Add { file, name, force } => ControlAnswer::added(keeper.add(&file, name, force).await),

@@ -30,6 +30,7 @@ use crate::{
     catalog::Current,
     dispatch,
     forward::Forwarding,
+    journal::Recorder,
     lending::{Lending, Slot, most_lent},
     metrics::Metrics,
     transport::{Deliveries, Delivery, Transport},
@@ -79,6 +80,8 @@ pub struct With {
     pub capabilities: Capabilities,
     /// What goes on to the service behind this one, if there is one.
     pub forwarding: Option<Forwarding>,
+    /// Where requests are written down for operators.
+    pub journal: Recorder,
 }
 
 /// What all deliveries share.
@@ -92,6 +95,7 @@ struct Corridor {
     max_attempts: u32,
     dead_letters: Option<DeadLetters>,
     forwarding: Option<Forwarding>,
+    journal: Recorder,
     outages: Outages,
     /// The name of this server.
     server: String,
@@ -113,7 +117,7 @@ struct Corridor {
 ///
 /// Does not return an error: nothing that a message, a guest or a broker does ends the service.
 pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries: Deliveries, shutdown: Shutdown) {
-    let With { transport, catalog, capabilities, forwarding } = with;
+    let With { transport, catalog, capabilities, forwarding, journal } = with;
     let permits = Arc::new(Semaphore::new(usize::from(config.max_in_flight)));
     let corridor = Arc::new(Corridor {
         metrics,
@@ -124,6 +128,7 @@ pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries:
         max_attempts: config.max_attempts,
         dead_letters: config.dead_letters.clone(),
         forwarding,
+        journal,
         outages: Outages::default(),
         server: config.server.clone(),
         duplicates: Duplicates::default(),

@@ -12,11 +12,12 @@ use super::{
     page,
     problem::Problem,
     route::{Acting, Route, json, text},
-    told::{Changed, ForwardRule, Handlers, LogLevels, Session},
+    told::{Changed, Failures, ForwardRule, Handlers, LogLevels, Session},
     upload,
 };
 use crate::{
     control::protocol::{ControlAnswer, ControlRequest, ForwardSet, ForwardState},
+    journal::report::Activity,
     metrics::{health::Health, http},
     operate::Role,
 };
@@ -52,6 +53,10 @@ pub(super) fn routes() -> Vec<Route> {
             .asks::<LogLevels>(|_| ControlRequest::LogLevel { levels: None }),
         Route::new(Method::PUT, "/api/v1/log-level", OPERATE, "Log something else, until the next start")
             .takes::<LogLevels, LogLevels>(|_, LogLevels { levels }| ControlRequest::LogLevel { levels: Some(levels) }),
+        Route::new(Method::GET, "/api/v1/requests", READ, "What is in flight, and how the methods do")
+            .asks::<Activity>(|_| ControlRequest::Requests {}),
+        Route::new(Method::GET, "/api/v1/failures", READ, "What failed lately")
+            .asks::<Failures>(|_| ControlRequest::Failures {}),
         Route::new(Method::GET, "/api/v1/forward", READ, "What is forwarded, and what was")
             .asks::<ForwardState>(|_| ControlRequest::Forward {}),
         Route::new(Method::PUT, "/api/v1/forward/{methods}", OPERATE, "Forward other requests, until the next start")

@@ -12,6 +12,7 @@ use crate::{
     catalog::shelf::HandlerState,
     control::protocol::{ControlAnswer, ForwardState},
     forward::OnFailure,
+    journal::report::{Activity, Failure},
     metrics::health::Health,
     operate::Role,
 };
@@ -33,6 +34,13 @@ pub(super) struct Handlers {
     directory: PathBuf,
     /// By name.
     handlers: Vec<HandlerState>,
+}
+
+/// What failed lately.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Failures {
+    /// The latest first.
+    failures: Vec<Failure>,
 }
 
 /// What is logged.
@@ -111,6 +119,24 @@ impl Told for Health {
     fn of(answer: ControlAnswer) -> Result<Self, ControlAnswer> {
         match answer {
             ControlAnswer::Status(health) => Ok(health),
+            other => Err(other),
+        }
+    }
+}
+
+impl Told for Activity {
+    fn of(answer: ControlAnswer) -> Result<Self, ControlAnswer> {
+        match answer {
+            ControlAnswer::Requests(activity) => Ok(activity),
+            other => Err(other),
+        }
+    }
+}
+
+impl Told for Failures {
+    fn of(answer: ControlAnswer) -> Result<Self, ControlAnswer> {
+        match answer {
+            ControlAnswer::Failures { failures } => Ok(Self { failures }),
             other => Err(other),
         }
     }

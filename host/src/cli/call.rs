@@ -10,6 +10,7 @@ use crate::{
     config::Config,
     envelope::{Context, Text},
     host::{self, Host},
+    journal::Recorder,
     metrics::Metrics,
     settings::{Setting, patience},
     transport::{Retry, Routing, Transport, Url},
@@ -196,7 +197,11 @@ impl Session {
                 let keeper = host::keeper(config, &metrics).await.map_err(Failed::from)?;
                 host::load(&keeper).await.map_err(Failed::from)?;
                 let current = keeper.current().clone();
-                Some(Host::start(config, &metrics, transport.clone(), current, None).await.map_err(Failed::from)?)
+                Some(
+                    Host::start(config, &metrics, transport.clone(), current, None, Recorder::default())
+                        .await
+                        .map_err(Failed::from)?,
+                )
             }
             Url::Rabbit(_) => None,
         };

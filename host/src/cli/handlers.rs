@@ -117,7 +117,7 @@ fn lines(answer: &ControlAnswer, name: &str) -> Vec<String> {
         }
         ControlAnswer::Handlers { handlers, .. } => handlers.iter().flat_map(handler).collect(),
         // To another subcommand.
-        ControlAnswer::Forward(_) => Vec::new(),
+        ControlAnswer::Forward(_) | ControlAnswer::Requests(_) | ControlAnswer::Failures { .. } => Vec::new(),
         ControlAnswer::Metrics { text } => text.lines().map(str::to_owned).collect(),
         ControlAnswer::Added { generation } => vec![format!("{name} is served: generation {generation}")],
         ControlAnswer::Replaced { generation, instead_of } => {
@@ -175,7 +175,7 @@ fn digest(digest: &str) -> String {
 }
 
 /// How long ago, in the largest unit that fits.
-fn ago(seconds: u64) -> String {
+pub(super) fn ago(seconds: u64) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     match now.saturating_sub(seconds) {
         age @ 0..60 => format!("{age}s ago"),

@@ -111,8 +111,13 @@ async fn start(
     let forwarding = Forwarding::new(config.forward.as_ref());
     let Doors { control, admin, levels, tail } = doors;
     let journal = Recorder::default();
-    let operated =
-        Operated { keeper: Arc::clone(&keeper), metrics: metrics.clone(), levels, forwarding: forwarding.clone() };
+    let operated = Operated {
+        keeper: Arc::clone(&keeper),
+        metrics: metrics.clone(),
+        levels,
+        forwarding: forwarding.clone(),
+        journal: journal.clone(),
+    };
     if let Some(listener) = control {
         beside.control(listener, operated.clone());
     }
@@ -128,7 +133,7 @@ async fn start(
     if let Some(connections) = transport.connections() {
         metrics.tell_of(connections);
     }
-    Ok(Host::start(config, metrics, transport, current, forwarding).await?)
+    Ok(Host::start(config, metrics, transport, current, forwarding, journal).await?)
 }
 
 /// The control socket. Where somebody has chosen its place, the service does not start without it.

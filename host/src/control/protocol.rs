@@ -11,6 +11,7 @@ use crate::{
         shelf::HandlerState,
     },
     forward::{MethodState, OnFailure},
+    journal::report::{Activity, Failure},
     metrics::health::Health,
 };
 
@@ -30,6 +31,10 @@ pub enum ControlRequest {
         #[serde(default)]
         levels: Option<String>,
     },
+    /// What is in flight, and how the methods do.
+    Requests {},
+    /// What failed lately.
+    Failures {},
     /// Try a file, put it into force and into the directory.
     Add {
         /// Its absolute path, as the host sees it.
@@ -120,6 +125,13 @@ pub enum ControlAnswer {
     LogLevel {
         /// What is logged from now on.
         levels: String,
+    },
+    /// To [`ControlRequest::Requests`].
+    Requests(Activity),
+    /// To [`ControlRequest::Failures`].
+    Failures {
+        /// The latest first.
+        failures: Vec<Failure>,
     },
     /// It is in force, for the first time.
     Added {

@@ -6,6 +6,7 @@ use super::{protocol::ControlRequest, *};
 use crate::{
     catalog::{Policy, keeper::Keeper, load},
     control::socket::{Config, Error},
+    journal::Recorder,
     levels::Levels,
     metrics::Metrics,
     testing::{answering, load_config, sandbox, tight},
@@ -34,7 +35,8 @@ impl Story {
         let (config, stop) = (config(&directory), CancellationToken::new());
         let listener = Listener::bind(&config).unwrap().unwrap();
         let levels = Levels::new("info").unwrap();
-        let operated = Operated { keeper, metrics: Metrics::default(), levels, forwarding: None };
+        let operated =
+            Operated { keeper, metrics: Metrics::default(), levels, forwarding: None, journal: Recorder::default() };
         let task = tokio::spawn(serve(listener, operated, stop.clone()));
         Self { directory, config, stop, task }
     }

@@ -23,7 +23,7 @@ const SHARDS: usize = 16;
 const MAX_NAME: usize = 128;
 
 /// A request as it came. The names are callers': what is kept of them is printable and bounded.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Arrived<'a> {
     /// Whether somebody waits for the answer.
     pub kind: Kind,

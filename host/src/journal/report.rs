@@ -3,10 +3,11 @@
 //! Before it: [`super::Recorder`] has the numbers. After it: `nova-host requests` and `nova-host failures`. All text here is
 //! printable and bounded. Nothing of contexts, arguments or results is in it, but for the request id.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What runs now, what failed lately, and how the methods do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Journal {
     /// Requests in flight, the oldest first.
     pub requests: Vec<LiveRequest>,
@@ -17,8 +18,17 @@ pub struct Journal {
     pub methods: Vec<MethodStats>,
 }
 
+/// What runs now, and how the methods do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Activity {
+    /// As in [`Journal::requests`].
+    pub requests: Vec<LiveRequest>,
+    /// As in [`Journal::methods`].
+    pub methods: Vec<MethodStats>,
+}
+
 /// A request that has not come to its end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LiveRequest {
     /// Milliseconds since the host took it.
     pub age_ms: u64,
@@ -47,17 +57,18 @@ pub struct LiveRequest {
 }
 
 /// Whether somebody waits for the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Somebody does.
+    #[default]
     Call,
     /// Nobody does.
     Cast,
 }
 
 /// How far a request is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Its handler is looked for, or runs as many requests as it may.
@@ -76,7 +87,7 @@ pub enum State {
 }
 
 /// A request that failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// When: milliseconds since 1970.
     pub at_ms: u64,
@@ -116,7 +127,7 @@ pub struct Failure {
 
 /// How a method of a handler does. At most 1024 methods are told apart; the others count together, as method `(others)` of
 /// handler `(others)`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MethodStats {
     /// The handler.
     pub handler: String,
@@ -138,7 +149,7 @@ pub struct MethodStats {
 }
 
 /// Failures of one class.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClassCount {
     /// The class of the exception that callers got, with its module.
     pub class: String,

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::duplicates::{Claim, Duplicates, Running};
 use crate::{
+    journal::Entry,
     lending::{Lending, Slot, Standing},
     metrics::InFlight,
     transport::{Delivery, Disposition, Error, Message, Settlement},
@@ -44,6 +45,8 @@ pub(super) struct Claimed {
     pub(super) message: Message,
     /// When it came.
     pub(super) since: Instant,
+    /// Where it is written down.
+    pub(super) entry: Arc<Entry>,
     held: Claims,
     /// `None` where the sender has not marked it.
     claim: Option<Running>,
@@ -86,7 +89,12 @@ impl Pulled {
     /// # Cancel safety
     ///
     /// Dropped half-way, the message goes back to the broker.
-    pub(super) async fn claim(self, id: Option<Arc<str>>, duplicates: &Duplicates) -> Result<Claimed, Ended> {
+    pub(super) async fn claim(
+        self,
+        id: Option<Arc<str>>,
+        entry: Arc<Entry>,
+        duplicates: &Duplicates,
+    ) -> Result<Claimed, Ended> {
         let claim = match id {
             None => None,
             Some(id) => match duplicates.claim(id).await {
@@ -94,7 +102,7 @@ impl Pulled {
                 Claim::Done => return Err(self.end()),
             },
         };
-        Ok(Claimed { message: self.message, since: self.since, held: Claims::Unsettled(self.held), claim })
+        Ok(Claimed { message: self.message, since: self.since, entry, held: Claims::Unsettled(self.held), claim })
     }
 
     /// Ends a delivery that is no request.
@@ -123,7 +131,8 @@ impl Claimed {
             Claims::Unsettled(Held { permit, .. }) | Claims::Settled { permit, .. } => permit,
             Claims::Lost => return None,
         };
-        Some(Arc::new(Standing::new(lending.clone(), Arc::clone(permit))))
+        let standing = Standing::new(lending.clone(), Arc::clone(permit));
+        Some(Arc::new(standing.telling(self.entry.progress().clone())))
     }
 
     /// Settles a delivery whose message was replaced by a copy: that is to run, so the claim is given up, not kept.

@@ -12,14 +12,16 @@ use super::{
     delivery::Claimed,
     end::{Notes, Tried},
     late::{Delivered, Letter, Trouble},
-    work::Worked,
+    work::{Worked, judged},
 };
 use crate::{
     dispatch::{Outcome, Refusal},
     envelope::Request,
     forward::{Decision, Forwarding, Named, Why},
+    journal::report::State,
     metrics::Went,
     printable::printable,
+    reply::Kind,
     transport::{Destination, Disposition, FORWARDED, FORWARDS, Header, Lifetime, Message, copy},
 };
 
@@ -61,8 +63,9 @@ impl Corridor {
                 Ok(Worked::Outcome(Outcome::Faulted(fault)))
                     if on_failure && !forwarding.is_fanout(&claimed.message.origin) =>
                 {
-                    let fault = printable(&fault.to_string(), MAX_NAME);
-                    tracing::warn!(fault, "the handler has failed, the request goes on");
+                    let words = printable(&fault.to_string(), MAX_NAME);
+                    tracing::warn!(fault = words, "the handler has failed, the request goes on");
+                    judged(&claimed.entry, Outcome::Faulted(fault), Kind::Cast, claimed.since.elapsed());
                     Why::Failed
                 }
                 Ok(worked) => {
@@ -92,6 +95,7 @@ impl Corridor {
     /// Sends the request on, where it may go on.
     async fn send_on(&self, forwarding: &Forwarding, claimed: &Claimed, why: Why) -> (Worked, Option<Went>) {
         let (message, why) = (&claimed.message, why.as_str());
+        claimed.entry.progress().enter(State::Forwarding);
         if forwarding.is_fanout(&message.origin) {
             tracing::debug!(why, "left: the fallback's servers have copies of their own");
             return (Worked::Settled(Disposition::Ack), Some(Went::Left));

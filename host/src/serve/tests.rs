@@ -24,7 +24,13 @@ use crate::{
 
 fn with(transport: &Transport, catalog: Catalog, forwarding: Option<Forwarding>) -> With {
     let catalog = Current::new(catalog, Duration::ZERO);
-    With { transport: transport.clone(), catalog, capabilities: Capabilities::default(), forwarding }
+    With {
+        transport: transport.clone(),
+        catalog,
+        capabilities: Capabilities::default(),
+        forwarding,
+        journal: Recorder::default(),
+    }
 }
 
 struct Service {
@@ -32,6 +38,7 @@ struct Service {
     client: Client,
     shutdown: Shutdown,
     metrics: Metrics,
+    journal: Recorder,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -62,8 +69,9 @@ impl Service {
         let transport = Transport::Memory(broker.clone());
         let (shutdown, metrics) = (Shutdown::default(), Metrics::default());
         let with = with(&transport, catalog, None);
+        let journal = with.journal.clone();
         let task = Self::serve(&metrics, with, config, &shutdown).await;
-        Self { broker, client: Client::new(transport), shutdown, metrics, task }
+        Self { broker, client: Client::new(transport), shutdown, metrics, journal, task }
     }
 
     /// Ends the service without waiting for what runs.

@@ -26,6 +26,7 @@ use crate::{
     compression::Error::Corrupt,
     dispatch::{Outcome, Refusal, Resolved, resolve},
     envelope::{self, ReplyTo, Request},
+    journal::{Arrived, Entry, Problem, report as journal, report::State},
     metrics::ReplyFate,
     printable::{printable, printed},
     reply::{self, Fate, Kind, Verdict, verdict},
@@ -70,11 +71,13 @@ impl Corridor {
                 return drop(end.await);
             }
         };
-        let span = span(&request);
+        let request_id = request.context.get_str("request_id");
+        let span = span(&request, request_id.as_deref());
+        let entry = Arc::new(self.journal.begin(&arrived(&request, request_id.as_deref())));
         if self.dead_letters.is_some() {
             notes.particulars = Particulars::of(&request);
         }
-        Box::pin(self.run(request, pulled, notes)).instrument(span).await;
+        Box::pin(self.run(request, pulled, entry, notes)).instrument(span).await;
     }
 
     /// Refuses what must not be answered: the answer would come back as the next request, and so on for ever.
@@ -87,9 +90,9 @@ impl Corridor {
         }
     }
 
-    async fn run(&self, request: Request, pulled: Pulled, mut notes: Notes) {
+    async fn run(&self, request: Request, pulled: Pulled, entry: Arc<Entry>, mut notes: Notes) {
         let id = identity(&request, &pulled.message);
-        let mut claimed = match pulled.claim(id, &self.duplicates).await {
+        let mut claimed = match pulled.claim(id, Arc::clone(&entry), &self.duplicates).await {
             Ok(claimed) => claimed,
             Err(duplicate) => {
                 self.metrics.duplicate();
@@ -114,8 +117,9 @@ impl Corridor {
             }
         };
         let kind = if reply_to.is_some() { Kind::Call } else { Kind::Cast };
-        let verdict = verdict(outcome, kind);
-        log(&verdict, started.elapsed());
+        let took = started.elapsed();
+        let verdict = judged(&entry, outcome, kind, took);
+        log(&verdict, took);
         match &reply_to {
             Some(reply_to) => self.answer(claimed.end(), reply_to, verdict, notes).await,
             None => drop(self.conclude(claimed.end(), verdict.fate, &notes, &verdict).await),
@@ -137,9 +141,10 @@ impl Corridor {
         crate::testing::panic_where_asked(&request);
         let resolved = resolve(&self.catalog, self.dispatch, request)?;
         let Some(generation) = resolved.handler() else { return Ok(self.attempt(resolved, claimed, notes).await) };
+        let digest = generation.program.digest().short();
+        claimed.entry.progress().found(&generation.name, digest, generation.number);
         if self.dead_letters.is_some() {
-            let digest = generation.program.digest().short().to_owned();
-            notes.particulars.handler = Some((generation.name.clone(), digest));
+            notes.particulars.handler = Some((generation.name.clone(), digest.to_owned()));
         }
         let metrics = generation.program.metrics().clone();
         let running = metrics.start(resolved.method());
@@ -183,6 +188,7 @@ impl Corridor {
             tracing::warn!(%error, "not acknowledged and therefore not started");
             return Worked::GivenBack;
         }
+        claimed.entry.progress().enter(State::Running);
         // On the heap, as in `deliver`: what holds it is moved several times before it is a task, with all of its room.
         Worked::Outcome(Box::pin(admitted.run()).await)
     }
@@ -313,10 +319,9 @@ fn bounded(id: &str) -> Cow<'_, str> {
 }
 
 /// The span of a request: what every line about it carries. Nothing of the context but its request id.
-fn span(request: &Request) -> tracing::Span {
+fn span(request: &Request, request_id: Option<&str>) -> tracing::Span {
     let short = |text| printed(text, MAX_FIELD);
     let method = request.method.to_string();
-    let request_id = request.context.get_str("request_id");
     // At the level of errors, so that no filter takes it from a line that is logged.
     tracing::error_span!(
         "request",
@@ -324,11 +329,41 @@ fn span(request: &Request) -> tracing::Span {
         version = request.version.text().map(short).as_deref(),
         namespace = request.namespace.text().map(short).as_deref(),
         msg_id = request.reply_to.as_ref().map(|ReplyTo { message_id, .. }| short(message_id)).as_deref(),
-        request_id = request_id.as_deref().map(short).as_deref(),
+        request_id = request_id.map(short).as_deref(),
         handler = tracing::field::Empty,
         digest = tracing::field::Empty,
         generation = tracing::field::Empty,
     )
+}
+
+/// Decides what becomes of an outcome, and has the journal know.
+pub(super) fn judged(entry: &Entry, outcome: Outcome, kind: Kind, took: Duration) -> Verdict {
+    let limit = outcome.limit();
+    let frames = if let Outcome::Faulted(fault) = &outcome { fault.frames().to_vec() } else { Vec::new() };
+    let verdict = verdict(outcome, kind);
+    let problem = verdict.answer.failure().map(|failure| Problem {
+        module: &failure.module,
+        class: &failure.class,
+        message: &failure.message,
+        frames: &frames,
+        limit,
+    });
+    entry.end(verdict.name, took, problem.as_ref());
+    verdict
+}
+
+/// What the journal says of a request. Nothing of the context but its request id.
+fn arrived<'a>(request: &'a Request, request_id: Option<&'a str>) -> Arrived<'a> {
+    Arrived {
+        kind: if request.reply_to.is_some() { journal::Kind::Call } else { journal::Kind::Cast },
+        // What is no text is no method either.
+        method: request.method.text().unwrap_or_default(),
+        namespace: request.namespace.text(),
+        version: request.version.text(),
+        request_id,
+        message_id: request.reply_to.as_ref().map(|to| to.message_id.as_str()),
+        trace_id: None,
+    }
 }
 
 fn log(verdict: &Verdict, took: Duration) {

@@ -42,8 +42,9 @@ async fn serving(broker: Broker, catalog: Catalog, forwarding: Forwarding) -> Se
     let (shutdown, metrics) = (Shutdown::default(), Metrics::default());
     let config = Config { max_in_flight: 4, server: "front".into(), ..Config::default() };
     let with = with(&transport, catalog, Some(forwarding));
+    let journal = with.journal.clone();
     let task = Service::serve(&metrics, with, config, &shutdown).await;
-    Service { broker, client: Client::new(transport), shutdown, metrics, task }
+    Service { broker, client: Client::new(transport), shutdown, metrics, journal, task }
 }
 
 async fn forwarded(service: &Service) -> Message {
@@ -234,6 +235,8 @@ async fn a_failure_goes_on_only_where_that_is_said() {
         let sent = message(json!({"method": "m", "args": {"a": 1}}));
         broker.inject(&topic(), &sent);
         assert_eq!(forwarded(&service).await.body, sent.body, "{handle}");
+        let failures = service.journal.failures();
+        assert!(matches!(&*failures[0].outcome, "trapped" | "timed_out"), "an operator reads it all the same");
         service.shutdown.stop.cancel();
         service.task.await.unwrap();
     }

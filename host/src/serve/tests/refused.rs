@@ -1,7 +1,7 @@
 //! Replies that nobody takes, requests that would be answered for ever, and faults of the host itself.
 
 use super::*;
-use crate::testing::PANICS;
+use crate::{journal::report::State, testing::PANICS};
 
 fn call(method: &str, reply_queue: &str) -> Message {
     message(json!({
@@ -52,11 +52,13 @@ async fn a_delivery_is_in_flight_until_it_is_settled_also_while_its_reply_waits(
     tokio::time::sleep(Duration::from_secs(20)).await;
     assert_eq!(service.broker.unsettled("t"), Some(1));
     assert!(service.counts("nova_host_deliveries_in_flight 1"));
+    assert_eq!(service.journal.activity().requests[0].state, State::Answering);
     service.call("m").await.unwrap();
     // Its time is over, and it is said.
     tokio::time::sleep(Duration::from_secs(60)).await;
     service.idle().await;
     assert!(service.counts("nova_host_deliveries_in_flight 0"));
+    assert!(service.journal.activity().requests.is_empty());
     assert!(service.counts("nova_host_replies_total{fate=\"dropped\"} 1"), "{}", service.metrics.encode());
 }
 
