@@ -1,8 +1,10 @@
 //! What those who attack the HTTP listeners cost callers, in the same run.
 
+use std::fs::Permissions;
 use std::io::Read;
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,7 +14,7 @@ use serde_json::json;
 
 use super::{BOB, strangers::Attack, write_tokens};
 use crate::harness::{
-    Api, Broker, Scratch,
+    Api, Broker, Certificates, Scratch,
     load::{client, record},
 };
 use crate::oslo::serve;
@@ -58,6 +60,45 @@ fn what_attackers_of_the_http_listeners_cost_callers_is_measured() {
             });
         }
     }
+}
+
+#[test]
+#[ignore = "measures, as above"]
+fn what_handshakes_cost_callers_is_measured() {
+    let (vhost, scratch, certificates) = (Broker::shared().vhost(), Scratch::new(), Certificates::for_user("ops"));
+    let (tokens, path) = (write_tokens(&scratch, &[("bob", "read", BOB)]), certificates.path().display());
+    std::fs::set_permissions(certificates.file("key.pem"), Permissions::from_mode(0o600)).expect("it is ours");
+    let more = format!(
+        "control.socket = \"none\"\n[admin]\nlisten = \"127.0.0.1:0\"\ntokens = \"{}\"\n\
+         certificate = \"{path}/cert.pem\"\nkey = \"{path}/key.pem\"",
+        tokens.display()
+    );
+    let host = serve(&vhost, "host-1", &more);
+    let (runtime, client) = client(&vhost.url());
+    let measure = || runtime.block_on(calls(&client));
+    measure();
+    let quiet = measure();
+    println!("Handshakes\n  nobody:            p50 {:?}, p99 {:?}", quiet[0], quiet[1]);
+    let api = Api::secure(&host, &certificates, None);
+    let (stop, made) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..ATTACKERS {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    api.get("/api/v1/status");
+                    made.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let took = measure();
+        stop.store(true, Ordering::Relaxed);
+        println!(
+            "  the admin API      p50 {:?}, p99 {:?} ({} handshakes)",
+            took[0],
+            took[1],
+            made.load(Ordering::Relaxed)
+        );
+    });
 }
 
 /// Listens, reads a little and closes, in the least code.
