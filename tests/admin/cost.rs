@@ -109,8 +109,8 @@ fn bystander() -> String {
         let mut kept = std::collections::VecDeque::new();
         for mut stream in listener.incoming().map_while(Result::ok) {
             stream.set_read_timeout(Some(Duration::from_millis(1))).expect("not zero");
-            stream.read(&mut [0; 8192]).ok();
-            kept.push_back(stream);
+            let length = stream.read(&mut [0; 8192]).unwrap_or_default();
+            kept.push_back((stream, length));
             if kept.len() > 256 {
                 kept.pop_front();
             }

@@ -92,12 +92,11 @@ async fn act(api: Arc<Api>, routes: &[Route], question: Question) -> Result<Answ
     route.act(api, asked, body).await
 }
 
-/// The route that is meant, with the parameters of its path.
-fn find<'r>(
-    routes: &'r [Route],
-    method: &Method,
-    path: &str,
-) -> Result<(&'r Route, Vec<(&'static str, String)>), Problem> {
+/// A route, and the parameters of its path, still escaped.
+type Found<'r> = (&'r Route, Vec<(&'static str, String)>);
+
+/// The route that is meant.
+fn find<'r>(routes: &'r [Route], method: &Method, path: &str) -> Result<Found<'r>, Problem> {
     // hyper sends no body for HEAD.
     let method = if method == Method::HEAD { &Method::GET } else { method };
     let here: Vec<_> = routes.iter().filter_map(|route| Some((route, route.matches(path)?))).collect();

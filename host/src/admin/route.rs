@@ -172,7 +172,7 @@ impl Route {
 
 /// An operation's answer, as what the route promises.
 async fn told<T: Told>(api: &Api, request: ControlRequest, asked: &Asked) -> Result<T, Problem> {
-    T::of(api.operate(request, asked, ()).await?).map_err(Problem::of)
+    T::of(api.operate(request, asked, ()).await?).map_err(|other| Problem::of(*other))
 }
 
 /// An answer that is JSON.

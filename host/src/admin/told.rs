@@ -24,7 +24,7 @@ pub(super) trait Told: Serialize + JsonSchema + Sized {
     /// # Errors
     ///
     /// The answer, where it is another.
-    fn of(answer: ControlAnswer) -> Result<Self, ControlAnswer>;
+    fn of(answer: ControlAnswer) -> Result<Self, Box<ControlAnswer>>;
 }
 
 /// All handlers.
@@ -107,19 +107,19 @@ pub(super) struct Session {
 }
 
 impl Told for Handlers {
-    fn of(answer: ControlAnswer) -> Result<Self, ControlAnswer> {
+    fn of(answer: ControlAnswer) -> Result<Self, Box<ControlAnswer>> {
         match answer {
             ControlAnswer::Handlers { directory, handlers } => Ok(Self { directory, handlers }),
-            other => Err(other),
+            other => Err(other.into()),
         }
     }
 }
 
 impl Told for Health {
-    fn of(answer: ControlAnswer) -> Result<Self, ControlAnswer> {
+    fn of(answer: ControlAnswer) -> Result<Self, Box<ControlAnswer>> {
         match answer {
             ControlAnswer::Status(health) => Ok(health),
-            other => Err(other),
+            other => Err(other.into()),
         }
     }
 }
@@ -143,25 +143,25 @@ impl Told for Failures {
 }
 
 impl Told for LogLevels {
-    fn of(answer: ControlAnswer) -> Result<Self, ControlAnswer> {
+    fn of(answer: ControlAnswer) -> Result<Self, Box<ControlAnswer>> {
         match answer {
             ControlAnswer::LogLevel { levels } => Ok(Self { levels }),
-            other => Err(other),
+            other => Err(other.into()),
         }
     }
 }
 
 impl Told for ForwardState {
-    fn of(answer: ControlAnswer) -> Result<Self, ControlAnswer> {
+    fn of(answer: ControlAnswer) -> Result<Self, Box<ControlAnswer>> {
         match answer {
             ControlAnswer::Forward(state) => Ok(state),
-            other => Err(other),
+            other => Err(other.into()),
         }
     }
 }
 
 impl Told for Changed {
-    fn of(answer: ControlAnswer) -> Result<Self, ControlAnswer> {
+    fn of(answer: ControlAnswer) -> Result<Self, Box<ControlAnswer>> {
         Ok(match answer {
             ControlAnswer::Added { generation } => Self::Added { generation },
             ControlAnswer::Replaced { generation, instead_of } => Self::Replaced { generation, instead_of },
@@ -170,7 +170,7 @@ impl Told for Changed {
             ControlAnswer::RolledBack { generation, instead_of, directory } => {
                 Self::RolledBack { generation, instead_of, directory }
             }
-            other => return Err(other),
+            other => return Err(other.into()),
         })
     }
 }

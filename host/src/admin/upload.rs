@@ -89,7 +89,7 @@ pub(super) async fn add(api: &Api, asked: &Asked, body: Incoming) -> Result<Chan
     let (folder, file) =
         received.unwrap_or_else(|_| Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the component does not come")))?;
     let request = ControlRequest::Add { file, name: Some(name), force };
-    Changed::of(api.operate(request, asked, folder).await?).map_err(Problem::of)
+    Changed::of(api.operate(request, asked, folder).await?).map_err(|other| Problem::of(*other))
 }
 
 /// Takes all that is sent; gives the folder, and the component in it.
