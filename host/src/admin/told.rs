@@ -125,19 +125,19 @@ impl Told for Health {
 }
 
 impl Told for Activity {
-    fn of(answer: ControlAnswer) -> Result<Self, ControlAnswer> {
+    fn of(answer: ControlAnswer) -> Result<Self, Box<ControlAnswer>> {
         match answer {
             ControlAnswer::Requests(activity) => Ok(activity),
-            other => Err(other),
+            other => Err(Box::new(other)),
         }
     }
 }
 
 impl Told for Failures {
-    fn of(answer: ControlAnswer) -> Result<Self, ControlAnswer> {
+    fn of(answer: ControlAnswer) -> Result<Self, Box<ControlAnswer>> {
         match answer {
             ControlAnswer::Failures { failures } => Ok(Self { failures }),
-            other => Err(other),
+            other => Err(Box::new(other)),
         }
     }
 }
