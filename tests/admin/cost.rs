@@ -12,7 +12,11 @@ use nova_host::client::{Client, Target};
 use nova_host::envelope::Text;
 use serde_json::json;
 
-use super::{BOB, strangers::Attack, write_tokens};
+use super::{
+    BOB,
+    strangers::{Attack, Ending},
+    write_tokens,
+};
 use crate::harness::{
     Api, Broker, Certificates, Scratch,
     load::{client, record},
@@ -48,14 +52,15 @@ fn what_attackers_of_the_http_listeners_cost_callers_is_measured() {
         let quiet = measure();
         println!("  nobody:            p50 {:?}, p99 {:?}", quiet[0], quiet[1]);
         for (name, address) in [("somebody else", &other), ("the admin API", &admin), ("the metrics", &metrics)] {
-            let stop = AtomicBool::new(false);
+            let (stop, made) = (AtomicBool::new(false), AtomicUsize::new(0));
             let open = if matches!(attack, Attack::Silence | Attack::SlowHead) { OPEN } else { 8 };
             thread::scope(|scope| {
-                let attackers: Vec<_> =
-                    (0..ATTACKERS).map(|_| scope.spawn(|| attack.run(address, open, &stop))).collect();
+                let _ending = Ending(&stop);
+                for _ in 0..ATTACKERS {
+                    scope.spawn(|| attack.run(address, open, &stop, &made));
+                }
                 let took = measure();
-                stop.store(true, Ordering::Relaxed);
-                let made: usize = attackers.into_iter().map(|one| one.join().expect("it only connects")).sum();
+                let made = made.load(Ordering::Relaxed);
                 println!("  {name:18} p50 {:?}, p99 {:?} ({made} connections)", took[0], took[1]);
             });
         }
@@ -82,6 +87,7 @@ fn what_handshakes_cost_callers_is_measured() {
     let api = Api::secure(&host, &certificates, None);
     let (stop, made) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
+        let _ending = Ending(&stop);
         for _ in 0..ATTACKERS {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
@@ -91,7 +97,6 @@ fn what_handshakes_cost_callers_is_measured() {
             });
         }
         let took = measure();
-        stop.store(true, Ordering::Relaxed);
         println!(
             "  the admin API      p50 {:?}, p99 {:?} ({} handshakes)",
             took[0],
