@@ -119,11 +119,12 @@ impl Claimed {
 
     /// What of it is lent while the request waits for others.
     pub(super) fn standing(&self, lending: &Lending) -> Option<Arc<Standing>> {
-        let permit = match &self.held {
-            Claims::Unsettled(Held { permit, .. }) | Claims::Settled { permit, .. } => permit,
-            Claims::Lost => return None,
-        };
-        Some(Arc::new(Standing::new(lending.clone(), Arc::clone(permit))))
+        Some(Arc::new(Standing::new(lending.clone(), Arc::clone(self.held.permit()?))))
+    }
+
+    /// Its permit, as long as it holds one.
+    pub(super) fn permit(&self) -> Option<&Slot> {
+        self.held.permit().map(|permit| &**permit)
     }
 
     /// Settles a delivery whose message was replaced by a copy: that is to run, so the claim is given up, not kept.
@@ -150,6 +151,11 @@ impl Ended {
         matches!(self.held, Claims::Unsettled(_))
     }
 
+    /// Its permit, as long as it holds one.
+    pub(super) fn permit(&self) -> Option<&Slot> {
+        self.held.permit().map(|permit| &**permit)
+    }
+
     /// Tells the broker, and only then lets go of all that was held. The message is left, for what is still to be sent.
     pub(super) async fn settle(self, disposition: Disposition) -> Message {
         settle(self.held, disposition).await;
@@ -157,6 +163,15 @@ impl Ended {
             claim.done();
         }
         self.message
+    }
+}
+
+impl Claims {
+    fn permit(&self) -> Option<&Arc<Slot>> {
+        match self {
+            Self::Unsettled(Held { permit, .. }) | Self::Settled { permit, .. } => Some(permit),
+            Self::Lost => None,
+        }
     }
 }
 
