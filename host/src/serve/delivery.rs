@@ -127,6 +127,14 @@ impl Claimed {
         self.held.permit().map(|permit| &**permit)
     }
 
+    /// Waits until the broker delivers the message again, for the connection that brought it has gone.
+    pub(super) async fn lost(&self) {
+        match &self.held {
+            Claims::Unsettled(Held { settlement, .. }) => settlement.lost().await,
+            Claims::Settled { .. } | Claims::Lost => std::future::pending().await,
+        }
+    }
+
     /// Settles a delivery whose message was replaced by a copy: that is to run, so the claim is given up, not kept.
     pub(super) async fn replaced(self) {
         drop(self.claim);

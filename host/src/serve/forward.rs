@@ -124,7 +124,12 @@ impl Corridor {
             vec![(FORWARDED, Header::Text(printable(&self.server, MAX_NAME))), (FORWARDS, Header::Number(times + 1))];
         let lifetime = if expires.is_some() { Lifetime::Same } else { Lifetime::Unbounded };
         let letter = Letter::new(destination.clone(), [copy::of(message, destination, added, lifetime)]);
-        match self.hand_over(letter.that_waits(expires), claimed.permit()).await {
+        let handed_over = tokio::select! {
+            handed_over = self.hand_over(letter.that_waits(expires), claimed.permit()) => handed_over,
+            // Another host may have it already, and sends it on as well.
+            () = claimed.lost() => return (Worked::GivenBack, None),
+        };
+        match handed_over {
             Delivered::Taken => {
                 self.metrics.forwarded_in(claimed.since.elapsed());
                 tracing::debug!(why, exchange, key, "forwarded");
