@@ -33,10 +33,14 @@ struct Front {
 impl Front {
     /// Starts one with handlers of `directory` and more settings.
     fn start(vhost: &Vhost, server: &str, more: &str) -> Self {
+        Self::start_by(&vhost.url(), server, more)
+    }
+
+    /// The same, by a URL.
+    fn start_by(url: &str, server: &str, more: &str) -> Self {
         let scratch = Scratch::new();
         let text = format!(
-            "transport_url = \"{}\"\nserver = \"{server}\"\ncontrol.socket = \"{}\"\nhandlers.directory = \"{}\"\n{more}\n",
-            vhost.url(),
+            "transport_url = \"{url}\"\nserver = \"{server}\"\ncontrol.socket = \"{}\"\nhandlers.directory = \"{}\"\n{more}\n",
             scratch.path().join("control.sock").display(),
             handlers().display()
         );

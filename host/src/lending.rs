@@ -4,6 +4,8 @@
 //! After it: [`crate::capability`] lends both while the handler waits for a call. Without that, a handler that calls its
 //! own service would wait for itself as soon as every permit is held by one that waits.
 //!
+//! A permit is lent as well while the broker says nothing of a reply ([`crate::serve`]).
+//!
 //! How many are lent is bounded: those who wait hold their instances and their deliveries. Beyond the bound, who waits
 //! keeps what it holds.
 
@@ -25,9 +27,29 @@ pub fn most_lent(max_in_flight: u16) -> u16 {
     max_in_flight.clamp(LEAST_LENT, MOST_LENT)
 }
 
+/// The most permits that are lent by requests of whose answer the broker says nothing: four times as many as there are. They hold
+/// their answers, and no instance.
+const UNCONFIRMED_SHARE: u16 = 4;
+
 /// What is lent in a service. Clones are the same.
 #[derive(Clone, Debug)]
-pub struct Lending(Arc<watch::Sender<u16>>, u16);
+pub struct Lending {
+    lent: Arc<watch::Sender<Lent>>,
+    most: Lent,
+}
+
+/// How many permits are lent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lent {
+    /// By requests that wait for others.
+    pub by_callers: u16,
+    /// By requests of whose answer the broker says nothing.
+    pub unconfirmed: u16,
+}
+
+/// A permit that is lent for good: its holder ends without it.
+#[derive(Debug)]
+pub struct Loan(Lending);
 
 /// One of a limited number of places, which its holder may lend.
 #[derive(Debug)]
@@ -64,28 +86,69 @@ struct Waits {
 struct Wait<'a>(&'a Standing);
 
 impl Lending {
-    /// Nothing is lent; at most so many may be.
+    /// Of a service that takes so many requests at once. Nothing is lent yet.
     #[must_use]
-    pub fn new(most: u16) -> Self {
-        Self(Arc::new(watch::Sender::new(0)), most)
+    pub fn of(max_in_flight: u16) -> Self {
+        let unconfirmed = max_in_flight.saturating_mul(UNCONFIRMED_SHARE).clamp(LEAST_LENT, MOST_LENT);
+        Self::new(Lent { by_callers: most_lent(max_in_flight), unconfirmed })
+    }
+
+    /// At most so many may be lent; nothing is yet.
+    #[must_use]
+    pub fn new(most: Lent) -> Self {
+        Self { lent: Arc::new(watch::Sender::new(Lent::default())), most }
     }
 
     /// How many are lent, as it changes.
     #[must_use]
-    pub fn lent(&self) -> watch::Receiver<u16> {
-        self.0.subscribe()
+    pub fn lent(&self) -> watch::Receiver<Lent> {
+        self.lent.subscribe()
+    }
+
+    /// How many may be lent.
+    #[must_use]
+    pub fn most(&self) -> Lent {
+        self.most
+    }
+
+    /// Lends the permit of a request that waits for nothing but the broker's word on its answer; `None` where too many do.
+    #[must_use]
+    pub fn lend_unconfirmed(&self, permit: &Slot) -> Option<Loan> {
+        let may = self.lent.send_if_modified(|lent| {
+            let may = lent.unconfirmed < self.most.unconfirmed;
+            lent.unconfirmed += u16::from(may);
+            may
+        });
+        may.then(|| {
+            permit.release();
+            Loan(self.clone())
+        })
     }
 
     fn begin(&self) -> bool {
-        self.0.send_if_modified(|lent| {
-            let may = *lent < self.1;
-            *lent += u16::from(may);
+        self.lent.send_if_modified(|lent| {
+            let may = lent.by_callers < self.most.by_callers;
+            lent.by_callers += u16::from(may);
             may
         })
     }
 
     fn end(&self) {
-        self.0.send_modify(|lent| *lent = lent.saturating_sub(1));
+        self.lent.send_modify(|lent| lent.by_callers = lent.by_callers.saturating_sub(1));
+    }
+}
+
+impl Lent {
+    /// How many in all.
+    #[must_use]
+    pub fn sum(self) -> u16 {
+        self.by_callers.saturating_add(self.unconfirmed)
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        self.0.lent.send_modify(|lent| lent.unconfirmed = lent.unconfirmed.saturating_sub(1));
     }
 }
 
@@ -232,151 +295,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use futures_util::FutureExt;
-    use tokio::sync::oneshot;
-
-    use super::*;
-    use crate::journal::{Arrived, Recorder};
-
-    struct Scene {
-        lending: Lending,
-        permits: Arc<Semaphore>,
-        places: Arc<Semaphore>,
-    }
-
-    impl Scene {
-        fn new(most: u16) -> Self {
-            let one = || Arc::new(Semaphore::new(1));
-            Self { lending: Lending::new(most), permits: one(), places: one() }
-        }
-
-        fn request(&self) -> Standing {
-            let slot = |free: &Arc<Semaphore>| {
-                let permit = Arc::clone(free).try_acquire_owned().unwrap();
-                Arc::new(Slot::new(Arc::clone(free), permit))
-            };
-            let standing = Standing::new(self.lending.clone(), slot(&self.permits));
-            standing.enter(Some(slot(&self.places)));
-            standing
-        }
-
-        fn free(&self) -> (usize, usize, u16) {
-            (self.permits.available_permits(), self.places.available_permits(), *self.lending.lent().borrow())
-        }
-    }
-
-    #[tokio::test]
-    async fn what_is_held_is_lent_while_its_holder_waits() {
-        let scene = Scene::new(2);
-        let outer = scene.request();
-        assert_eq!(scene.free(), (0, 0, 0));
-        outer
-            .waiting_for(async {
-                assert_eq!(scene.free(), (1, 1, 1));
-                // The request that is waited for runs by them.
-                drop(scene.request());
-            })
-            .await;
-        assert_eq!(scene.free(), (0, 0, 0));
-        drop(outer);
-        assert_eq!(scene.free(), (1, 1, 0));
-    }
-
-    #[tokio::test]
-    async fn an_operator_sees_that_it_waits_until_the_last_wait_is_over() {
-        let recorder = Recorder::default();
-        let entry = recorder.begin(&Arrived::default());
-        let state = || recorder.activity().requests[0].state;
-        for most in [0, 2] {
-            let outer = Scene::new(most).request().telling(entry.progress().clone());
-            let both = outer.waiting_for(async {
-                outer.waiting_for(async { assert_eq!(state(), State::WaitingForCall) }).await;
-                assert_eq!(state(), State::WaitingForCall);
-            });
-            both.await;
-            assert_eq!(state(), State::Running, "whether it lends or not");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_place_is_waited_for_and_a_permit_is_not() {
-        let scene = Scene::new(2);
-        let outer = scene.request();
-        let mut other = None;
-        let mut waiting = Box::pin(outer.waiting_for(async { other = Some(scene.request()) }));
-        assert!(waiting.as_mut().now_or_never().is_none(), "the handler's place is taken");
-        drop(waiting);
-        drop(other);
-        drop(outer);
-        assert_eq!(scene.free(), (1, 1, 0));
-    }
-
-    #[tokio::test]
-    async fn several_waits_of_one_request_lend_once() {
-        let scene = Scene::new(2);
-        let outer = scene.request();
-        let (first_is_done, first) = oneshot::channel::<()>();
-        let (second_is_done, second) = oneshot::channel::<()>();
-        let both = async { tokio::join!(outer.waiting_for(first), outer.waiting_for(second)) };
-        let mut both = Box::pin(both);
-        assert!(both.as_mut().now_or_never().is_none());
-        first_is_done.send(()).unwrap();
-        assert!(both.as_mut().now_or_never().is_none());
-        assert_eq!(scene.free(), (1, 1, 1), "one of them still waits");
-        second_is_done.send(()).unwrap();
-        both.await.0.unwrap();
-        assert_eq!(scene.free(), (0, 0, 0));
-    }
-
-    #[tokio::test]
-    async fn who_goes_on_without_its_permit_counts_until_it_ends() {
-        let scene = Scene::new(1);
-        let outer = scene.request();
-        let mut others = None;
-        outer
-            .waiting_for(async {
-                let permit = Arc::clone(&scene.permits).try_acquire_owned().unwrap();
-                others = Some(permit);
-            })
-            .await;
-        assert_eq!(scene.free(), (0, 0, 1), "more than one runs, and that is bounded");
-        // It waits again, and does not count twice.
-        outer.waiting_for(async { assert_eq!(scene.free(), (0, 1, 1)) }).await;
-        drop(outer);
-        assert_eq!(scene.free(), (0, 1, 0));
-    }
-
-    #[tokio::test]
-    async fn a_place_that_is_lent_again_is_not_taken_back_meanwhile() {
-        let scene = Scene::new(1);
-        let outer = scene.request();
-        let other = Mutex::new(None);
-        let mut first = Box::pin(outer.waiting_for(async {
-            *lock(&other) = Arc::clone(&scene.places).try_acquire_owned().ok();
-        }));
-        assert!(first.as_mut().now_or_never().is_none(), "the place is taken");
-        let (is_done, second) = oneshot::channel::<()>();
-        let mut second = Box::pin(outer.waiting_for(second));
-        assert!(second.as_mut().now_or_never().is_none());
-        // The place is free, and stays so for whoever the second waits for.
-        drop(lock(&other).take());
-        assert!(first.as_mut().now_or_never().is_some());
-        assert_eq!(scene.places.available_permits(), 1);
-        is_done.send(()).unwrap();
-        second.await.unwrap();
-        assert_eq!(scene.places.available_permits(), 0);
-    }
-
-    #[tokio::test]
-    async fn beyond_the_bound_nothing_is_lent_and_a_wait_that_is_dropped_counts_no_more() {
-        let scene = Scene::new(0);
-        let outer = scene.request();
-        outer.waiting_for(async { assert_eq!(scene.free(), (0, 0, 0)) }).await;
-        let scene = Scene::new(1);
-        let outer = scene.request();
-        assert!(outer.waiting_for(std::future::pending::<()>()).now_or_never().is_none());
-        drop(outer);
-        assert_eq!(scene.free(), (1, 1, 0));
-    }
-}
+#[path = "lending_tests.rs"]
+mod tests;

@@ -16,6 +16,7 @@ mod heartbeat;
 mod late;
 mod outage;
 mod quiet;
+mod unconfirmed;
 mod work;
 
 use std::{sync::Arc, time::Duration};
@@ -31,7 +32,7 @@ use crate::{
     dispatch,
     forward::Forwarding,
     journal::Recorder,
-    lending::{Lending, Slot, most_lent},
+    lending::{Lending, Lent, Slot},
     metrics::Metrics,
     transport::{Deliveries, Delivery, Transport},
 };
@@ -42,10 +43,10 @@ use guard::guard;
 use late::Late;
 use outage::Outages;
 use quiet::Quiet;
+use unconfirmed::Unconfirmed;
 
-/// The longest that a request is held up by a reply or a dead letter while the broker is away, or takes nothing. It keeps its
-/// permit meanwhile: no more is taken than can be answered. (A broker that is there says what becomes of a message, or is
-/// silent for half a minute at most.)
+/// The longest that a request is held up by a reply or a dead letter while the broker is away, or takes nothing. (A broker that is
+/// there says what becomes of a message, or is silent for half a minute at most.)
 const HOLD_FOR: Duration = Duration::from_secs(3600);
 
 /// The longest that a request is held up by the copy that counts its attempts: longer than it takes to notice that a
@@ -107,6 +108,7 @@ struct Corridor {
     /// Requests that are settled only after their late reply or dead letter.
     unsettled: Semaphore,
     lending: Lending,
+    unconfirmed: Unconfirmed,
     tasks: TaskTracker,
     /// Ends every task where it is; what is unsettled goes back to the broker.
     abandon: CancellationToken,
@@ -119,7 +121,9 @@ struct Corridor {
 pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries: Deliveries, shutdown: Shutdown) {
     let With { transport, catalog, capabilities, forwarding, journal } = with;
     let permits = Arc::new(Semaphore::new(usize::from(config.max_in_flight)));
+    let lending = Lending::of(config.max_in_flight);
     let corridor = Arc::new(Corridor {
+        unconfirmed: Unconfirmed::new(lending.clone(), metrics.clone()),
         metrics,
         transport,
         catalog,
@@ -136,7 +140,7 @@ pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries:
         late: Late::default(),
         quiet: Quiet::default(),
         unsettled: Semaphore::new(usize::from(config.max_in_flight) / UNSETTLED_SHARE),
-        lending: Lending::new(most_lent(config.max_in_flight)),
+        lending,
         tasks: TaskTracker::new(),
         abandon: CancellationToken::new(),
     });
@@ -175,13 +179,15 @@ impl Corridor {
 #[derive(Debug)]
 struct Width {
     max_in_flight: u16,
-    lent: watch::Receiver<u16>,
+    lent: watch::Receiver<Lent>,
+    /// How much more is taken when it is wide.
+    more: u16,
     is_wide: bool,
 }
 
 impl Width {
     fn new(max_in_flight: u16, lending: &Lending) -> Self {
-        Self { max_in_flight, lent: lending.lent(), is_wide: false }
+        Self { max_in_flight, lent: lending.lent(), more: lending.most().sum(), is_wide: false }
     }
 
     /// A permit and a delivery, with the width kept meanwhile.
@@ -196,14 +202,14 @@ impl Width {
         metrics: &Metrics,
     ) -> Option<(Arc<Slot>, Delivery)> {
         loop {
-            let lent = *self.lent.borrow_and_update();
+            let lent = self.lent.borrow_and_update().sum();
             let is_wide = if self.is_wide {
                 4 * u32::from(lent) >= self.max_in_flight.into() && lent > 0
             } else {
                 2 * u32::from(lent) >= self.max_in_flight.into() && lent > 0
             };
             if is_wide != self.is_wide {
-                deliveries.widen(if is_wide { most_lent(self.max_in_flight) } else { 0 }).await;
+                deliveries.widen(if is_wide { self.more } else { 0 }).await;
                 self.is_wide = is_wide;
             }
             tokio::select! {

@@ -3,6 +3,7 @@
 A story is a function of the number of servers to boot; its first line says what it shows. It raises `Failed` where that is not so.
 """
 
+import json
 import os
 
 from api import Api
@@ -20,6 +21,9 @@ BUILD = "compute_task.build_instances"
 CLASS_ACTION = "object_class_action_versions"
 # All that it has of what is asked here.
 MOVED = ("baseapi.ping", CLASS_ACTION, BUILD, "compute_task.cache_images")
+# What computes ask for most, beside writes: a row of the database by the conductor. How often it is asked for in each turn of `compared`.
+READ = {"objname": "Service", "objmethod": "get_by_compute_host", "args": ["compute1"], "kwargs": {}, "object_versions": {"Service": "1.22"}}
+CALLS = 300
 # What a host counts of requests, by method and by where they went.
 REQUESTS = "nova_host_forward_requests_total"
 STORIES = {}
@@ -312,9 +316,9 @@ def compared(number):
 
 def compare(cloud, number, name, rounds=4):
     """Boots with a part in front of the conductor and with the broker's bindings in its place, in turns, one server at a time."""
-    with_it, without = [], []
+    with_it, without = ([], []), ([], [])
     for turn in range(rounds):
-        for seconds, is_there in ((with_it, True), (without, False)):
+        for (seconds, calls), is_there in ((with_it, True), (without, False)):
             boots = Boots(cloud, f"turn{turn}-{'with' if is_there else 'without'}")
             if is_there and not cloud.parts[name].process:
                 takeover.clear(cloud.broker)
@@ -326,10 +330,12 @@ def compare(cloud, number, name, rounds=4):
             boots.boot(number // rounds // 2, at_once=1)
             boots.delete()
             seconds += boots.seconds.values()
-    for what, seconds in (("with", with_it), ("without", without)):
-        seconds.sort()
-        p50, p99 = (seconds[min(len(seconds) - 1, len(seconds) * percent // 100)] for percent in (50, 99))
-        say(f"{what:8} {name}: {len(seconds)} boots, p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms")
+            calls += json.loads(cloud.ask_conductor(CLASS_ACTION, "3.0", READ, [CALLS]))
+    for what, both in (("with", with_it), ("without", without)):
+        for kind, seconds in zip(("boots", "reads of a service's row"), both):
+            seconds.sort()
+            p50, p99 = (seconds[min(len(seconds) - 1, len(seconds) * percent // 100)] for percent in (50, 99))
+            say(f"{what:8} {name}: {len(seconds)} {kind}, p50 {p50 * 1000:.2f} ms, p99 {p99 * 1000:.2f} ms")
     say(Ledger(cloud).check_messages())
 
 

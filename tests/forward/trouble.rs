@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Front, LEGACY, request};
-use crate::harness::{Broker, OsloClient, eventually};
+use crate::harness::{Broker, OsloClient, Proxy, eventually};
 
 #[test]
 fn without_a_service_behind_a_caller_is_told_and_a_cast_is_a_dead_letter() {
@@ -60,6 +60,31 @@ fn a_service_behind_that_has_gone_keeps_its_requests_until_it_is_back() {
     let back = super::python(&vhost, "python-1");
     assert_eq!(waiting.wait().outcome.expect("a result"), 0);
     drop(back);
+}
+
+#[test]
+fn what_waits_for_a_service_behind_and_is_delivered_to_another_host_goes_on_once() {
+    let vhost = Broker::shared().vhost();
+    vhost.declare_exchange(LEGACY, "topic");
+    let proxy = Proxy::start(&vhost.addresses()[0]);
+    let more = format!("[forward]\nexchange = \"{LEGACY}\"");
+    let by_proxy = vhost.url_by(&[proxy.address().to_owned()]);
+    let mut first = Front::start_by(&by_proxy, "first", &more);
+    let client = OsloClient::start(&vhost.url());
+    client.cast(request("vanish", &json!({"args": {"n": 1}}))).expect("the broker has it");
+    first.serve.wait_for_log("messages for a queue wait");
+    let mut second = Front::start(&vhost, "second", &more);
+    proxy.refuse(true);
+    proxy.cut();
+    second.serve.wait_for_log("messages for a queue wait");
+    vhost.declare_queue("conductor", &json!({}));
+    vhost.bind(LEGACY, "conductor", "conductor");
+    vhost.eventually("conductor", |queue| queue.ready == 1);
+    // The first host finds that nothing is left for it to send, or sends it, as soon as it can.
+    proxy.refuse(false);
+    first.serve.wait_for_log("nothing waits for the queue any more");
+    assert_eq!(vhost.take("conductor", 10).len(), 1);
+    assert_eq!((first.went("vanish", "forwarded"), second.went("vanish", "forwarded")), (0, 1));
 }
 
 #[test]

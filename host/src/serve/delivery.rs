@@ -127,12 +127,21 @@ impl Claimed {
 
     /// What of it is lent while the request waits for others.
     pub(super) fn standing(&self, lending: &Lending) -> Option<Arc<Standing>> {
-        let permit = match &self.held {
-            Claims::Unsettled(Held { permit, .. }) | Claims::Settled { permit, .. } => permit,
-            Claims::Lost => return None,
-        };
-        let standing = Standing::new(lending.clone(), Arc::clone(permit));
+        let standing = Standing::new(lending.clone(), Arc::clone(self.held.permit()?));
         Some(Arc::new(standing.telling(self.entry.progress().clone())))
+    }
+
+    /// Its permit, as long as it holds one.
+    pub(super) fn permit(&self) -> Option<&Slot> {
+        self.held.permit().map(|permit| &**permit)
+    }
+
+    /// Waits until the broker delivers the message again, for the connection that brought it has gone.
+    pub(super) async fn lost(&self) {
+        match &self.held {
+            Claims::Unsettled(Held { settlement, .. }) => settlement.lost().await,
+            Claims::Settled { .. } | Claims::Lost => std::future::pending().await,
+        }
     }
 
     /// Settles a delivery whose message was replaced by a copy: that is to run, so the claim is given up, not kept.
@@ -159,6 +168,11 @@ impl Ended {
         matches!(self.held, Claims::Unsettled(_))
     }
 
+    /// Its permit, as long as it holds one.
+    pub(super) fn permit(&self) -> Option<&Slot> {
+        self.held.permit().map(|permit| &**permit)
+    }
+
     /// Tells the broker, and only then lets go of all that was held. The message is left, for what is still to be sent.
     pub(super) async fn settle(self, disposition: Disposition) -> Message {
         settle(self.held, disposition).await;
@@ -166,6 +180,15 @@ impl Ended {
             claim.done();
         }
         self.message
+    }
+}
+
+impl Claims {
+    fn permit(&self) -> Option<&Arc<Slot>> {
+        match self {
+            Self::Unsettled(Held { permit, .. }) | Self::Settled { permit, .. } => Some(permit),
+            Self::Lost => None,
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     envelope::Request,
     forward::{Decision, Forwarding, Named, Why},
     journal::report::State,
+    lending::Slot,
     metrics::Went,
     printable::printable,
     reply::Kind,
@@ -127,7 +128,12 @@ impl Corridor {
             vec![(FORWARDED, Header::Text(printable(&self.server, MAX_NAME))), (FORWARDS, Header::Number(times + 1))];
         let lifetime = if expires.is_some() { Lifetime::Same } else { Lifetime::Unbounded };
         let letter = Letter::new(destination.clone(), [copy::of(message, destination, added, lifetime)]);
-        match self.hand_over(letter.that_waits(expires)).await {
+        let handed_over = tokio::select! {
+            handed_over = self.hand_over(letter.that_waits(expires), claimed.permit()) => handed_over,
+            // Another host may have it already, and sends it on as well.
+            () = claimed.lost() => return (Worked::GivenBack, None),
+        };
+        match handed_over {
             Delivered::Taken => {
                 self.metrics.forwarded_in(claimed.since.elapsed());
                 tracing::debug!(why, exchange, key, "forwarded");
@@ -142,13 +148,13 @@ impl Corridor {
     }
 
     /// Sends a request, or lets it wait while the fallback may come back.
-    async fn hand_over(&self, mut letter: Letter) -> Delivered {
+    async fn hand_over(&self, mut letter: Letter, permit: Option<&Slot>) -> Delivered {
         let destination = letter.destination().clone();
         let may_wait = !self.outages.left(&destination).is_zero();
         let trouble = if may_wait && self.late.has(&destination) {
             self.outages.trouble(&destination)
         } else {
-            match self.send_once(&mut letter).await {
+            match self.send_once(&mut letter, permit).await {
                 Tried::NotNow(trouble) => trouble,
                 Tried::Ended(delivered) => {
                     if delivered == Delivered::Taken {

@@ -30,7 +30,7 @@ use crate::{
     metrics::ReplyFate,
     printable::{printable, printed},
     reply::{self, Fate, Kind, Verdict, verdict},
-    transport::{Disposition, FORWARDS, Header, Message, Published, copy},
+    transport::{Destination, Disposition, FORWARDS, Header, Message, Published, copy},
 };
 
 /// Bytes of a name in the log.
@@ -218,6 +218,8 @@ impl Corridor {
     /// first, so that callers who have gone do not hold up the others.
     async fn answer(&self, ended: Ended, reply_to: &ReplyTo, verdict: Verdict, notes: Notes) {
         let answering = guard(answer(&self.transport, &self.late, reply_to, &verdict.answer));
+        let queue = Destination::Queue(reply_to.queue.clone());
+        let answering = self.unconfirmed.wait(&queue, verdict.answer.length(), ended.permit(), answering);
         let (letter, trouble) = match timeout(HOLD_FOR, answering).await {
             Ok(Ok(Answered::Told)) => {
                 self.metrics.reply(ReplyFate::Confirmed);
@@ -257,7 +259,7 @@ impl Corridor {
                 self.dropped(reply_to, &reason);
                 // Its end is told already; what is left is to keep it for somebody to look at.
                 if verdict.fate == Fate::Done && self.dead_letters.is_some() {
-                    self.bury(&message, false, &notes, reply::UNANSWERED, reason).await;
+                    self.bury(&message, None, &notes, reply::UNANSWERED, reason).await;
                 }
             }
         }

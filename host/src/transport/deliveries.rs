@@ -143,6 +143,18 @@ impl Settlement {
         }
     }
 
+    /// Waits until settling can only end in [`Error::Lost`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn lost(&self) {
+        match self {
+            Self::Memory(_) => std::future::pending().await,
+            Self::Rabbit(settlement) => settlement.lost().await,
+        }
+    }
+
     /// Whether settling can only end in [`Error::Lost`].
     fn is_lost(&self) -> bool {
         match self {

@@ -104,6 +104,14 @@ impl Settlement {
     pub(in crate::transport) fn is_lost(&self) -> bool {
         self.0.as_ref().is_some_and(|duty| duty.way.over.is_cancelled() || !duty.acker.usable())
     }
+
+    /// Waits until the connection that delivered it has gone.
+    pub(in crate::transport) async fn lost(&self) {
+        match &self.0 {
+            Some(duty) => duty.way.over.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl Drop for Settlement {
