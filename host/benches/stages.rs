@@ -99,7 +99,9 @@ impl Bench {
         criterion.bench_function("resolve and admit", |bencher| {
             let admit = |request| {
                 let resolved = dispatch::resolve(current, dispatch::Options::default(), request).expect("it is served");
-                self.runtime.block_on(resolved.admit(&capabilities, &standing())).expect("there is room")
+                self.runtime
+                    .block_on(resolved.admit(&capabilities, &standing(), &nova_host::trace::Span::default()))
+                    .expect("there is room")
             };
             bencher.iter_batched(|| request.clone(), admit, BatchSize::SmallInput);
         });
@@ -126,7 +128,8 @@ impl Bench {
         let transport = Transport::new(self.config.transport_url.clone(), self.config.rabbit.clone());
         let current = self.keeper.current().clone();
         let metrics = Metrics::default();
-        let starting = Host::start(&self.config, &metrics, transport.clone(), current, None);
+        let starting =
+            Host::start(&self.config, &metrics, transport.clone(), current, None, nova_host::trace::Tracer::default());
         let host = self.runtime.block_on(starting).expect("it serves");
         let client = Client::new(transport);
         let call = || client.call(invocation(), client::CallOptions::default());

@@ -18,6 +18,7 @@ use crate::{
     sandbox::Limits,
     serve,
     settings::{Problems, Settings},
+    trace,
     transport::{self, rabbit},
 };
 
@@ -63,6 +64,8 @@ pub struct Config {
     pub capability: capability::Config,
     /// The section `metrics`.
     pub metrics: http::Config,
+    /// The section `tracing`; `None` where nothing is traced.
+    pub trace: Option<trace::Config>,
     /// The section `forward`; `None` where nothing is.
     pub forward: Option<forward::Config>,
     /// What the operator should know although the service starts, a line each.
@@ -154,13 +157,14 @@ impl Config {
             topics,
             log: all.take("log", "info".to_owned()),
             serve: serve::Config { server: server.clone(), ..serve::Config::read(all) },
-            server,
             rabbit: rabbit::Config::read(all),
             handlers: load::Config::read(all),
             control: control::socket::Config::read(all),
             limits: Limits::read_service(all),
             capability: capability::Config::read(all),
             metrics: http::Config::read(all),
+            trace: trace::Config::read(all, &server),
+            server,
             warnings: Vec::new(),
         };
         if config.serve.dead_letters.as_ref().is_some_and(|to| to.exchange == config.control_exchange) {

@@ -22,6 +22,7 @@ use crate::{
     metrics::{Metrics, Phase},
     sandbox::{self, Compiler, Sandbox, SetUpError},
     serve::{Shutdown, With, serve},
+    trace::Tracer,
     transport::{self, Depths, Transport, shown},
 };
 
@@ -144,6 +145,7 @@ impl Host {
         transport: Transport,
         current: Current,
         forwarding: Option<Forwarding>,
+        tracer: Tracer,
     ) -> Result<Self, Error> {
         let (capability, exchange) = (&config.capability, &config.control_exchange);
         let capabilities = Capabilities::new(capability, &transport, exchange, &config.rabbit)?;
@@ -164,7 +166,13 @@ impl Host {
         let task = serve(
             config.serve.clone(),
             metrics.clone(),
-            With { transport: transport.clone(), catalog: current, capabilities: capabilities.clone(), forwarding },
+            With {
+                transport: transport.clone(),
+                catalog: current,
+                capabilities: capabilities.clone(),
+                forwarding,
+                tracer,
+            },
             deliveries,
             shutdown.clone(),
         );

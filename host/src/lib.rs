@@ -43,6 +43,7 @@ pub mod capability;
 pub mod reply;
 
 pub mod metrics;
+pub mod trace;
 pub mod web;
 
 pub mod contract;

@@ -16,6 +16,7 @@ mod heartbeat;
 mod late;
 mod outage;
 mod quiet;
+mod traced;
 mod work;
 
 use std::{sync::Arc, time::Duration};
@@ -32,6 +33,7 @@ use crate::{
     forward::Forwarding,
     lending::{Lending, Slot, most_lent},
     metrics::Metrics,
+    trace::Tracer,
     transport::{Deliveries, Delivery, Transport},
 };
 
@@ -79,6 +81,8 @@ pub struct With {
     pub capabilities: Capabilities,
     /// What goes on to the service behind this one, if there is one.
     pub forwarding: Option<Forwarding>,
+    /// Which requests are traced.
+    pub tracer: Tracer,
 }
 
 /// What all deliveries share.
@@ -92,6 +96,7 @@ struct Corridor {
     max_attempts: u32,
     dead_letters: Option<DeadLetters>,
     forwarding: Option<Forwarding>,
+    tracer: Tracer,
     outages: Outages,
     /// The name of this server.
     server: String,
@@ -113,7 +118,7 @@ struct Corridor {
 ///
 /// Does not return an error: nothing that a message, a guest or a broker does ends the service.
 pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries: Deliveries, shutdown: Shutdown) {
-    let With { transport, catalog, capabilities, forwarding } = with;
+    let With { transport, catalog, capabilities, forwarding, tracer } = with;
     let permits = Arc::new(Semaphore::new(usize::from(config.max_in_flight)));
     let corridor = Arc::new(Corridor {
         metrics,
@@ -124,6 +129,7 @@ pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries:
         max_attempts: config.max_attempts,
         dead_letters: config.dead_letters.clone(),
         forwarding,
+        tracer,
         outages: Outages::default(),
         server: config.server.clone(),
         duplicates: Duplicates::default(),

@@ -12,6 +12,7 @@ use crate::{
     host::{self, Host},
     metrics::Metrics,
     settings::{Setting, patience},
+    trace::Tracer,
     transport::{Retry, Routing, Transport, Url},
     version::Version,
 };
@@ -196,7 +197,11 @@ impl Session {
                 let keeper = host::keeper(config, &metrics).await.map_err(Failed::from)?;
                 host::load(&keeper).await.map_err(Failed::from)?;
                 let current = keeper.current().clone();
-                Some(Host::start(config, &metrics, transport.clone(), current, None).await.map_err(Failed::from)?)
+                Some(
+                    Host::start(config, &metrics, transport.clone(), current, None, Tracer::default())
+                        .await
+                        .map_err(Failed::from)?,
+                )
             }
             Url::Rabbit(_) => None,
         };

@@ -21,6 +21,7 @@ use crate::{
     host::{self, Beside, Host},
     levels::Levels,
     metrics::{Metrics, http::Exporter},
+    trace::{self, Tracer},
     transport::Transport,
 };
 
@@ -39,11 +40,20 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
         Some(address) => Some(Exporter::start(address, metrics.clone()).await.map_err(Failed::from)?),
         None => None,
     };
+    let (tracer, spans) = match config.trace.as_ref().map(|config| trace::start(config, &metrics)) {
+        Some((tracer, spans)) => (tracer, Some(spans)),
+        None => (Tracer::default(), None),
+    };
     let beside = Beside::default();
     let control = control.map(|listener| (listener, levels));
-    let started = start(&config, control, &metrics, &beside, looks);
+    let started = start(&config, control, &metrics, &beside, (looks, tracer));
     let served = serve(started, &systemd, &mut signals).await;
-    beside.end().await;
+    let flush = async {
+        if let Some(spans) = spans {
+            spans.finish().await;
+        }
+    };
+    tokio::join!(beside.end(), flush);
     served
 }
 
@@ -85,7 +95,7 @@ async fn start(
     control: Option<(Listener, Levels)>,
     metrics: &Metrics,
     beside: &Beside,
-    looks: Looks,
+    (looks, tracer): (Looks, Tracer),
 ) -> Result<Host, Failed> {
     let keeper = host::keeper(config, metrics).await?;
     let forwarding = Forwarding::new(config.forward.as_ref());
@@ -100,7 +110,7 @@ async fn start(
     if let Some(connections) = transport.connections() {
         metrics.tell_of(connections);
     }
-    Ok(Host::start(config, metrics, transport, current, forwarding).await?)
+    Ok(Host::start(config, metrics, transport, current, forwarding, tracer).await?)
 }
 
 /// The control socket. Where somebody has chosen its place, the service does not start without it.

@@ -16,7 +16,9 @@ fn request(message: &str) -> Request {
 
 async fn dispatch(catalog: &Current, request: Request) -> Outcome {
     let admitted = match resolve(catalog, Options::default(), request) {
-        Ok(resolved) => resolved.admit(&Capabilities::default(), &crate::testing::standing()).await,
+        Ok(resolved) => {
+            resolved.admit(&Capabilities::default(), &crate::testing::standing(), &crate::trace::Span::default()).await
+        }
         Err(refusal) => Err(refusal),
     };
     match admitted {

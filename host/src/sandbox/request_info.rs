@@ -6,6 +6,7 @@ use super::bindings::request_info::Host;
 use crate::{
     capability::Session,
     envelope::{Context, Text},
+    trace::Span,
 };
 
 /// What a guest can ask about its request.
@@ -19,13 +20,21 @@ pub struct RequestInfo {
     pub reply_wanted: bool,
     /// What may be done for it; `None` where nothing is granted, and in a self-test.
     pub session: Option<Arc<Session>>,
+    /// What is recorded of the run.
+    pub span: Span,
 }
 
 impl RequestInfo {
     /// Of a call that nobody has sent: a self-test.
     #[must_use]
     pub fn bare() -> Self {
-        Self { context: Context::default(), client_timeout: Text::null(), reply_wanted: true, session: None }
+        Self {
+            context: Context::default(),
+            client_timeout: Text::null(),
+            reply_wanted: true,
+            session: None,
+            span: Span::default(),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     delivery::Claimed,
     end::{Notes, Tried},
     late::{Delivered, Letter, Trouble},
+    traced,
     work::Worked,
 };
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     forward::{Decision, Forwarding, Named, Why},
     metrics::Went,
     printable::printable,
+    trace::Span,
     transport::{Destination, Disposition, FORWARDED, FORWARDS, Header, Lifetime, Message, copy},
 };
 
@@ -73,7 +75,7 @@ impl Corridor {
                 }
             },
         };
-        let (worked, went) = self.send_on(forwarding, claimed, why).await;
+        let (worked, went) = self.send_on(forwarding, claimed, why, &notes.span).await;
         if let Some(went) = went {
             self.note(forwarding, &named, went);
         }
@@ -90,7 +92,13 @@ impl Corridor {
     }
 
     /// Sends the request on, where it may go on.
-    async fn send_on(&self, forwarding: &Forwarding, claimed: &Claimed, why: Why) -> (Worked, Option<Went>) {
+    async fn send_on(
+        &self,
+        forwarding: &Forwarding,
+        claimed: &Claimed,
+        why: Why,
+        span: &Span,
+    ) -> (Worked, Option<Went>) {
         let (message, why) = (&claimed.message, why.as_str());
         if forwarding.is_fanout(&message.origin) {
             tracing::debug!(why, "left: the fallback's servers have copies of their own");
@@ -104,6 +112,11 @@ impl Corridor {
             return (Worked::Settled(Disposition::Reject), None);
         };
         let (exchange, key) = forwarding.route(&message.origin);
+        let span = traced::goes_on(span, why, exchange, key);
+        let failed = |reason| {
+            span.fail("unforwarded");
+            failed(reason)
+        };
         let destination = Destination::Exchange { exchange: exchange.to_owned(), routing_key: key.to_owned() };
         let times = match came_back(message) {
             None => 0,

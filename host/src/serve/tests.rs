@@ -24,7 +24,13 @@ use crate::{
 
 fn with(transport: &Transport, catalog: Catalog, forwarding: Option<Forwarding>) -> With {
     let catalog = Current::new(catalog, Duration::ZERO);
-    With { transport: transport.clone(), catalog, capabilities: Capabilities::default(), forwarding }
+    With {
+        transport: transport.clone(),
+        catalog,
+        capabilities: Capabilities::default(),
+        forwarding,
+        tracer: Tracer::default(),
+    }
 }
 
 struct Service {

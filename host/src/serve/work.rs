@@ -20,6 +20,7 @@ use super::{
     guard::guard,
     heartbeat,
     late::{Delivered, Trouble},
+    traced,
 };
 use crate::{
     catalog::Policy,
@@ -28,7 +29,8 @@ use crate::{
     envelope::{self, ReplyTo, Request},
     metrics::ReplyFate,
     printable::{printable, printed},
-    reply::{self, Fate, Kind, Verdict, verdict},
+    reply::{self, Fate, Kind as Asked, Verdict, verdict},
+    trace::{Kind, Span, Value},
     transport::{Disposition, FORWARDS, Header, Message, Published, copy},
 };
 
@@ -59,8 +61,11 @@ impl Corridor {
     pub(super) async fn deliver(self: Arc<Self>, mut pulled: Pulled) {
         let (message, decoded) = decode(pulled.message).await;
         pulled.message = message;
-        let mut notes =
-            Notes { attempts: pulled.message.attempts.earlier.saturating_add(1), particulars: Particulars::default() };
+        let mut notes = Notes {
+            attempts: pulled.message.attempts.earlier.saturating_add(1),
+            particulars: Particulars::default(),
+            span: Span::default(),
+        };
         let request = match decoded.map_err(|error| error.to_string()).and_then(|request| self.check(request)) {
             Ok(request) => request,
             Err(error) => {
@@ -70,7 +75,8 @@ impl Corridor {
                 return drop(end.await);
             }
         };
-        let span = span(&request);
+        notes.span = self.receives(&request, &pulled.message);
+        let span = span(&request, &notes.span);
         if self.dead_letters.is_some() {
             notes.particulars = Particulars::of(&request);
         }
@@ -93,6 +99,7 @@ impl Corridor {
             Ok(claimed) => claimed,
             Err(duplicate) => {
                 self.metrics.duplicate();
+                notes.span.set("nova_host.outcome", Value::from("duplicate"));
                 tracing::info!("a request that was handled already was delivered again, dropped");
                 return drop(duplicate.settle(Disposition::Ack).await);
             }
@@ -113,9 +120,10 @@ impl Corridor {
                 Outcome::Panicked
             }
         };
-        let kind = if reply_to.is_some() { Kind::Call } else { Kind::Cast };
+        let kind = if reply_to.is_some() { Asked::Call } else { Asked::Cast };
         let verdict = verdict(outcome, kind);
         log(&verdict, started.elapsed());
+        traced::ends(&notes.span, &verdict);
         match &reply_to {
             Some(reply_to) => self.answer(claimed.end(), reply_to, verdict, notes).await,
             None => drop(self.conclude(claimed.end(), verdict.fate, &notes, &verdict).await),
@@ -141,10 +149,12 @@ impl Corridor {
             let digest = generation.program.digest().short().to_owned();
             notes.particulars.handler = Some((generation.name.clone(), digest));
         }
+        traced::found(&notes.span, generation);
         let metrics = generation.program.metrics().clone();
         let running = metrics.start(resolved.method());
         let worked = self.attempt(resolved, claimed, notes).await;
         if let Worked::Outcome(outcome) = &worked {
+            notes.span.set("nova_host.limit", outcome.limit().map(|limit| Value::from(limit.as_str())));
             running.end(outcome.ending(), outcome.limit());
         }
         Ok(worked)
@@ -169,7 +179,7 @@ impl Corridor {
             claimed.message.body = Bytes::new();
         }
         let Some(standing) = claimed.standing(&self.lending) else { return Worked::GivenBack };
-        let admitted = match resolved.admit(&self.capabilities, &standing).await {
+        let admitted = match resolved.admit(&self.capabilities, &standing, &notes.span).await {
             Ok(admitted) => admitted,
             Err(refusal) => return Worked::Outcome(Outcome::Refused(refusal)),
         };
@@ -211,23 +221,26 @@ impl Corridor {
     /// ends meanwhile leaves the request, and so its reply, to another. Where too many wait like this, it is settled
     /// first, so that callers who have gone do not hold up the others.
     async fn answer(&self, ended: Ended, reply_to: &ReplyTo, verdict: Verdict, notes: Notes) {
+        let span = notes.span.child(|| "reply", Kind::Producer);
         let answering = guard(answer(&self.transport, &self.late, reply_to, &verdict.answer));
         let (letter, trouble) = match timeout(HOLD_FOR, answering).await {
             Ok(Ok(Answered::Told)) => {
-                self.metrics.reply(ReplyFate::Confirmed);
+                self.replied(span, ReplyFate::Confirmed);
                 return drop(self.conclude(ended, verdict.fate, &notes, &verdict).await);
             }
             Ok(Ok(Answered::TooLarge)) => {
-                self.metrics.reply(ReplyFate::TooLarge);
+                self.replied(span, ReplyFate::TooLarge);
                 return drop(self.conclude(ended, verdict.fate, &notes, &verdict).await);
             }
             Ok(Ok(Answered::Nowhere(reason))) => {
+                self.replied(span, ReplyFate::Dropped);
                 return self.unanswered(ended, reply_to, verdict.fate, &notes, reason).await;
             }
             Ok(Ok(Answered::Late(letter, trouble))) => (letter, trouble),
             Ok(Err(_)) => {
                 self.metrics.panicked();
                 let reason = "the host failed while it answered".to_owned();
+                self.replied(span, ReplyFate::Dropped);
                 return self.unanswered(ended, reply_to, verdict.fate, &notes, reason).await;
             }
             Err(_) => (super::answer::letter(reply_to, &verdict.answer), Trouble::Silent),
@@ -237,17 +250,21 @@ impl Corridor {
         if share.is_some() {
             match self.wait(letter, trouble, patience).await {
                 Delivered::Taken => {
-                    self.metrics.reply(ReplyFate::Late);
+                    self.replied(span, ReplyFate::Late);
                     drop(self.conclude(ended, verdict.fate, &notes, &verdict).await);
                 }
-                Delivered::GivenUp(reason) => self.unanswered(ended, reply_to, verdict.fate, &notes, reason).await,
+                Delivered::GivenUp(reason) => {
+                    self.replied(span, ReplyFate::Dropped);
+                    self.unanswered(ended, reply_to, verdict.fate, &notes, reason).await;
+                }
             }
             return;
         }
         let message = self.conclude(ended, verdict.fate, &notes, &verdict).await;
         match self.wait(letter, trouble, patience).await {
-            Delivered::Taken => self.metrics.reply(ReplyFate::Late),
+            Delivered::Taken => self.replied(span, ReplyFate::Late),
             Delivered::GivenUp(reason) => {
+                self.replied(span, ReplyFate::Dropped);
                 self.dropped(reply_to, &reason);
                 // Its end is told already; what is left is to keep it for somebody to look at.
                 if verdict.fate == Fate::Done && self.dead_letters.is_some() {
@@ -264,7 +281,6 @@ impl Corridor {
     }
 
     fn dropped(&self, reply_to: &ReplyTo, reason: &str) {
-        self.metrics.reply(ReplyFate::Dropped);
         let (queue, reason) = (printable(&reply_to.queue, MAX_FIELD), printable(reason, MAX_FAILURE));
         match self.quiet.say(&format!("queue {queue}: {reason}")) {
             Some(replies) => tracing::error!(queue, reason, replies, "callers cannot be answered, replies are dropped"),
@@ -313,7 +329,7 @@ fn bounded(id: &str) -> Cow<'_, str> {
 }
 
 /// The span of a request: what every line about it carries. Nothing of the context but its request id.
-fn span(request: &Request) -> tracing::Span {
+fn span(request: &Request, traced: &Span) -> tracing::Span {
     let short = |text| printed(text, MAX_FIELD);
     let method = request.method.to_string();
     let request_id = request.context.get_str("request_id");
@@ -325,6 +341,7 @@ fn span(request: &Request) -> tracing::Span {
         namespace = request.namespace.text().map(short).as_deref(),
         msg_id = request.reply_to.as_ref().map(|ReplyTo { message_id, .. }| short(message_id)).as_deref(),
         request_id = request_id.as_deref().map(short).as_deref(),
+        trace_id = traced.trace_id().as_deref(),
         handler = tracing::field::Empty,
         digest = tracing::field::Empty,
         generation = tracing::field::Empty,
