@@ -43,6 +43,7 @@ mod strangers;
 mod swap;
 mod tls;
 mod topology;
+mod traces;
 mod typed;
 mod watch;
 mod wire;
