@@ -1,5 +1,7 @@
 //! Traces: one from a Python client through a handler to a Python server, and what a collector, a caller or a message can do to them.
 
+mod cost;
+
 use std::process::Command;
 
 use serde_json::{Value, json};

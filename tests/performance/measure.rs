@@ -14,16 +14,16 @@ const TICKS: f64 = 100.0;
 
 /// What a process has used.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// Processor time, all threads.
-    pub(super) cpu: Duration,
+    pub(crate) cpu: Duration,
     /// Resident memory now, in bytes.
-    pub(super) rss: u64,
+    pub(crate) rss: u64,
 }
 
 impl Usage {
     /// What a process has used so far.
-    pub(super) fn of(pid: u32) -> Self {
+    pub(crate) fn of(pid: u32) -> Self {
         let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).expect("the process is there");
         let stat = read("stat");
         // Behind the name, which may hold anything: the fields 14 and 15 of proc(5).
@@ -38,23 +38,23 @@ impl Usage {
 
 /// What a round of calls came to.
 #[derive(Clone, Debug)]
-pub(super) struct Round {
+pub(crate) struct Round {
     /// Calls that were answered.
-    pub(super) calls: usize,
+    pub(crate) calls: usize,
     /// From the first to the last.
-    pub(super) took: Duration,
+    pub(crate) took: Duration,
     /// How long each took, in order of size.
-    pub(super) latencies: Vec<Duration>,
+    pub(crate) latencies: Vec<Duration>,
 }
 
 impl Round {
     /// Calls in a second.
-    pub(super) fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.calls as f64 / self.took.as_secs_f64()
     }
 
     /// The latency, in milliseconds, that such a part of the calls does not exceed.
-    pub(super) fn percentile(&self, part: f64) -> f64 {
+    pub(crate) fn percentile(&self, part: f64) -> f64 {
         let at = ((self.latencies.len() - 1) as f64 * part).round() as usize;
         self.latencies[at].as_secs_f64() * 1e3
     }
@@ -65,7 +65,7 @@ impl Round {
 /// # Panics
 ///
 /// Where a call fails.
-pub(super) fn calls(
+pub(crate) fn calls(
     runtime: &Runtime,
     client: &Arc<Client>,
     of: &Invocation,
@@ -96,7 +96,7 @@ pub(super) fn calls(
 
 /// Casts as many, from so many senders, and waits until the service has come to a call behind them. Returns how many it
 /// has taken in a second.
-pub(super) fn casts(runtime: &Runtime, client: &Arc<Client>, of: &Invocation, senders: usize, count: usize) -> f64 {
+pub(crate) fn casts(runtime: &Runtime, client: &Arc<Client>, of: &Invocation, senders: usize, count: usize) -> f64 {
     let begun = Instant::now();
     let sender = |_| {
         let (client, of) = (Arc::clone(client), of.clone());
@@ -113,7 +113,7 @@ pub(super) fn casts(runtime: &Runtime, client: &Arc<Client>, of: &Invocation, se
 }
 
 /// The median.
-pub(super) fn median(of: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn median(of: impl IntoIterator<Item = f64>) -> f64 {
     let mut all: Vec<f64> = of.into_iter().collect();
     all.sort_unstable_by(f64::total_cmp);
     match all.len() {

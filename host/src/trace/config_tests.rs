@@ -87,7 +87,8 @@ fn our_own_settings_win_over_the_variables() {
 
 #[test]
 fn what_is_wrong_is_named_and_no_secret_is_shown() {
-    let wrong: [(&str, &[(&str, &str)], &str); 10] = [
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+    let wrong: [(&str, Variables<'_>, &str); 10] = [
         ("tracing.endpoint = \"grpc://c:4317\"", &[], "tracing.endpoint: only http:// and https://"),
         ("tracing.endpoint = \"http://u:S3cr3t@c\"", &[], "tracing.endpoint: must not have a password"),
         ("tracing.sample = 2", &[], "tracing.sample: is no share"),
