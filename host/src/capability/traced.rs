@@ -4,8 +4,6 @@
 //! Before it: [`super::Session`] has judged what is asked for. After it: [`crate::trace`]. Names of topics, methods and hosts are
 //! there; arguments, keys, values, paths and contexts are not.
 
-use std::sync::atomic::Ordering;
-
 use super::{
     Error, Session,
     http::{self, Request},
@@ -86,7 +84,6 @@ impl Session {
             span.set("server.address", Value::from(host));
             span.set("server.port", Value::from(port));
             span.set("url.scheme", Value::from(request.origin.scheme()));
-            span.set("nova_host.number", Value::from(self.fetched.load(Ordering::Relaxed)));
         });
         let headers = span.headers();
         let is_told =

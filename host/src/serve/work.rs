@@ -113,8 +113,14 @@ impl Corridor {
         let outcome = match worked {
             Ok(Worked::Outcome(outcome)) => outcome,
             Ok(Worked::Settled(disposition)) => return drop(claimed.end().settle(disposition).await),
-            Ok(Worked::Replaced) => return claimed.replaced().await,
-            Ok(Worked::GivenBack) => return claimed.give_back().await,
+            Ok(Worked::Replaced) => {
+                notes.span.set("nova_host.outcome", Value::from("replaced"));
+                return claimed.replaced().await;
+            }
+            Ok(Worked::GivenBack) => {
+                notes.span.set("nova_host.outcome", Value::from("given_back"));
+                return claimed.give_back().await;
+            }
             Err(_) => {
                 self.metrics.panicked();
                 Outcome::Panicked

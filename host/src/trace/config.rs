@@ -58,7 +58,8 @@ impl Config {
         let resource = common.resource(service, server);
         let timeout = timeout.map(|Patience(timeout)| timeout).or_else(|| common.timeout());
         let headers = headers.or_else(|| common.either("HEADERS", Secrets::parse));
-        let ca_file = ca_file.or_else(|| common.either("CERTIFICATE", |text| Ok(PathBuf::from(text))));
+        let ca_file = ca_file
+            .or_else(|| common.either("CERTIFICATE", |text| http::check(text.as_ref()).map(|()| PathBuf::from(text))));
         let sampler = common.sampler(share);
         Some(Self {
             endpoint,

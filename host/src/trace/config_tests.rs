@@ -88,7 +88,7 @@ fn our_own_settings_win_over_the_variables() {
 #[test]
 fn what_is_wrong_is_named_and_no_secret_is_shown() {
     type Variables<'a> = &'a [(&'a str, &'a str)];
-    let wrong: [(&str, Variables<'_>, &str); 10] = [
+    let wrong: [(&str, Variables<'_>, &str); 11] = [
         ("tracing.endpoint = \"grpc://c:4317\"", &[], "tracing.endpoint: only http:// and https://"),
         ("tracing.endpoint = \"http://u:S3cr3t@c\"", &[], "tracing.endpoint: must not have a password"),
         ("tracing.sample = 2", &[], "tracing.sample: is no share"),
@@ -98,6 +98,11 @@ fn what_is_wrong_is_named_and_no_secret_is_shown() {
         ("tracing.samples = 1", &[], "tracing.samples: no such setting; did you mean tracing.sample?"),
         ("", &[ENDPOINT, ("OTEL_TRACES_SAMPLER", "jaeger_remote")], "OTEL_TRACES_SAMPLER: is not known here"),
         ("", &[ENDPOINT, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")], "OTEL_EXPORTER_OTLP_PROTOCOL: only http/protobuf"),
+        (
+            "",
+            &[ENDPOINT, ("OTEL_EXPORTER_OTLP_CERTIFICATE", "nowhere.pem")],
+            "OTEL_EXPORTER_OTLP_CERTIFICATE: nowhere.pem: ",
+        ),
         ("", &[ENDPOINT, ("OTEL_EXPORTER_OTLP_HEADERS", "S3cr3t")], "OTEL_EXPORTER_OTLP_HEADERS: entry 1 is not"),
     ];
     for (file, variables, expected) in wrong {

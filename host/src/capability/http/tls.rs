@@ -60,10 +60,15 @@ impl Trust {
 /// Takes the setting, and reads the file once, so that a mistake is said at the start.
 pub(crate) fn read(settings: &mut Settings, name: &str) -> Option<PathBuf> {
     let path = settings.take_optional::<PathBuf>(name)?;
-    if let Err(reason) = client_config(Some(&path)) {
+    if let Err(reason) = check(&path) {
         settings.problem(name, &reason);
     }
     Some(path)
+}
+
+/// Looks whether a file has certificates.
+pub(crate) fn check(ca_file: &Path) -> Result<(), String> {
+    client_config(Some(ca_file)).map(drop)
 }
 
 fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
