@@ -100,7 +100,7 @@ fn ask(topic: &str, method: &str, arguments: &Value) -> Value {
 
 #[test]
 fn one_trace_goes_from_a_python_client_through_a_handler_to_a_python_server() {
-    let mut story = Story::begin("service_name = \"nova-host-1\"");
+    let mut story = Story::begin("name = \"nova-host-1\"");
     let endpoint = story.collector.endpoint();
     let _server = OsloServer::traced(&story.vhost.url(), "scheduler", "scheduler", &endpoint);
     let client = OsloClient::traced(&story.vhost.url(), "api", &endpoint);

@@ -14,16 +14,16 @@ const TICKS: f64 = 100.0;
 
 /// What a process has used.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Usage {
+pub(super) struct Usage {
     /// Processor time, all threads.
-    pub(crate) cpu: Duration,
+    pub(super) cpu: Duration,
     /// Resident memory now, in bytes.
-    pub(crate) rss: u64,
+    pub(super) rss: u64,
 }
 
 impl Usage {
     /// What a process has used so far.
-    pub(crate) fn of(pid: u32) -> Self {
+    pub(super) fn of(pid: u32) -> Self {
         let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).expect("the process is there");
         let stat = read("stat");
         // Behind the name, which may hold anything: the fields 14 and 15 of proc(5).
@@ -42,19 +42,19 @@ pub(crate) struct Round {
     /// Calls that were answered.
     pub(crate) calls: usize,
     /// From the first to the last.
-    pub(crate) took: Duration,
+    pub(super) took: Duration,
     /// How long each took, in order of size.
-    pub(crate) latencies: Vec<Duration>,
+    pub(super) latencies: Vec<Duration>,
 }
 
 impl Round {
     /// Calls in a second.
-    pub(crate) fn rate(&self) -> f64 {
+    pub(super) fn rate(&self) -> f64 {
         self.calls as f64 / self.took.as_secs_f64()
     }
 
     /// The latency, in milliseconds, that such a part of the calls does not exceed.
-    pub(crate) fn percentile(&self, part: f64) -> f64 {
+    pub(super) fn percentile(&self, part: f64) -> f64 {
         let at = ((self.latencies.len() - 1) as f64 * part).round() as usize;
         self.latencies[at].as_secs_f64() * 1e3
     }
@@ -96,7 +96,7 @@ pub(crate) fn calls(
 
 /// Casts as many, from so many senders, and waits until the service has come to a call behind them. Returns how many it
 /// has taken in a second.
-pub(crate) fn casts(runtime: &Runtime, client: &Arc<Client>, of: &Invocation, senders: usize, count: usize) -> f64 {
+pub(super) fn casts(runtime: &Runtime, client: &Arc<Client>, of: &Invocation, senders: usize, count: usize) -> f64 {
     let begun = Instant::now();
     let sender = |_| {
         let (client, of) = (Arc::clone(client), of.clone());

@@ -45,7 +45,7 @@ impl Config {
     pub fn read(settings: &mut Settings, server: &str) -> Option<Self> {
         let endpoint = settings.take_optional::<Place>("tracing.endpoint");
         let share = settings.take_optional::<Share>("tracing.sample");
-        let service = settings.take_optional::<String>("tracing.service_name");
+        let service = settings.take_optional::<String>("tracing.name");
         let headers = settings.take_optional::<Secrets>("tracing.headers");
         let timeout = settings.take_optional::<Patience>("tracing.timeout");
         let ca_file = http::read(settings, "tracing.ca_file");

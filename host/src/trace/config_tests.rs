@@ -24,7 +24,7 @@ const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector
 #[test]
 fn nothing_is_traced_unless_somebody_says_where_to() {
     assert_eq!(read("", &[]).unwrap(), None);
-    assert_eq!(read("tracing.sample = 1\ntracing.service_name = \"a\"", &[("OTEL_SERVICE_NAME", "b")]).unwrap(), None);
+    assert_eq!(read("tracing.sample = 1\ntracing.name = \"a\"", &[("OTEL_SERVICE_NAME", "b")]).unwrap(), None);
     assert_eq!(read("", &[("OTEL_EXPORTER_OTLP_ENDPOINT", "")]).unwrap(), None);
     assert_eq!(read("", &[ENDPOINT, ("OTEL_SDK_DISABLED", "true")]).unwrap(), None);
     assert_eq!(read("", &[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none")]).unwrap(), None);
@@ -66,7 +66,7 @@ fn the_variables_of_opentelemetry_are_read() {
 #[test]
 fn our_own_settings_win_over_the_variables() {
     let config = on(
-        "[tracing]\nendpoint = \"https://own\"\nsample = 0.5\nservice_name = \"own\"\nheaders = \"a=own\"\ntimeout = \"1s\"",
+        "[tracing]\nendpoint = \"https://own\"\nsample = 0.5\nname = \"own\"\nheaders = \"a=own\"\ntimeout = \"1s\"",
         &[
             ENDPOINT,
             ("OTEL_SDK_DISABLED", "true"),
