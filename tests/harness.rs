@@ -11,6 +11,7 @@ mod base64;
 mod broker;
 mod build;
 mod certificates;
+mod collector;
 mod decoder;
 pub(crate) mod guest;
 mod http;
@@ -41,6 +42,7 @@ pub(crate) use self::{
     broker::Broker,
     build::{guests, handlers, languages, nova_host},
     certificates::Certificates,
+    collector::{Collector, Span},
     decoder::{Judged, OsloDecoder},
     ledger::{Ledger, Tally},
     load::{LIMIT, Load, OsloLoad, client},

@@ -46,6 +46,7 @@ mod strangers;
 mod swap;
 mod tls;
 mod topology;
+mod traces;
 mod typed;
 mod watch;
 mod wire;

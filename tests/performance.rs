@@ -7,7 +7,7 @@
 
 mod end_to_end;
 mod languages;
-mod measure;
+pub(crate) mod measure;
 mod page;
 mod scale;
 mod stages;

@@ -15,7 +15,7 @@ use nova_host::{
     config::Config,
     dispatch,
     envelope::{Answer, Context, ReplyTo, Request, Style, Text},
-    host::Host,
+    host::{Host, Observers},
     journal::{
         Arrived, Problem, Recorder,
         report::{Kind, State},
@@ -104,7 +104,9 @@ impl Bench {
         criterion.bench_function("resolve and admit", |bencher| {
             let admit = |request| {
                 let resolved = dispatch::resolve(current, dispatch::Options::default(), request).expect("it is served");
-                self.runtime.block_on(resolved.admit(&capabilities, &standing())).expect("there is room")
+                self.runtime
+                    .block_on(resolved.admit(&capabilities, &standing(), &nova_host::trace::Span::default()))
+                    .expect("there is room")
             };
             bencher.iter_batched(|| request.clone(), admit, BatchSize::SmallInput);
         });
@@ -131,7 +133,7 @@ impl Bench {
         let transport = Transport::new(self.config.transport_url.clone(), self.config.rabbit.clone());
         let current = self.keeper.current().clone();
         let metrics = Metrics::default();
-        let starting = Host::start(&self.config, &metrics, transport.clone(), current, None, Recorder::default());
+        let starting = Host::start(&self.config, &metrics, transport.clone(), current, None, Observers::default());
         let host = self.runtime.block_on(starting).expect("it serves");
         let client = Client::new(transport);
         let call = || client.call(invocation(), client::CallOptions::default());

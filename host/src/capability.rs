@@ -15,6 +15,7 @@ pub mod keyvalue;
 mod outgoing;
 mod session;
 mod state;
+mod traced;
 
 pub use allowance::Allowance;
 pub use brokers::{Capabilities, Config};
@@ -22,7 +23,7 @@ pub use config::Values;
 pub use error::{Error, Unreleased};
 pub use grants::{Effects, GRANTABLE, Grants};
 pub use outgoing::{Outgoing, Recipient};
-pub use session::{Cause, Session};
+pub use session::{Cause, Session, Spans};
 
 #[cfg(test)]
 mod tests;

@@ -69,6 +69,8 @@ pub struct Provenance {
     pub hops: u32,
     /// The mark by which its receivers know it again when it is sent again; `None` makes a fresh one.
     pub unique_id: Option<String>,
+    /// Headers that say whose trace it belongs to.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 /// How it is asked for. `Duration::into` sets the timeout and leaves the rest to the defaults, which are
@@ -251,7 +253,11 @@ impl Client {
             hops: origin.hops,
         };
         let routing = if target.fanout { Routing::BestEffort } else { options.routing };
-        let mut publication = Publication { expiration, ..Publication::new(destination, routing, request.encode()) };
+        let mut publication = Publication {
+            expiration,
+            headers: origin.headers,
+            ..Publication::new(destination, routing, request.encode())
+        };
         let mut tries = Tries::new(options.retry);
         loop {
             let sent = timeout_at(deadline, self.transport.publish_with(&publication, options.retry)).await;

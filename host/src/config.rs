@@ -18,6 +18,7 @@ use crate::{
     sandbox::Limits,
     serve,
     settings::{Problems, Settings},
+    trace,
     transport::{self, rabbit},
 };
 
@@ -65,6 +66,8 @@ pub struct Config {
     pub capability: capability::Config,
     /// The section `metrics`.
     pub metrics: http::Config,
+    /// The section `tracing`; `None` where nothing is traced.
+    pub trace: Option<trace::Config>,
     /// The section `forward`; `None` where nothing is.
     pub forward: Option<forward::Config>,
     /// What the operator should know although the service starts, a line each.
@@ -156,7 +159,6 @@ impl Config {
             topics,
             log: all.take("log", "info".to_owned()),
             serve: serve::Config { server: server.clone(), ..serve::Config::read(all) },
-            server,
             rabbit: rabbit::Config::read(all),
             handlers: load::Config::read(all),
             admin: admin::Config::read(all),
@@ -164,6 +166,8 @@ impl Config {
             limits: Limits::read_service(all),
             capability: capability::Config::read(all),
             metrics: http::Config::read(all),
+            trace: trace::Config::read(all, &server),
+            server,
             warnings: Vec::new(),
         };
         if config.serve.dead_letters.as_ref().is_some_and(|to| to.exchange == config.control_exchange) {

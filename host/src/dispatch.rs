@@ -16,12 +16,13 @@ pub use outcome::{Outcome, Refusal};
 use serde::de::IgnoredAny;
 
 use crate::{
-    capability::Capabilities,
+    capability::{Capabilities, Spans},
     catalog::{Catalog, Current, Found, Generation, Miss, Policy, Working},
     envelope::{Answer, Arguments, Field, Request, Text},
     journal::{Progress, report::State},
     lending::Standing,
-    sandbox::{Fault, Full, Invocation, Marks, Place, RequestInfo},
+    sandbox::{Fault, Full, Invocation, Place, RequestInfo, marks},
+    trace::{Kind, Span, Value},
     version::Version,
 };
 
@@ -67,13 +68,14 @@ struct Asked {
     method: String,
     version: String,
     request: Request,
-    marks: Option<Box<dyn Marks>>,
 }
 
 /// A request that may be run now.
 #[derive(Debug)]
 pub struct Admitted {
     work: Work,
+    /// What is recorded of its run.
+    span: Span,
     /// Its place among the handler's own requests.
     _place: Option<Place>,
     progress: Progress,
@@ -111,7 +113,6 @@ pub fn resolve(current: &Current, options: Options, request: Request) -> Result<
             method,
             version,
             request,
-            marks: None,
         })),
     })
 }
@@ -141,17 +142,9 @@ impl Resolved {
         }
     }
 
-    /// Has what the handler adds to its span go here.
-    #[must_use]
-    pub fn marked(mut self, marks: Box<dyn Marks>) -> Self {
-        if let Answerer::Handler(asked) = &mut self.answerer {
-            asked.marks = Some(marks);
-        }
-        self
-    }
-
     /// Waits for a place among the handler's own requests, as long as one of them may take. What its manifest grants is
-    /// done with the capabilities, and what the request holds by its `standing` is lent while it waits for others.
+    /// done with the capabilities, and what the request holds by its `standing` is lent while it waits for others. What
+    /// happens is recorded below the request's `span`.
     ///
     /// # Errors
     ///
@@ -160,17 +153,30 @@ impl Resolved {
     /// # Cancel safety
     ///
     /// Dropped half-way, no place is taken.
-    pub async fn admit(self, capabilities: &Capabilities, standing: &Arc<Standing>) -> Result<Admitted, Refusal> {
+    pub async fn admit(
+        self,
+        capabilities: &Capabilities,
+        standing: &Arc<Standing>,
+        span: &Span,
+    ) -> Result<Admitted, Refusal> {
         let progress = standing.progress().clone();
         let asked = match self.answerer {
             Answerer::Handler(asked) => asked,
-            Answerer::Host(outcome) => return Ok(Admitted { work: Work::Done(outcome), _place: None, progress }),
+            Answerer::Host(outcome) => {
+                return Ok(Admitted { work: Work::Done(outcome), span: Span::default(), _place: None, progress });
+            }
         };
-        let Asked { since, generation, endpoint, method, version, request, marks } = *asked;
-        let session = session::open(capabilities, &generation, &request, since, standing);
+        let Asked { since, generation, endpoint, method, version, request } = *asked;
         let arguments = arguments(&request.arguments, &generation)?;
-        let place = generation.program.enter(since).await.map_err(|Full| Refusal::Busy)?;
+        let place = {
+            let waiting = span.child(|| "wait for a place", Kind::Internal);
+            let entered = generation.program.enter(since).await.map_err(|Full| Refusal::Busy);
+            entered.inspect_err(|_| waiting.fail("Busy"))?
+        };
         standing.enter(place.slot());
+        let run = runs(span, &generation);
+        let spans = Spans { request: span.clone(), run: run.clone() };
+        let session = session::open(capabilities, &generation, &request, since, standing, spans);
         let invocation = Invocation {
             endpoint,
             method,
@@ -182,11 +188,12 @@ impl Resolved {
                 context: request.context,
                 reply_wanted: request.reply_to.is_some(),
                 session,
-                marks,
+                marks: marks(&run),
             },
             since,
         };
-        Ok(Admitted { work: Work::Invoke(generation, Box::new(invocation)), _place: Some(place), progress })
+        let work = Work::Invoke(generation, Box::new(invocation));
+        Ok(Admitted { work, span: run, _place: Some(place), progress })
     }
 }
 
@@ -204,12 +211,16 @@ impl Admitted {
         };
         // Held here, and dropped without being released unless the handler succeeds.
         let (session, method) = (invocation.info.session.clone(), invocation.method.clone());
-        let result = match generation.program.handle(*invocation).await {
-            Ok(Answer::Result(result)) => result,
-            Ok(Answer::Failure(failure)) => return Outcome::Failed(failure),
-            Err(Fault::Declined) => return Outcome::Declined { method },
-            Err(fault) => return Outcome::Faulted(fault),
+        self.span.begin();
+        let outcome = match generation.program.handle(*invocation).await {
+            Ok(Answer::Result(result)) => Outcome::Replied(result),
+            Ok(Answer::Failure(failure)) => Outcome::Failed(failure),
+            Err(Fault::Declined) => Outcome::Declined { method },
+            Err(fault) => Outcome::Faulted(fault),
         };
+        outcome.mark(&self.span);
+        self.span.end();
+        let Outcome::Replied(result) = outcome else { return outcome };
         let released = match session {
             Some(session) => {
                 self.progress.enter(State::Releasing);
@@ -219,6 +230,17 @@ impl Admitted {
         };
         released.map_or_else(Outcome::Unreleased, |()| Outcome::Replied(result))
     }
+}
+
+/// Begins what is recorded of a handler's run.
+fn runs(above: &Span, generation: &Generation) -> Span {
+    let span = above.child(|| format!("run {}", generation.name), Kind::Internal);
+    span.note(|span| {
+        span.set("nova_host.handler", Value::from(generation.name.as_str()));
+        span.set("nova_host.digest", Value::from(generation.program.digest().short()));
+        span.set("nova_host.generation", Value::from(generation.number));
+    });
+    span
 }
 
 /// The host's own method, which takes no arguments and says so as Python would.

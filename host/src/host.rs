@@ -23,6 +23,7 @@ use crate::{
     metrics::{Metrics, Phase},
     sandbox::{self, Compiler, Sandbox, SetUpError},
     serve::{Shutdown, With, serve},
+    trace::Tracer,
     transport::{self, Depths, Transport, shown},
 };
 
@@ -106,6 +107,15 @@ pub async fn sandbox(config: &Config, metrics: &Metrics) -> Result<Arc<Sandbox>,
     }
 }
 
+/// Who looks on; by default, nobody.
+#[derive(Clone, Debug, Default)]
+pub struct Observers {
+    /// Where requests are written down for operators.
+    pub journal: Recorder,
+    /// Which requests are traced.
+    pub tracer: Tracer,
+}
+
 /// Makes the keeper of the handlers, which has none yet.
 ///
 /// # Errors
@@ -145,7 +155,7 @@ impl Host {
         transport: Transport,
         current: Current,
         forwarding: Option<Forwarding>,
-        journal: Recorder,
+        Observers { journal, tracer }: Observers,
     ) -> Result<Self, Error> {
         let (capability, exchange) = (&config.capability, &config.control_exchange);
         let capabilities = Capabilities::new(capability, &transport, exchange, &config.rabbit)?;
@@ -172,6 +182,7 @@ impl Host {
                 capabilities: capabilities.clone(),
                 forwarding,
                 journal,
+                tracer,
             },
             deliveries,
             shutdown.clone(),

@@ -49,6 +49,7 @@ pub mod reply;
 pub mod journal;
 pub mod metrics;
 pub mod page;
+pub mod trace;
 pub mod web;
 
 pub mod contract;

@@ -15,6 +15,7 @@ mod outgoing;
 mod permits;
 mod phase;
 mod process;
+mod spans;
 mod words;
 
 use std::{
@@ -33,7 +34,7 @@ use tokio::time::Instant;
 pub use deliveries::InFlight;
 pub use permits::Idle;
 pub use phase::Phase;
-pub use words::{Code, Connection, Door, Effect, Ending, Limit, Origin, ReplyFate, Sending, Sent, Went};
+pub use words::{Code, Connection, Door, Effect, Ending, Limit, Origin, ReplyFate, Sending, Sent, SpanFate, Went};
 
 /// What all names begin with.
 const PREFIX: &str = "nova_host";
@@ -68,6 +69,7 @@ struct Inner {
     outgoing: outgoing::Outgoing,
     permits: permits::Permits,
     phase: phase::Current,
+    spans: spans::Spans,
 }
 
 /// A handler's name; empty, which Prometheus takes for absent, where no handler was found.
@@ -145,6 +147,7 @@ impl Default for Metrics {
             outgoing: outgoing::Outgoing::register(all),
             permits: permits::Permits::register(all),
             phase: phase::Current::register(all),
+            spans: spans::Spans::register(all),
             registry,
             process,
             requests: Family::default(),

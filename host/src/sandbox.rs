@@ -53,7 +53,7 @@ pub use places::{Full, Place};
 use program::Allowed;
 pub use program::{Invocation, Program};
 pub use request_info::RequestInfo;
-pub use trace::{Ids, Marks, Value};
+pub use trace::{Ids, Marks, marks};
 
 /// The largest component that is loaded: 128 MiB. Python's, the largest in use, have 20.
 pub const MAX_COMPONENT: usize = 128 << 20;

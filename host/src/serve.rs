@@ -16,6 +16,8 @@ mod heartbeat;
 mod late;
 mod outage;
 mod quiet;
+mod said;
+mod traced;
 mod unconfirmed;
 mod work;
 
@@ -34,6 +36,7 @@ use crate::{
     journal::Recorder,
     lending::{Lending, Lent, Slot},
     metrics::Metrics,
+    trace::Tracer,
     transport::{Deliveries, Delivery, Transport},
 };
 
@@ -83,6 +86,8 @@ pub struct With {
     pub forwarding: Option<Forwarding>,
     /// Where requests are written down for operators.
     pub journal: Recorder,
+    /// Which requests are traced.
+    pub tracer: Tracer,
 }
 
 /// What all deliveries share.
@@ -97,6 +102,7 @@ struct Corridor {
     dead_letters: Option<DeadLetters>,
     forwarding: Option<Forwarding>,
     journal: Recorder,
+    tracer: Tracer,
     outages: Outages,
     /// The name of this server.
     server: String,
@@ -119,7 +125,7 @@ struct Corridor {
 ///
 /// Does not return an error: nothing that a message, a guest or a broker does ends the service.
 pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries: Deliveries, shutdown: Shutdown) {
-    let With { transport, catalog, capabilities, forwarding, journal } = with;
+    let With { transport, catalog, capabilities, forwarding, journal, tracer } = with;
     let permits = Arc::new(Semaphore::new(usize::from(config.max_in_flight)));
     let lending = Lending::of(config.max_in_flight);
     let corridor = Arc::new(Corridor {
@@ -133,6 +139,7 @@ pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries:
         dead_letters: config.dead_letters.clone(),
         forwarding,
         journal,
+        tracer,
         outages: Outages::default(),
         server: config.server.clone(),
         duplicates: Duplicates::default(),

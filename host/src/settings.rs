@@ -18,6 +18,9 @@ pub use values::{Bytes, Setting, patience};
 /// What stands before the name of a setting in the environment.
 pub const ENVIRONMENT_PREFIX: &str = "NOVA_HOST_";
 
+/// What stands before the names of OpenTelemetry's variables, which are for all programs of a machine.
+const FOREIGN_PREFIX: &str = "OTEL_";
+
 /// The names after the prefix that are not settings: they are read before there is a file.
 const NOT_SETTINGS: [&str; 1] = ["CONFIG"];
 
@@ -29,6 +32,8 @@ pub struct Settings {
     overrides: BTreeMap<String, String>,
     /// Where an override stands whose name must not be shown.
     places: BTreeMap<String, String>,
+    /// Variables that are not ours alone, by their whole names.
+    foreign: BTreeMap<String, String>,
     known: BTreeSet<String>,
     problems: Vec<String>,
 }
@@ -61,13 +66,15 @@ impl Settings {
         flatten("", table, &mut self.file);
     }
 
-    /// Adds the variables that begin with [`ENVIRONMENT_PREFIX`].
+    /// Adds the variables that begin with [`ENVIRONMENT_PREFIX`], and keeps those of OpenTelemetry.
     pub fn add_environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
         for (name, value) in variables {
             if let Some(name) = name.strip_prefix(ENVIRONMENT_PREFIX)
                 && !NOT_SETTINGS.contains(&name)
             {
                 self.environment.insert(name.to_owned(), value);
+            } else if name.starts_with(FOREIGN_PREFIX) {
+                self.foreign.insert(name, value);
             }
         }
     }
@@ -124,6 +131,12 @@ impl Settings {
                 None
             }
         }
+    }
+
+    /// A variable that is not ours alone: what nobody asks for is nobody's mistake.
+    #[must_use]
+    pub fn foreign(&self, name: &str) -> Option<&str> {
+        self.foreign.get(name).map(String::as_str)
     }
 
     /// Takes all settings of the file whose names begin with `prefix`, for names that others choose. The rest of the

@@ -105,10 +105,19 @@ impl OsloClient {
         Self::of(Release::Newest, url, modules)
     }
 
+    /// Starts a client that traces what it sends as oslo.messaging does it, in the name of this service.
+    pub(crate) fn traced(url: &str, service: &str, collector: &str) -> Self {
+        Self::run(Release::Newest, &[url], &tracing(service, collector))
+    }
+
     /// Starts a client of a release. The oldest rebuilds exceptions of nova in any case.
     pub(crate) fn of(release: Release, url: &str, modules: &[&str]) -> Self {
         let arguments: Vec<&str> = [url].into_iter().chain(modules.iter().copied()).collect();
-        let (process, answers) = Python::start(release, "client.py", &arguments);
+        Self::run(release, &arguments, &[])
+    }
+
+    fn run(release: Release, arguments: &[&str], variables: &[(&str, String)]) -> Self {
+        let (process, answers) = Python::start_in(release, "client.py", arguments, variables);
         let state = Arc::new(Mutex::new(State::default()));
         let reader = Arc::clone(&state);
         // Ends with the client's output.
@@ -205,7 +214,16 @@ impl OsloServer {
 
     /// Starts a server of a release on another exchange.
     pub(crate) fn on(release: Release, url: &str, topic: &str, server: &str, exchange: &str) -> Self {
-        let (process, mut answers) = Python::start(release, "server.py", &[url, topic, server, exchange]);
+        Self::run(release, &[url, topic, server, exchange], &[])
+    }
+
+    /// Starts a server that traces what it gets as oslo.messaging does it, in the name of this service.
+    pub(crate) fn traced(url: &str, topic: &str, service: &str, collector: &str) -> Self {
+        Self::run(Release::Newest, &[url, topic, "python-1", "nova"], &tracing(service, collector))
+    }
+
+    fn run(release: Release, arguments: &[&str], variables: &[(&str, String)]) -> Self {
+        let (process, mut answers) = Python::start_in(release, "server.py", arguments, variables);
         let mut line = String::new();
         answers.read_line(&mut line).ok();
         assert_eq!(line.trim(), "ready", "server.py: {}", Log::read(&process.log()));
@@ -229,6 +247,11 @@ impl OsloServer {
     }
 }
 
+/// What switches oslo.messaging's tracing on, and has it send what it has soon.
+fn tracing(service: &str, collector: &str) -> [(&'static str, String); 2] {
+    [("OSLO_TRACING", format!("{service}@{collector}")), ("OTEL_BSP_SCHEDULE_DELAY", "100".to_owned())]
+}
+
 /// A script of `tests/oslo/` that ends when its input does.
 #[derive(Debug)]
 pub(super) struct Python {
@@ -239,12 +262,23 @@ pub(super) struct Python {
 
 impl Python {
     pub(super) fn start(release: Release, script: &str, arguments: &[&str]) -> (Self, BufReader<ChildStdout>) {
+        Self::start_in(release, script, arguments, &[])
+    }
+
+    fn start_in(
+        release: Release,
+        script: &str,
+        arguments: &[&str],
+        variables: &[(&str, String)],
+    ) -> (Self, BufReader<ChildStdout>) {
         let environment = match release {
             Release::Newest => "venv",
             Release::Oldest => "venv-old",
         };
         // Nothing but sources in tests/.
-        Self::run(environment, &format!("oslo/{script}"), arguments, &[("PYTHONDONTWRITEBYTECODE", "1")])
+        let own = [("PYTHONDONTWRITEBYTECODE", "1")];
+        let more = variables.iter().map(|(name, value)| (*name, value.as_str()));
+        Self::run(environment, &format!("oslo/{script}"), arguments, &own.into_iter().chain(more).collect::<Vec<_>>())
     }
 
     /// Starts a script of `tests/` in an environment of `target/`, with more variables.

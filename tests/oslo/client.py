@@ -24,6 +24,8 @@ import uuid  # noqa: F401 (for `args_expr`)
 
 from oslo_config import cfg
 
+import traced
+
 try:
     import oslo_messaging
 except ModuleNotFoundError:
@@ -95,6 +97,7 @@ def main():
     url, *modules = sys.argv[1:]
     # The global configuration: a private one lacks an option that oslo.messaging 18 reads, and every call fails.
     cfg.CONF([], project="nova-host-tests")
+    traced.switch_on(cfg.CONF)
     transport = oslo_messaging.get_rpc_transport(cfg.CONF, url, allowed_remote_exmods=modules)
     output_lock = threading.Lock()
     threads = concurrent.futures.ThreadPoolExecutor(THREADS)

@@ -11,6 +11,8 @@ import time
 
 from oslo_config import cfg
 
+import traced
+
 try:
     import oslo_messaging
 except ModuleNotFoundError:
@@ -69,6 +71,7 @@ def main():
     url, topic = sys.argv[1:3]
     server, exchange = (sys.argv[3:] + ["python-1", "nova"][len(sys.argv) - 3 :])[:2]
     cfg.CONF([], project="nova-host-tests")
+    traced.switch_on(cfg.CONF)
     # As a service's configuration says it, for the oldest release does not look at a target's exchange.
     oslo_messaging.set_transport_defaults(control_exchange=exchange)
     transport = oslo_messaging.get_rpc_transport(cfg.CONF, url)

@@ -38,9 +38,9 @@ impl Usage {
 
 /// What a round of calls came to.
 #[derive(Clone, Debug)]
-pub(super) struct Round {
+pub(crate) struct Round {
     /// Calls that were answered.
-    pub(super) calls: usize,
+    pub(crate) calls: usize,
     /// From the first to the last.
     pub(super) took: Duration,
     /// How long each took, in order of size.
@@ -65,7 +65,7 @@ impl Round {
 /// # Panics
 ///
 /// Where a call fails.
-pub(super) fn calls(
+pub(crate) fn calls(
     runtime: &Runtime,
     client: &Arc<Client>,
     of: &Invocation,
@@ -113,7 +113,7 @@ pub(super) fn casts(runtime: &Runtime, client: &Arc<Client>, of: &Invocation, se
 }
 
 /// The median.
-pub(super) fn median(of: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn median(of: impl IntoIterator<Item = f64>) -> f64 {
     let mut all: Vec<f64> = of.into_iter().collect();
     all.sort_unstable_by(f64::total_cmp);
     match all.len() {

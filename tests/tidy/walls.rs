@@ -30,6 +30,13 @@ fn wasmtime_beyond_the_sandbox(source: &Source) -> Vec<String> {
     Vec::new()
 }
 
+fn telemetry_beyond_traces(source: &Source) -> Vec<String> {
+    if source.is_in("host/src") && !source.is_in("host/src/trace") {
+        return mentions(source, &["prost", "opentelemetry"]);
+    }
+    Vec::new()
+}
+
 fn sockets_for_guests_elsewhere(source: &Source) -> Vec<String> {
     let guests = source.is_in("host/src/sandbox") || source.is_in("host/src/capability");
     // A guest's keys and values go to the operator's Redis, and no guest says where that is. Tests are servers.
@@ -99,6 +106,11 @@ fn only_the_rabbit_transport_knows_lapin() {
 #[test]
 fn only_the_sandbox_knows_wasmtime() {
     hold(wasmtime_beyond_the_sandbox, "host/src/catalog/load.rs", "    let engine = wasmtime::Engine::default();");
+}
+
+#[test]
+fn only_traces_know_the_wire_of_telemetry() {
+    hold(telemetry_beyond_traces, "host/src/serve.rs", "use prost::Message;");
 }
 
 #[test]

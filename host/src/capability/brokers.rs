@@ -100,7 +100,7 @@ impl Config {
         for name in brokers.iter().filter(|(_, broker)| broker.url.is_none()).map(|(name, _)| name) {
             settings.problem(&format!("{BROKERS}{name}.transport_url"), "is missing");
         }
-        let (keyvalue, http_ca_file) = (Place::read(settings), http::read(settings));
+        let (keyvalue, http_ca_file) = (Place::read(settings), http::read(settings, "http.ca_file"));
         Self { max_hops, keyvalue, http_ca_file, brokers }
     }
 }

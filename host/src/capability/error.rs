@@ -3,7 +3,7 @@
 //! Before it: [`super::Session`]. After it: the guest, which may well tell its caller. So nothing here names a broker's
 //! address or anything else of the host's; that is logged.
 
-use crate::{client, envelope::Failure, transport};
+use crate::{client, envelope::Failure, metrics::Sent, transport};
 
 /// Why there is no result. The guest gets the kind and the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,18 @@ impl Error {
             | Self::Denied(text)
             | Self::Limited(text)
             | Self::Invalid(text) => text.clone(),
+        }
+    }
+
+    /// What became of the request, in a word.
+    pub(super) fn ending(&self) -> Sent {
+        match self {
+            Self::Remote(_) => Sent::Failed,
+            Self::TimedOut(_) => Sent::TimedOut,
+            Self::Unavailable(_) => Sent::Unavailable,
+            Self::Denied(_) => Sent::Denied,
+            Self::Limited(_) => Sent::Limited,
+            Self::Invalid(_) => Sent::Invalid,
         }
     }
 }

@@ -30,7 +30,7 @@ impl Session {
     /// What is wrong with the request, its grants and its limits; everything else comes in place of the response.
     pub fn fetch(
         &self,
-        request: Request,
+        mut request: Request,
         body: oneshot::Receiver<Vec<u8>>,
         timeouts: Timeouts,
         woken: Arc<Notify>,
@@ -40,8 +40,10 @@ impl Session {
             let to = printable(&request.origin.to_string(), MAX_SHOWN);
             tracing::debug!(to, %error, outcome = error.ending().as_str(), "a handler fetches");
         })?;
+        let span = self.fetches(&mut request);
         let work = Work {
             request,
+            span,
             is_private,
             body,
             timeouts,

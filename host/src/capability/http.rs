@@ -14,13 +14,14 @@ mod request;
 mod talk;
 mod tls;
 
+pub(crate) use connect::{Stream, connect};
 pub(super) use exchange::Work;
 pub use exchange::{Exchange, Fetch, Timeouts};
 pub(super) use origin::Grant;
 pub use origin::Origin;
 pub use request::{Request, is_forbidden, is_name, is_path, is_value};
 pub use talk::Meter;
-pub(super) use tls::{Trust, read};
+pub(crate) use tls::{Trust, check, read};
 
 /// Names in small letters and values, in their order.
 pub type Fields = Vec<(String, Vec<u8>)>;

@@ -91,6 +91,19 @@ pub enum Error {
     Broken,
 }
 
+impl Error {
+    /// What is wrong, in a word.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Quota(_) => "quota",
+            Self::NotANumber => "not_a_number",
+            Self::Key => "key",
+            Self::Held => "held",
+            Self::Broken => "broken",
+        }
+    }
+}
+
 /// Why there is no store.
 #[derive(Debug, thiserror::Error)]
 #[error("keyvalue.path {path}: {reason}")]

@@ -27,6 +27,7 @@ use crate::{
     lending::Standing,
     metrics::{Effect, Handler, Limit, Sending, Sent},
     printable::printable,
+    trace::Span,
     transport::{Retry, Routing},
 };
 
@@ -67,6 +68,17 @@ pub struct Cause {
     pub deadline: std::time::Instant,
     /// How long the effects of a handler that has succeeded may take.
     pub release: Duration,
+    /// Its trace.
+    pub spans: Spans,
+}
+
+/// What is recorded of a request, as far as its session adds to it.
+#[derive(Clone, Debug, Default)]
+pub struct Spans {
+    /// The request itself.
+    pub request: Span,
+    /// Its handler's run.
+    pub run: Span,
 }
 
 /// What it has done so far.
@@ -193,9 +205,11 @@ impl Session {
         };
         let (state, casts) = (writes.len(), held.len());
         let until = Instant::now() + self.cause.release;
+        let span = self.releases(state, casts);
         // State first: all of it or none, and casts may be about it.
         let put = tokio::time::timeout_at(until, self.put(writes)).await;
         if let Err(error) = put.unwrap_or(Err(keyvalue::Error::Broken)) {
+            span.fail("state");
             self.metrics.effects(Effect::Failed, state);
             self.metrics.effects(Effect::Discarded, casts);
             return Err(Unreleased { released: 0, all: state + casts, reason: error.to_string() });
@@ -203,7 +217,8 @@ impl Session {
         self.metrics.effects(Effect::Released, state);
         for (released, Held { request, unique_id }) in held.into_iter().enumerate() {
             let left = until.saturating_duration_since(Instant::now());
-            if let Err(error) = self.send(request, unique_id, left).await {
+            if let Err(error) = self.send(request, unique_id, left, &span).await {
+                span.fail(error.ending().as_str());
                 self.metrics.effects(Effect::Failed, 1);
                 self.metrics.effects(Effect::Discarded, casts - released - 1);
                 return Err(Unreleased { released: state + released, all: state + casts, reason: error.text() });
@@ -223,13 +238,16 @@ impl Session {
         }
         let broker = self.broker(&request)?;
         let options = CallOptions { timeout, monitor, ..options(left) };
-        let invocation = request.invocation(&broker.exchange, self.cause.context.clone(), self.origin(None));
+        let span = self.sends("call", &request, &self.cause.spans.run);
+        let (context, origin) = self.consequence(None, &span);
+        let invocation = request.invocation(&broker.exchange, context, origin);
         let calling = broker.client.call(invocation, options);
         let called = match &self.standing {
             Some(standing) => standing.waiting_for(calling).await,
             None => calling.await,
         };
-        let called = called.map_err(Error::from);
+        let called = called.map_err(Error::from).inspect_err(|error| error.mark(&span));
+        span.end();
         let length = match &called {
             Ok(result) => result.get().len(),
             Err(Error::Remote(failure)) => failure.encode().len(),
@@ -253,18 +271,27 @@ impl Session {
         let unique_id = self.cause.unique_id.as_ref().map(|cause| request.mark(cause, number));
         match self.grants.effects {
             Effects::Held => {
+                self.holds("a cast", &request.recipient.topic);
                 self.used().held.push(Held { request, unique_id });
                 Ok(())
             }
-            Effects::Immediate => self.send(request, unique_id, self.time_left()).await,
+            Effects::Immediate => self.send(request, unique_id, self.time_left(), &self.cause.spans.run).await,
         }
     }
 
     /// Sends a cast and waits until the broker has it.
-    async fn send(&self, request: Checked, unique_id: Option<String>, left: Duration) -> Result<(), Error> {
+    async fn send(
+        &self,
+        request: Checked,
+        unique_id: Option<String>,
+        left: Duration,
+        above: &Span,
+    ) -> Result<(), Error> {
         let broker = self.broker(&request)?;
-        let invocation = request.invocation(&broker.exchange, self.cause.context.clone(), self.origin(unique_id));
-        broker.client.cast(invocation, options(left)).await.map_err(Error::from)
+        let span = self.sends("cast", &request, above);
+        let (context, origin) = self.consequence(unique_id, &span);
+        let invocation = request.invocation(&broker.exchange, context, origin);
+        broker.client.cast(invocation, options(left)).await.map_err(Error::from).inspect_err(|error| error.mark(&span))
     }
 
     /// Holds a request against grants and limits, and counts it.
@@ -322,10 +349,6 @@ impl Session {
         self.capabilities.broker(name).ok_or_else(|| Error::Unavailable(missing()))
     }
 
-    fn origin(&self, unique_id: Option<String>) -> Provenance {
-        Provenance { hops: self.cause.hops.saturating_add(1), unique_id }
-    }
-
     fn time_left(&self) -> Duration {
         self.cause.deadline.saturating_duration_since(std::time::Instant::now())
     }
@@ -340,19 +363,6 @@ impl Session {
     pub(super) fn used(&self) -> MutexGuard<'_, Used> {
         // A panic while the lock was held cannot leave more than a count half-done.
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Error {
-    fn ending(&self) -> Sent {
-        match self {
-            Self::Remote(_) => Sent::Failed,
-            Self::TimedOut(_) => Sent::TimedOut,
-            Self::Unavailable(_) => Sent::Unavailable,
-            Self::Denied(_) => Sent::Denied,
-            Self::Limited(_) => Sent::Limited,
-            Self::Invalid(_) => Sent::Invalid,
-        }
     }
 }
 

@@ -28,7 +28,7 @@ impl Session {
         if let Some(held) = self.used().writes.get(key) {
             return Ok(held.as_ref().map(|(value, _)| value.clone()));
         }
-        self.bucket()?.get(key).await
+        self.looks("state get", self.bucket()?.get(key)).await
     }
 
     /// Sets a value, for a time or for ever, or takes it away: now, or when the handler has succeeded.
@@ -41,7 +41,7 @@ impl Session {
         check(&key)?;
         let quota = self.bucket()?.quota;
         if self.grants.effects == Effects::Immediate {
-            self.put(BTreeMap::from([(key, write)])).await?;
+            self.looks("state set", self.put(BTreeMap::from([(key, write)]))).await?;
             self.metrics.effects(Effect::Released, 1);
             return Ok(());
         }
@@ -54,6 +54,8 @@ impl Session {
         }
         used.written = held;
         used.writes.insert(key, write);
+        drop(used);
+        self.holds("a write", "state");
         Ok(())
     }
 
@@ -63,7 +65,9 @@ impl Session {
     ///
     /// [`Error::Held`] where the request has set the key itself.
     pub async fn increment(&self, key: &str, delta: i64) -> Result<i64, Error> {
-        self.shared(key)?.increment(key, delta).await.map_err(|error| self.counted(error))
+        self.looks("state increment", self.shared(key)?.increment(key, delta))
+            .await
+            .map_err(|error| self.counted(error))
     }
 
     /// Exchanges a value, if it is the one that was expected, at once.
@@ -72,7 +76,7 @@ impl Session {
     ///
     /// As [`Session::increment`].
     pub async fn swap(&self, key: &str, current: Option<Vec<u8>>, next: Option<Vec<u8>>) -> Result<bool, Error> {
-        self.shared(key)?.swap(key, current, next).await.map_err(|error| self.counted(error))
+        self.looks("state swap", self.shared(key)?.swap(key, current, next)).await.map_err(|error| self.counted(error))
     }
 
     /// The keys behind one, without what is held.
@@ -81,7 +85,7 @@ impl Session {
     ///
     /// None but [`Error::Broken`].
     pub async fn keys(&self, after: Option<String>) -> Result<Page, Error> {
-        self.bucket()?.keys(after).await
+        self.looks("state keys", self.bucket()?.keys(after)).await
     }
 
     /// Keeps what was held.

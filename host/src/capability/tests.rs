@@ -103,6 +103,7 @@ pub(super) fn cause() -> Cause {
         unique_id: Some("cause".to_owned()),
         deadline: std::time::Instant::now() + Duration::from_secs(600),
         release: Duration::from_secs(600),
+        spans: Spans::default(),
     }
 }
 

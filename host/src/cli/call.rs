@@ -9,8 +9,7 @@ use crate::{
     client::{self, Client, Invocation, Provenance, Target},
     config::Config,
     envelope::{Context, Text},
-    host::{self, Host},
-    journal::Recorder,
+    host::{self, Host, Observers},
     metrics::Metrics,
     settings::{Setting, patience},
     transport::{Retry, Routing, Transport, Url},
@@ -198,7 +197,7 @@ impl Session {
                 host::load(&keeper).await.map_err(Failed::from)?;
                 let current = keeper.current().clone();
                 Some(
-                    Host::start(config, &metrics, transport.clone(), current, None, Recorder::default())
+                    Host::start(config, &metrics, transport.clone(), current, None, Observers::default())
                         .await
                         .map_err(Failed::from)?,
                 )

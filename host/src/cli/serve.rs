@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     control::socket::Listener,
     forward::Forwarding,
-    host::{self, Beside, Host},
+    host::{self, Beside, Host, Observers},
     journal::Recorder,
     levels::Levels,
     metrics::{Metrics, http::Exporter},
@@ -29,6 +29,7 @@ use crate::{
         board::{Board, Shown},
         tail::Tail,
     },
+    trace::{self, Tracer},
     transport::Transport,
 };
 
@@ -51,11 +52,20 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
         Some(address) => Some(Exporter::start(address, metrics.clone()).await.map_err(Failed::from)?),
         None => None,
     };
+    let (tracer, spans) = match config.trace.as_ref().map(|config| trace::start(config, &metrics)) {
+        Some((tracer, spans)) => (tracer, Some(spans)),
+        None => (Tracer::default(), None),
+    };
     let beside = Beside::default();
     let doors = Doors { control, admin, levels, tail };
-    let started = start(&config, doors, &metrics, &beside, looks);
+    let started = start(&config, doors, &metrics, &beside, (looks, tracer));
     let served = serve(started, &systemd, &mut signals).await;
-    beside.end().await;
+    let flush = async {
+        if let Some(spans) = spans {
+            spans.finish().await;
+        }
+    };
+    tokio::join!(beside.end(), flush);
     served
 }
 
@@ -105,7 +115,7 @@ async fn start(
     doors: Doors,
     metrics: &Metrics,
     beside: &Beside,
-    looks: Looks,
+    (looks, tracer): (Looks, Tracer),
 ) -> Result<Host, Failed> {
     let keeper = host::keeper(config, metrics).await?;
     let forwarding = Forwarding::new(config.forward.as_ref());
@@ -133,7 +143,7 @@ async fn start(
     if let Some(connections) = transport.connections() {
         metrics.tell_of(connections);
     }
-    Ok(Host::start(config, metrics, transport, current, forwarding, journal).await?)
+    Ok(Host::start(config, metrics, transport, current, forwarding, Observers { journal, tracer }).await?)
 }
 
 /// The control socket. Where somebody has chosen its place, the service does not start without it.

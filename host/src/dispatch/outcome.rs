@@ -8,6 +8,7 @@ use crate::{
     metrics::{Ending, Limit},
     sandbox::Fault,
     settings::Bytes,
+    trace::{Span, Value},
     version::Malformed,
 };
 
@@ -126,6 +127,19 @@ impl Outcome {
             Self::Exhausted { .. } => Ending::Exhausted,
             Self::Panicked => Ending::Panicked,
         }
+    }
+
+    /// Says in a span what became of it: the outcome, the limit where it was one, and the class of an exception.
+    pub fn mark(&self, span: &Span) {
+        span.note(|span| {
+            span.set("nova_host.outcome", Value::from(self.ending().as_str()));
+            span.set("nova_host.limit", self.limit().map(|limit| Value::from(limit.as_str())));
+            match self {
+                Self::Replied(_) => {}
+                Self::Failed(failure) => span.fail(&failure.class),
+                other => span.fail(other.ending().as_str()),
+            }
+        });
     }
 
     /// The limit that it ran into, if it was one.

@@ -57,7 +57,11 @@ mod tests {
         match resolve(catalog, Options { ping, ..Options::default() }, request) {
             Ok(resolved) => {
                 match resolved
-                    .admit(&crate::capability::Capabilities::default(), &crate::testing::standing())
+                    .admit(
+                        &crate::capability::Capabilities::default(),
+                        &crate::testing::standing(),
+                        &crate::trace::Span::default(),
+                    )
                     .await
                     .unwrap()
                     .run()

@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Instant};
 
 use crate::{
-    capability::{Capabilities, Cause, Session},
+    capability::{Capabilities, Cause, Session, Spans},
     catalog::Generation,
     envelope::Request,
     lending::Standing,
@@ -18,6 +18,7 @@ pub(super) fn open(
     request: &Request,
     since: Instant,
     standing: &Arc<Standing>,
+    spans: Spans,
 ) -> Option<Arc<Session>> {
     let program = &generation.program;
     if !program.grants().is_anything() {
@@ -30,6 +31,7 @@ pub(super) fn open(
         unique_id: request.unique_id.clone(),
         deadline: since + limits.timeout,
         release: limits.timeout,
+        spans,
     };
     let session = Session::new(capabilities, program.grants(), &limits.rpc, program.metrics(), cause);
     Some(Arc::new(session.standing(Arc::clone(standing))))

@@ -1,17 +1,11 @@
 //! What is refused, in the reference's order of checks, and what is admitted.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
     metrics::Ending,
-    sandbox::{Ids, Limits, Value},
+    sandbox::Limits,
     settings::Bytes,
     testing::{
         DECLINE, DESCRIBE, ECHO, LOOP, catalog, current, generation, load, marking, program, sandbox, tight, wide,
@@ -24,7 +18,9 @@ fn request(message: &str) -> Request {
 
 async fn dispatch(catalog: &Current, request: Request) -> Outcome {
     let admitted = match resolve(catalog, Options::default(), request) {
-        Ok(resolved) => resolved.admit(&Capabilities::default(), &crate::testing::standing()).await,
+        Ok(resolved) => {
+            resolved.admit(&Capabilities::default(), &crate::testing::standing(), &crate::trace::Span::default()).await
+        }
         Err(refusal) => Err(refusal),
     };
     match admitted {
@@ -88,42 +84,20 @@ async fn a_declined_request_is_one_that_nobody_serves() {
     assert_eq!(told(outcome), told(nobody));
 }
 
-/// Counts what is added.
-#[derive(Clone, Debug, Default)]
-struct Counted(Arc<AtomicUsize>);
-
-impl Marks for Counted {
-    fn recording(&self) -> bool {
-        true
-    }
-
-    fn ids(&self) -> Option<Ids> {
-        None
-    }
-
-    fn attribute(&mut self, _: &str, _: Value) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn event(&mut self, _: &str, _: Vec<(String, Value)>) {
-        self.0.fetch_add(100, Ordering::Relaxed);
-    }
-}
-
 #[tokio::test]
-async fn what_a_handler_adds_to_its_trace_goes_where_its_request_says() {
+async fn what_a_handler_adds_to_its_trace_is_its_runs_in_its_request() {
     let handle = "(call $set (i32.const 1010) (i32.const 1) (i32.const 3) (i64.const 1) (i32.const 0))
         (call $add (i32.const 1010) (i32.const 1) (i32.const 0) (i32.const 0))";
     let component = marking(DESCRIBE, &format!("{handle} {ECHO}"), "");
     let program = load(sandbox(), &component, tight()).unwrap();
     let catalog = current(Catalog::default().with(generation("guest", "1.0", &["m"], program)).unwrap());
     for _ in 0..2 {
-        let counted = Counted::default();
+        let (span, mut ended) = crate::trace::recorded();
         let resolved = resolve(&catalog, Options::default(), request(r#"{"method": "m"}"#)).unwrap();
-        let resolved = resolved.marked(Box::new(counted.clone()));
-        let admitted = resolved.admit(&Capabilities::default(), &crate::testing::standing()).await.unwrap();
+        let admitted = resolved.admit(&Capabilities::default(), &crate::testing::standing(), &span).await.unwrap();
         assert!(matches!(admitted.run().await, Outcome::Replied(_)));
-        assert_eq!(counted.0.load(Ordering::Relaxed), 101);
+        let run = ended().into_iter().find(|run| run.contains("run guest")).expect("its run");
+        assert!(run.contains("Truth(true)") && run.contains("Event {"), "{run}");
     }
 }
 

@@ -164,6 +164,16 @@ impl Context {
         serde_json::from_str(self.get(name)?.get()).ok()
     }
 
+    /// Sets an entry in its place, or behind the others; takes it away where there is no value.
+    pub fn put(&mut self, name: &str, value: Option<Text>) {
+        let Some(value) = value else { return self.0.retain(|(key, _)| key != name) };
+        match self.0.iter().rposition(|(key, _)| key == name).and_then(|at| self.0.get_mut(at)) {
+            // The last one counts where there are several.
+            Some((_, known)) => *known = value,
+            None => self.0.push((name.to_owned(), value)),
+        }
+    }
+
     /// The context as a Python endpoint gets it: a JSON object, with `client_timeout` added.
     #[must_use]
     pub fn to_json(&self, client_timeout: &Text) -> String {

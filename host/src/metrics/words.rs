@@ -84,6 +84,18 @@ words! {
 }
 
 words! {
+    /// What became of a span of a trace.
+    SpanFate {
+        /// The collector has it.
+        Exported = "exported",
+        /// It was left out: the queue of the exporter was full, or its request had too many.
+        Dropped = "dropped",
+        /// The collector did not take it.
+        Failed = "failed",
+    }
+}
+
+words! {
     /// A limit that a request ran into; the setting is `limits.` and this word.
     Limit {
         /// Wall-clock time.

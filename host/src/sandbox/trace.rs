@@ -11,7 +11,10 @@ use super::{
     bindings::trace::{self, Attribute, Host, SpanContext},
     log::Log,
 };
-use crate::printable::printed;
+use crate::{
+    printable::printed,
+    trace::{Span, Value},
+};
 
 /// Attributes of a request: OpenTelemetry's default, as are the next two but for the size.
 /// <https://opentelemetry.io/docs/specs/otel/common/#configurable-parameters>
@@ -31,19 +34,6 @@ const MAX_TEXT: usize = 1024;
 
 /// What the keys of the host's own attributes begin with.
 const RESERVED: [&str; 4] = ["nova_host.", "messaging.", "rpc.", "otel."];
-
-/// What an attribute is. Texts are printable and have at most 1 KiB.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    /// Text.
-    Text(String),
-    /// A whole number.
-    Integer(i64),
-    /// Any number.
-    Number(f64),
-    /// Yes or no.
-    Truth(bool),
-}
 
 /// What ties a request to its trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +60,30 @@ pub trait Marks: Send + fmt::Debug {
 
     /// Adds an event, with the time of now.
     fn event(&mut self, name: &str, attributes: Vec<(String, Value)>);
+}
+
+/// What a guest adds goes to the span of its run, where that is part of a trace.
+#[must_use]
+pub fn marks(run: &Span) -> Option<Box<dyn Marks>> {
+    run.w3c().is_some().then(|| Box::new(run.clone()) as Box<dyn Marks>)
+}
+
+impl Marks for Span {
+    fn recording(&self) -> bool {
+        self.is_recorded()
+    }
+
+    fn ids(&self) -> Option<Ids> {
+        self.w3c().map(|(trace, span, flags)| Ids { trace, span, flags })
+    }
+
+    fn attribute(&mut self, key: &str, value: Value) {
+        Self::attribute(self, key, value);
+    }
+
+    fn event(&mut self, name: &str, attributes: Vec<(String, Value)>) {
+        Self::event(self, name, &attributes);
+    }
 }
 
 /// What is kept of one request.
@@ -225,18 +239,6 @@ impl Host for Traced<'_> {
 
     async fn add_event(&mut self, name: String, attributes: Vec<Attribute>) {
         self.add(name, attributes);
-    }
-}
-
-/// As the log shows it: text in quotes, which tells it from the others.
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => write!(f, "{text:?}"),
-            Self::Integer(number) => write!(f, "{number}"),
-            Self::Number(number) => write!(f, "{number:?}"),
-            Self::Truth(is) => write!(f, "{is}"),
-        }
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     lending::Slot,
     reply::{Buried, Fate, Verdict},
+    trace::{Kind, Span},
     transport::{Company, Message},
 };
 
@@ -24,6 +25,8 @@ pub(super) struct Notes {
     pub(super) particulars: Particulars,
     /// Attempts so far, with this one if it is one.
     pub(super) attempts: u32,
+    /// What is recorded of it.
+    pub(super) span: Span,
 }
 
 /// What came of sending a letter once.
@@ -69,6 +72,7 @@ impl Corridor {
         error: String,
     ) -> Buried {
         let Some(to) = &self.dead_letters else { return Buried::Refused };
+        let span = notes.span.child(|| "dead letter", Kind::Producer);
         let death = Death { outcome, error, attempts: notes.attempts };
         let patience = self.transport.missing_queue_patience();
         let reason = match dead_letter::letter(to, message, &notes.particulars, death) {
@@ -82,6 +86,7 @@ impl Corridor {
             },
             Err(reason) => reason,
         };
+        span.fail("refused");
         match self.quiet.say(&format!("exchange {}: {reason}", to.exchange)) {
             Some(letters) => {
                 tracing::error!(

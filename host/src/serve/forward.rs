@@ -12,7 +12,9 @@ use super::{
     delivery::Claimed,
     end::{Notes, Tried},
     late::{Delivered, Letter, Trouble},
-    work::{Worked, judged},
+    said::judged,
+    traced,
+    work::Worked,
 };
 use crate::{
     dispatch::{Outcome, Refusal},
@@ -23,6 +25,7 @@ use crate::{
     metrics::Went,
     printable::printable,
     reply::Kind,
+    trace::Span,
     transport::{Destination, Disposition, FORWARDED, FORWARDS, Header, Lifetime, Message, copy},
 };
 
@@ -77,7 +80,7 @@ impl Corridor {
                 }
             },
         };
-        let (worked, went) = self.send_on(forwarding, claimed, why).await;
+        let (worked, went) = self.send_on(forwarding, claimed, why, &notes.span).await;
         if let Some(went) = went {
             self.note(forwarding, &named, went);
         }
@@ -94,7 +97,13 @@ impl Corridor {
     }
 
     /// Sends the request on, where it may go on.
-    async fn send_on(&self, forwarding: &Forwarding, claimed: &Claimed, why: Why) -> (Worked, Option<Went>) {
+    async fn send_on(
+        &self,
+        forwarding: &Forwarding,
+        claimed: &Claimed,
+        why: Why,
+        span: &Span,
+    ) -> (Worked, Option<Went>) {
         let (message, why) = (&claimed.message, why.as_str());
         claimed.entry.progress().enter(State::Forwarding);
         if forwarding.is_fanout(&message.origin) {
@@ -109,6 +118,11 @@ impl Corridor {
             return (Worked::Settled(Disposition::Reject), None);
         };
         let (exchange, key) = forwarding.route(&message.origin);
+        let span = traced::goes_on(span, why, exchange, key);
+        let failed = |reason| {
+            span.fail("unforwarded");
+            failed(reason)
+        };
         let destination = Destination::Exchange { exchange: exchange.to_owned(), routing_key: key.to_owned() };
         let times = match came_back(message) {
             None => 0,

@@ -30,6 +30,7 @@ fn with(transport: &Transport, catalog: Catalog, forwarding: Option<Forwarding>)
         capabilities: Capabilities::default(),
         forwarding,
         journal: Recorder::default(),
+        tracer: Tracer::default(),
     }
 }
 

@@ -4,12 +4,12 @@
 //! [`super::delivery`]. [`crate::reply`] decides what becomes of it; this carries it out, in this order: answer, dead
 //! letter, settlement. So whatever ends in between, the broker delivers the message again and nothing is lost.
 
-use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
+use std::{borrow::Cow, pin::pin, sync::Arc};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout};
-use tracing::{Instrument, Level};
+use tracing::Instrument;
 
 use super::{
     COUNT_FOR, Corridor, HOLD_FOR,
@@ -20,24 +20,27 @@ use super::{
     guard::guard,
     heartbeat,
     late::{Delivered, Trouble},
+    said::{arrived, judged, log, span},
+    traced,
 };
 use crate::{
     catalog::Policy,
     compression::Error::Corrupt,
     dispatch::{Outcome, Refusal, Resolved, resolve},
     envelope::{self, ReplyTo, Request},
-    journal::{Arrived, Entry, Problem, report as journal, report::State},
+    journal::{Entry, report::State},
     metrics::ReplyFate,
-    printable::{printable, printed},
-    reply::{self, Fate, Kind, Verdict, verdict},
+    printable::printable,
+    reply::{self, Fate, Kind as Asked, Verdict},
+    trace::{Kind, Span, Value},
     transport::{Destination, Disposition, FORWARDS, Header, Message, Published, copy},
 };
 
 /// Bytes of a name in the log.
-const MAX_FIELD: usize = 64;
+pub(super) const MAX_FIELD: usize = 64;
 
 /// Bytes of a failure in the log.
-const MAX_FAILURE: usize = 1024;
+pub(super) const MAX_FAILURE: usize = 1024;
 
 /// What a claimed request comes to.
 #[derive(Debug)]
@@ -60,8 +63,11 @@ impl Corridor {
     pub(super) async fn deliver(self: Arc<Self>, mut pulled: Pulled) {
         let (message, decoded) = decode(pulled.message).await;
         pulled.message = message;
-        let mut notes =
-            Notes { attempts: pulled.message.attempts.earlier.saturating_add(1), particulars: Particulars::default() };
+        let mut notes = Notes {
+            attempts: pulled.message.attempts.earlier.saturating_add(1),
+            particulars: Particulars::default(),
+            span: Span::default(),
+        };
         let request = match decoded.map_err(|error| error.to_string()).and_then(|request| self.check(request)) {
             Ok(request) => request,
             Err(error) => {
@@ -71,9 +77,11 @@ impl Corridor {
                 return drop(end.await);
             }
         };
+        notes.span = self.receives(&request, &pulled.message);
         let request_id = request.context.get_str("request_id");
-        let span = span(&request, request_id.as_deref());
-        let entry = Arc::new(self.journal.begin(&arrived(&request, request_id.as_deref())));
+        let trace_id = notes.span.trace_id();
+        let span = span(&request, request_id.as_deref(), trace_id.as_deref());
+        let entry = Arc::new(self.journal.begin(&arrived(&request, request_id.as_deref(), trace_id.as_deref())));
         if self.dead_letters.is_some() {
             notes.particulars = Particulars::of(&request);
         }
@@ -96,6 +104,7 @@ impl Corridor {
             Ok(claimed) => claimed,
             Err(duplicate) => {
                 self.metrics.duplicate();
+                notes.span.set("nova_host.outcome", Value::from("duplicate"));
                 tracing::info!("a request that was handled already was delivered again, dropped");
                 return drop(duplicate.settle(Disposition::Ack).await);
             }
@@ -109,17 +118,24 @@ impl Corridor {
         let outcome = match worked {
             Ok(Worked::Outcome(outcome)) => outcome,
             Ok(Worked::Settled(disposition)) => return drop(claimed.end().settle(disposition).await),
-            Ok(Worked::Replaced) => return claimed.replaced().await,
-            Ok(Worked::GivenBack) => return claimed.give_back().await,
+            Ok(Worked::Replaced) => {
+                notes.span.set("nova_host.outcome", Value::from("replaced"));
+                return claimed.replaced().await;
+            }
+            Ok(Worked::GivenBack) => {
+                notes.span.set("nova_host.outcome", Value::from("given_back"));
+                return claimed.give_back().await;
+            }
             Err(_) => {
                 self.metrics.panicked();
                 Outcome::Panicked
             }
         };
-        let kind = if reply_to.is_some() { Kind::Call } else { Kind::Cast };
+        let kind = if reply_to.is_some() { Asked::Call } else { Asked::Cast };
         let took = started.elapsed();
         let verdict = judged(&entry, outcome, kind, took);
         log(&verdict, took);
+        traced::ends(&notes.span, &verdict);
         match &reply_to {
             Some(reply_to) => self.answer(claimed.end(), reply_to, verdict, notes).await,
             None => drop(self.conclude(claimed.end(), verdict.fate, &notes, &verdict).await),
@@ -146,10 +162,12 @@ impl Corridor {
         if self.dead_letters.is_some() {
             notes.particulars.handler = Some((generation.name.clone(), digest.to_owned()));
         }
+        traced::found(&notes.span, generation);
         let metrics = generation.program.metrics().clone();
         let running = metrics.start(resolved.method());
         let worked = self.attempt(resolved, claimed, notes).await;
         if let Worked::Outcome(outcome) = &worked {
+            notes.span.set("nova_host.limit", outcome.limit().map(|limit| Value::from(limit.as_str())));
             running.end(outcome.ending(), outcome.limit());
         }
         Ok(worked)
@@ -174,7 +192,7 @@ impl Corridor {
             claimed.message.body = Bytes::new();
         }
         let Some(standing) = claimed.standing(&self.lending) else { return Worked::GivenBack };
-        let admitted = match resolved.admit(&self.capabilities, &standing).await {
+        let admitted = match resolved.admit(&self.capabilities, &standing, &notes.span).await {
             Ok(admitted) => admitted,
             Err(refusal) => return Worked::Outcome(Outcome::Refused(refusal)),
         };
@@ -217,25 +235,28 @@ impl Corridor {
     /// ends meanwhile leaves the request, and so its reply, to another. Where too many wait like this, it is settled
     /// first, so that callers who have gone do not hold up the others.
     async fn answer(&self, ended: Ended, reply_to: &ReplyTo, verdict: Verdict, notes: Notes) {
+        let span = notes.span.child(|| "reply", Kind::Producer);
         let answering = guard(answer(&self.transport, &self.late, reply_to, &verdict.answer));
         let queue = Destination::Queue(reply_to.queue.clone());
         let answering = self.unconfirmed.wait(&queue, verdict.answer.length(), ended.permit(), answering);
         let (letter, trouble) = match timeout(HOLD_FOR, answering).await {
             Ok(Ok(Answered::Told)) => {
-                self.metrics.reply(ReplyFate::Confirmed);
+                self.replied(span, ReplyFate::Confirmed);
                 return drop(self.conclude(ended, verdict.fate, &notes, &verdict).await);
             }
             Ok(Ok(Answered::TooLarge)) => {
-                self.metrics.reply(ReplyFate::TooLarge);
+                self.replied(span, ReplyFate::TooLarge);
                 return drop(self.conclude(ended, verdict.fate, &notes, &verdict).await);
             }
             Ok(Ok(Answered::Nowhere(reason))) => {
+                self.replied(span, ReplyFate::Dropped);
                 return self.unanswered(ended, reply_to, verdict.fate, &notes, reason).await;
             }
             Ok(Ok(Answered::Late(letter, trouble))) => (letter, trouble),
             Ok(Err(_)) => {
                 self.metrics.panicked();
                 let reason = "the host failed while it answered".to_owned();
+                self.replied(span, ReplyFate::Dropped);
                 return self.unanswered(ended, reply_to, verdict.fate, &notes, reason).await;
             }
             Err(_) => (super::answer::letter(reply_to, &verdict.answer), Trouble::Silent),
@@ -245,17 +266,21 @@ impl Corridor {
         if share.is_some() {
             match self.wait(letter, trouble, patience).await {
                 Delivered::Taken => {
-                    self.metrics.reply(ReplyFate::Late);
+                    self.replied(span, ReplyFate::Late);
                     drop(self.conclude(ended, verdict.fate, &notes, &verdict).await);
                 }
-                Delivered::GivenUp(reason) => self.unanswered(ended, reply_to, verdict.fate, &notes, reason).await,
+                Delivered::GivenUp(reason) => {
+                    self.replied(span, ReplyFate::Dropped);
+                    self.unanswered(ended, reply_to, verdict.fate, &notes, reason).await;
+                }
             }
             return;
         }
         let message = self.conclude(ended, verdict.fate, &notes, &verdict).await;
         match self.wait(letter, trouble, patience).await {
-            Delivered::Taken => self.metrics.reply(ReplyFate::Late),
+            Delivered::Taken => self.replied(span, ReplyFate::Late),
             Delivered::GivenUp(reason) => {
+                self.replied(span, ReplyFate::Dropped);
                 self.dropped(reply_to, &reason);
                 // Its end is told already; what is left is to keep it for somebody to look at.
                 if verdict.fate == Fate::Done && self.dead_letters.is_some() {
@@ -272,7 +297,6 @@ impl Corridor {
     }
 
     fn dropped(&self, reply_to: &ReplyTo, reason: &str) {
-        self.metrics.reply(ReplyFate::Dropped);
         let (queue, reason) = (printable(&reply_to.queue, MAX_FIELD), printable(reason, MAX_FAILURE));
         match self.quiet.say(&format!("queue {queue}: {reason}")) {
             Some(replies) => tracing::error!(queue, reason, replies, "callers cannot be answered, replies are dropped"),
@@ -318,64 +342,4 @@ fn bounded(id: &str) -> Cow<'_, str> {
         return Cow::Borrowed(id);
     }
     Cow::Owned(Sha256::digest(id).iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// The span of a request: what every line about it carries. Nothing of the context but its request id.
-fn span(request: &Request, request_id: Option<&str>) -> tracing::Span {
-    let short = |text| printed(text, MAX_FIELD);
-    let method = request.method.to_string();
-    // At the level of errors, so that no filter takes it from a line that is logged.
-    tracing::error_span!(
-        "request",
-        method = &*short(&method),
-        version = request.version.text().map(short).as_deref(),
-        namespace = request.namespace.text().map(short).as_deref(),
-        msg_id = request.reply_to.as_ref().map(|ReplyTo { message_id, .. }| short(message_id)).as_deref(),
-        request_id = request_id.map(short).as_deref(),
-        handler = tracing::field::Empty,
-        digest = tracing::field::Empty,
-        generation = tracing::field::Empty,
-    )
-}
-
-/// Decides what becomes of an outcome, and has the journal know.
-pub(super) fn judged(entry: &Entry, outcome: Outcome, kind: Kind, took: Duration) -> Verdict {
-    let limit = outcome.limit();
-    let frames = if let Outcome::Faulted(fault) = &outcome { fault.frames().to_vec() } else { Vec::new() };
-    let verdict = verdict(outcome, kind);
-    let problem = verdict.answer.failure().map(|failure| Problem {
-        module: &failure.module,
-        class: &failure.class,
-        message: &failure.message,
-        frames: &frames,
-        limit,
-    });
-    entry.end(verdict.name, took, problem.as_ref());
-    verdict
-}
-
-/// What the journal says of a request. Nothing of the context but its request id.
-fn arrived<'a>(request: &'a Request, request_id: Option<&'a str>) -> Arrived<'a> {
-    Arrived {
-        kind: if request.reply_to.is_some() { journal::Kind::Call } else { journal::Kind::Cast },
-        // What is no text is no method either.
-        method: request.method.text().unwrap_or_default(),
-        namespace: request.namespace.text(),
-        version: request.version.text(),
-        request_id,
-        message_id: request.reply_to.as_ref().map(|to| to.message_id.as_str()),
-        trace_id: None,
-    }
-}
-
-fn log(verdict: &Verdict, took: Duration) {
-    let outcome = verdict.name.as_str();
-    let failure = verdict.answer.failure().map(|failure| printable(&failure.to_string(), MAX_FAILURE));
-    let failure = failure.as_ref().map(tracing::field::display);
-    match verdict.level {
-        Level::ERROR => tracing::error!(outcome, ?took, failure, "handled"),
-        Level::WARN => tracing::warn!(outcome, ?took, failure, "handled"),
-        Level::INFO => tracing::info!(outcome, ?took, failure, "handled"),
-        _ => tracing::debug!(outcome, ?took, failure, "handled"),
-    }
 }

@@ -22,6 +22,7 @@ pub fn of(
         routing: Routing::Mandatory,
         expiration: None,
         body: message.body.clone(),
+        headers: Vec::new(),
         copied: Some(Copied { carried: message.carried.clone(), original: message.headers.clone(), added, lifetime }),
         company: Company::Shared,
     }

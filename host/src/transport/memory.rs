@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     destination::{Destination, Subscription},
-    message::{Arrived, Carried, Disposition, Message, NOT_COPIED, Origin},
+    message::{Arrived, Carried, Disposition, Header, Message, NOT_COPIED, Origin},
     publication::{Copied, Lifetime, Publication, Published, Routing},
     topology,
 };
@@ -226,7 +226,9 @@ impl Broker {
 fn beside(publication: &Publication) -> Message {
     let Some(Copied { carried, original, added, lifetime }) = &publication.copied else {
         let content_type = Some(CONTENT_TYPE.to_owned());
-        return Message { content_type, expiration: publication.expiration, ..Message::default() };
+        let own = publication.headers.iter();
+        let headers = own.map(|(name, value)| ((*name).to_owned(), Header::Text(value.clone()))).collect();
+        return Message { content_type, expiration: publication.expiration, headers, ..Message::default() };
     };
     let mut headers = original.clone();
     headers.retain(|name, _| !NOT_COPIED.contains(&name.as_str()));

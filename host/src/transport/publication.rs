@@ -22,6 +22,8 @@ pub struct Publication {
     pub expiration: Option<Duration>,
     /// The bytes; of a message of our own, `application/json` in UTF-8.
     pub body: Bytes,
+    /// Headers of a message of our own, beside the reference's.
+    pub headers: Vec<(&'static str, String)>,
     /// What it is a copy of; `None` where it is our own.
     pub copied: Option<Copied>,
     /// What else of the broker's it may hold up.
@@ -32,7 +34,15 @@ impl Publication {
     /// A message of our own that does not expire.
     #[must_use]
     pub fn new(destination: Destination, routing: Routing, body: impl Into<Bytes>) -> Self {
-        Self { destination, routing, expiration: None, body: body.into(), copied: None, company: Company::Shared }
+        Self {
+            destination,
+            routing,
+            expiration: None,
+            body: body.into(),
+            headers: Vec::new(),
+            copied: None,
+            company: Company::Shared,
+        }
     }
 }
 

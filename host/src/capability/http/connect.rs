@@ -27,7 +27,7 @@ use super::{
 const EACH: Duration = Duration::from_secs(5);
 
 /// A connection, with TLS or without.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
@@ -35,7 +35,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 struct Socket(TcpStream);
 
 /// Resolves, connects, and shakes hands where TLS is wanted.
-pub(super) async fn connect(origin: &Origin, is_private: bool, trust: &Trust) -> Result<Box<dyn Stream>, Error> {
+pub(crate) async fn connect(origin: &Origin, is_private: bool, trust: &Trust) -> Result<Box<dyn Stream>, Error> {
     connect_by(origin, is_private, trust, resolve).await
 }
 
@@ -116,7 +116,7 @@ async fn dial(addresses: &[SocketAddr]) -> Result<TcpStream, Error> {
 }
 
 fn of_connecting(error: &io::Error, address: IpAddr) -> Error {
-    tracing::debug!(%error, %address, "a handler's request finds nobody");
+    tracing::debug!(%error, %address, "a request over HTTP finds nobody");
     match error.kind() {
         io::ErrorKind::TimedOut => Error::ConnectTimeout,
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => Error::Unroutable,
@@ -126,7 +126,7 @@ fn of_connecting(error: &io::Error, address: IpAddr) -> Error {
 
 /// What went wrong with TLS. rustls' own error is inside the socket's.
 fn of_tls(error: &io::Error) -> Error {
-    tracing::debug!(%error, "a handler's request has no TLS");
+    tracing::debug!(%error, "a request over HTTP has no TLS");
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => Error::Certificate,
         Some(rustls::Error::AlertReceived(AlertDescription::CertificateRequired)) => Error::Certificate,

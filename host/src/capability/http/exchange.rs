@@ -18,12 +18,16 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
+    super::traced,
     Error, Fields, Head, Request, Trust,
     connect::connect,
     parse::Body,
     talk::{Meter, Talk},
 };
-use crate::metrics::{Sending, Sent};
+use crate::{
+    metrics::{Sending, Sent},
+    trace::Span,
+};
 
 /// Bytes of a body that wait for the guest.
 const WINDOW: usize = 64 << 10;
@@ -68,6 +72,8 @@ pub struct Timeouts {
 /// What the task needs.
 pub(in crate::capability) struct Work {
     pub(in crate::capability) request: Request,
+    /// What is recorded of it.
+    pub(in crate::capability) span: Span,
     pub(in crate::capability) is_private: bool,
     /// The body, when the guest has finished it.
     pub(in crate::capability) body: oneshot::Receiver<Vec<u8>>,
@@ -92,10 +98,11 @@ impl Work {
         let exchange = GivenUp(exchange);
         let (deadline, started) = (self.deadline, Instant::now());
         let (metrics, shown) = (self.meter.metrics.clone(), self.request.origin.to_string());
-        let method = self.request.method.clone();
+        let (method, span) = (self.request.method.clone(), self.span.clone());
         let answered = |status: u16, error: Option<&Error>| {
             let ending = error.map_or(Sent::Done, Error::ending);
             metrics.sent(Sending::Http, ending);
+            traced::answered(&span, status, error);
             metrics.fetched_in(started.elapsed());
             let reason = error.map(ToString::to_string);
             tracing::debug!(to = shown, method, status, reason, outcome = ending.as_str(), "a handler fetches");

@@ -75,8 +75,18 @@ impl Origin {
         Some(Self { is_secure, host, port })
     }
 
+    /// Its host, and its port.
+    pub(in crate::capability) fn server(&self) -> (String, u16) {
+        (self.host.to_string(), self.port)
+    }
+
+    /// `http` or `https`.
+    pub(in crate::capability) fn scheme(&self) -> &'static str {
+        if self.is_secure { "https" } else { "http" }
+    }
+
     /// What stands in the header `host`.
-    pub(super) fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         match (self.is_secure, self.port) {
             (true, 443) | (false, 80) => self.host.to_string(),
             (_, port) => format!("{}:{port}", self.host),
@@ -170,7 +180,7 @@ impl fmt::Display for Host {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", if self.is_secure { "https" } else { "http" }, self.authority())
+        write!(f, "{}://{}", self.scheme(), self.authority())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whom HTTPS trusts: the system's CAs, or those of one file.
 //!
-//! Before it: the setting `http.ca_file`. After it: [`super::connect`] shakes hands.
+//! Before it: the settings `http.ca_file`, for handlers, and `tracing.ca_file`. After it: [`super::connect`] shakes hands.
 
 use std::{
     fs, io,
@@ -26,7 +26,7 @@ const LOOKUPS: usize = 16;
 
 /// What all requests share: whom to trust, read when the first needs it, and the places for names that are looked up.
 #[derive(Debug)]
-pub(in crate::capability) struct Trust {
+pub(crate) struct Trust {
     ca_file: Option<PathBuf>,
     config: OnceCell<Arc<ClientConfig>>,
     pub(super) lookups: Arc<Semaphore>,
@@ -39,7 +39,7 @@ impl Default for Trust {
 }
 
 impl Trust {
-    pub(in crate::capability) fn new(ca_file: Option<PathBuf>) -> Self {
+    pub(crate) fn new(ca_file: Option<PathBuf>) -> Self {
         Self { ca_file, config: OnceCell::new(), lookups: Arc::new(Semaphore::new(LOOKUPS)) }
     }
 
@@ -49,7 +49,7 @@ impl Trust {
             let ca_file = self.ca_file.clone();
             let read = tokio::task::spawn_blocking(move || client_config(ca_file.as_deref())).await;
             read.map_err(|error| error.to_string()).flatten().map(Arc::new).map_err(|reason| {
-                tracing::warn!(reason, "handlers cannot be given https");
+                tracing::warn!(reason, "https cannot be spoken");
                 Error::Certificate
             })
         };
@@ -58,13 +58,17 @@ impl Trust {
 }
 
 /// Takes the setting, and reads the file once, so that a mistake is said at the start.
-pub(in crate::capability) fn read(settings: &mut Settings) -> Option<PathBuf> {
-    const NAME: &str = "http.ca_file";
-    let path = settings.take_optional::<PathBuf>(NAME)?;
-    if let Err(reason) = client_config(Some(&path)) {
-        settings.problem(NAME, &reason);
+pub(crate) fn read(settings: &mut Settings, name: &str) -> Option<PathBuf> {
+    let path = settings.take_optional::<PathBuf>(name)?;
+    if let Err(reason) = check(&path) {
+        settings.problem(name, &reason);
     }
     Some(path)
+}
+
+/// Looks whether a file has certificates.
+pub(crate) fn check(ca_file: &Path) -> Result<(), String> {
+    client_config(Some(ca_file)).map(drop)
 }
 
 fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {

@@ -26,7 +26,12 @@ async fn outcome(world: &World, asks: Asks<'_>, handle: &str, limits: Limits) ->
     let program = load_granted(sandbox(), &asking(asks, handle), limits, grants).unwrap();
     let catalog = Catalog::default().with(generation("guest", "1.0", &["m"], program)).unwrap();
     let resolved = resolve(&current(catalog), Options::default(), request()).unwrap();
-    resolved.admit(&world.capabilities, &crate::testing::standing()).await.unwrap().run().await
+    resolved
+        .admit(&world.capabilities, &crate::testing::standing(), &crate::trace::Span::default())
+        .await
+        .unwrap()
+        .run()
+        .await
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn a_ca_file_that_is_none_is_named_at_the_start() {
     let read = |path: &std::path::Path| {
         let mut settings = crate::settings::Settings::default();
         settings.add_file(&format!("http.ca_file = {:?}", path.to_str().unwrap())).unwrap();
-        super::super::read(&mut settings);
+        super::super::read(&mut settings, "http.ca_file");
         settings.finish().unwrap_err().0.concat()
     };
     assert!(read(&file).contains("http.ca_file: "));

@@ -88,7 +88,7 @@ impl Parcel {
                 None => tracing::error!(?compression, "a message cannot be compressed, sent as it is"),
             }
         }
-        let properties = properties::of_own(publication.expiration, compressed);
+        let properties = properties::of_own(publication.expiration, compressed, &publication.headers);
         Self { publication, properties, route }
     }
 

@@ -104,9 +104,16 @@ pub(crate) fn expiration(properties: &BasicProperties) -> Option<Duration> {
     Some(Duration::from_millis(milliseconds))
 }
 
-/// The properties of every message of our own, exactly the reference's.
-pub(crate) fn of_own(expiration: Option<Duration>, compression: Option<Compression>) -> BasicProperties {
+/// The properties of every message of our own, exactly the reference's, and more headers where it has any.
+pub(crate) fn of_own(
+    expiration: Option<Duration>,
+    compression: Option<Compression>,
+    more: &[(&'static str, String)],
+) -> BasicProperties {
     let mut headers = FieldTable::default();
+    for (name, value) in more {
+        headers.insert((*name).into(), AMQPValue::LongString(value.as_str().into()));
+    }
     if let Some(compression) = compression {
         headers.insert(COMPRESSION.into(), AMQPValue::LongString(compression.header().into()));
     }
