@@ -164,6 +164,35 @@ fn a_body_is_read_of_those_who_may_and_not_waited_for() {
 }
 
 #[test]
+fn a_body_that_is_too_large_is_refused_before_it_comes_or_as_soon_as_it_is() {
+    let story = Story::begin();
+    let ask = |path: &str, content_type: &str, rest: &str, body: &[u8]| {
+        let head = format!(
+            "{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ALICE}\r\nContent-Type: {content_type}\r\n{rest}\r\n\r\n"
+        );
+        story.api().say(&[head.as_bytes(), body].concat()).fails(413)
+    };
+    // With `Expect`, what is refused is never sent.
+    let large = "Content-Length: 200000000\r\nExpect: 100-continue";
+    assert_eq!(ask("POST /api/v1/handlers?name=b", "application/wasm", large, b""), "a component has at most 128 MiB");
+    assert_eq!(ask("PUT /api/v1/log-level", "application/json", large, b""), "the body has more than 64 KiB");
+    // Who does not say how much it is.
+    let chunk = [b"1000\r\n", &[b' '; 0x1000][..], b"\r\n"].concat();
+    let said = ask("PUT /api/v1/log-level", "application/json", "Transfer-Encoding: chunked", &chunk.repeat(17));
+    assert_eq!(said, "the body has more than 64 KiB");
+    let chunk = [b"1000000\r\n", &vec![b' '; 0x100_0000][..], b"\r\n"].concat();
+    let said = ask(
+        "POST /api/v1/handlers?name=b",
+        "application/wasm",
+        "Transfer-Encoding: chunked",
+        &[&chunk.repeat(8)[..], b"1\r\nx\r\n0\r\n\r\n"].concat(),
+    );
+    assert_eq!(said, "a component has at most 128 MiB");
+    let left = std::fs::read_dir(story.scratch.path().join("handlers")).expect("it is there").count();
+    assert_eq!(left, 1);
+}
+
+#[test]
 fn what_is_no_request_has_a_clear_answer_or_none() {
     let certificates = Certificates::for_user("ops");
     let (plain, path) = (Story::begin(), certificates.path().display());

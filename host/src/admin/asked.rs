@@ -6,7 +6,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
-use hyper::{HeaderMap, StatusCode, body::Incoming, header::CONTENT_TYPE};
+use hyper::{
+    HeaderMap, StatusCode,
+    body::{Body as _, Incoming},
+    header::CONTENT_TYPE,
+};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -58,11 +62,15 @@ impl Asked {
     /// The whole of a body that is JSON.
     pub(super) async fn json<T: DeserializeOwned>(&self, mut body: Incoming) -> Result<T, Problem> {
         self.is_of(JSON)?;
+        let too_large = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body has more than 64 KiB");
+        if body.size_hint().lower() > MAX_JSON as u64 {
+            return Err(too_large());
+        }
         let mut whole = BytesMut::new();
         let read = async {
             while let Some(piece) = next(&mut body, PATIENCE).await? {
                 if whole.len() + piece.len() > MAX_JSON {
-                    return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body has more than 64 KiB"));
+                    return Err(too_large());
                 }
                 whole.extend_from_slice(&piece);
             }

@@ -11,7 +11,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use hyper::{StatusCode, body::Incoming};
+use hyper::{
+    StatusCode,
+    body::{Body as _, Incoming},
+};
 use tempfile::TempDir;
 use tokio::{task::spawn_blocking, time::timeout};
 
@@ -74,6 +77,10 @@ pub(super) async fn add(api: &Api, asked: &Asked, body: Incoming) -> Result<Chan
             format!("a manifest has at most {MAX_MANIFEST} bytes"),
         ));
     }
+    // Who says so is told at once; who does not say it is told when it is seen.
+    if body.size_hint().lower() > (MAX_COMPONENT + manifest.unwrap_or_default()) as u64 {
+        return Err(too_large());
+    }
     let place = timeout(PATIENCE, api.uploads.acquire()).await;
     let Ok(Ok(_place)) = place else {
         let detail = "other components are being sent; try again when they are there";
@@ -125,8 +132,7 @@ impl Upload {
         }
         self.length += piece.len();
         if self.length > MAX_COMPONENT {
-            let detail = format!("a component has at most {} MiB", MAX_COMPONENT >> 20);
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+            return Err(too_large());
         }
         on_disk(move || self.file.write_all(&piece).map(|()| self)).await
     }
@@ -144,6 +150,10 @@ impl Upload {
         })
         .await
     }
+}
+
+fn too_large() -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a component has at most {} MiB", MAX_COMPONENT >> 20))
 }
 
 /// Does what may wait for a disk.
