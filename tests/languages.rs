@@ -227,6 +227,12 @@ fn a_build_is_tried_before_it_is_there() {
     new::is_tried_before_it_is_there();
 }
 
+#[test]
+fn a_trace_that_no_source_names_is_not_there_and_the_build_says_so() {
+    languages();
+    new::is_told_to_name_the_trace();
+}
+
 /// With what `npm` has for TypeScript, and the types of our SDK.
 #[test]
 fn a_project_in_typescript_is_checked_built_and_called() {

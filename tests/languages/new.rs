@@ -58,6 +58,18 @@ pub(super) fn is_tried_before_it_is_there() {
     assert!(refused.contains("nova:rpc/keyvalue@0.1.0, which is not granted (grants.keyvalue)"), "{refused}");
 }
 
+/// Where tools import all of a world, the trace is in it if a source names it; where it is found in another way, the build says
+/// what to do.
+pub(super) fn is_told_to_name_the_trace() {
+    let folder = Scratch::new();
+    run(&folder, &["new", "--lang", "python", "greeter"]).expect("a project");
+    let source = std::fs::read_to_string(folder.path().join("greeter/app.py")).expect("new writes one");
+    let hidden = "import importlib\nimportlib.import_module('nova.' + 'tra' + 'ce')\n";
+    folder.write("greeter/app.py", format!("{hidden}{source}"));
+    let refused = run(&folder, &["build", "greeter"]).expect_err("it is not in the world");
+    assert!(refused.contains("nova.trace: no file of the project has the words nova and trace"), "{refused}");
+}
+
 /// What a project in TypeScript has beside what `new` writes: the SDK with its types.
 const TYPESCRIPT: &str = r#"
 import { Failure, context, log, method, request, type Json } from "nova";
@@ -65,6 +77,7 @@ import * as config from "nova/config";
 import * as keyvalue from "nova/keyvalue";
 import { MessagingTimeout, RemoteError, Target } from "nova/rpc";
 import * as http from "nova/http";
+import * as trace from "nova/trace";
 
 interface Greet {
   name: string;
@@ -100,7 +113,10 @@ method(function greet_all({ names }: { names: string[] }): Json {
   }
   const { method: asked, timeLeftMs } = request();
   log.info(`${asked} has ${timeLeftMs} ms left for ${typeof context("user_id")}`);
-  return [...said, number, kept, seen, config.get("mood"), keyvalue.exists("greetings")];
+  trace.setAttribute("greeter.names", names.length);
+  trace.addEvent("greeted", { "greeter.kept": kept, "greeter.all": true });
+  const traced: string = trace.isRecording() ? trace.traceparent() ?? "" : "unseen";
+  return [...said, number, kept, seen, config.get("mood"), keyvalue.exists("greetings"), traced];
 });
 "#;
 
@@ -123,16 +139,22 @@ pub(super) fn greets_in_typescript() {
     assert!(built.contains("2 passed"), "{built}");
     let call =
         ["call", "--transport-url", "memory://", "--handlers", "greeter", "greet_all", r#"{"names": ["Ada", "Bo"]}"#];
-    let said = r#"["hello, Ada","hello, Bo","ValueError: nobody to greet",3,"Ada,Bo","ConnectionError","good",true]"#;
+    let said =
+        r#"["hello, Ada","hello, Bo","ValueError: nobody to greet",3,"Ada,Bo","ConnectionError","good",true,"unseen"]"#;
     assert_eq!(run(&folder, &call), Ok(format!("{said}\n")));
 
     for (right, wrong, complaint) in [
         (
             "return `hello, ${name}`",
             "return 7",
-            "app.ts(15,5): error TS2322: Type 'number' is not assignable to type 'string'",
+            "app.ts(16,5): error TS2322: Type 'number' is not assignable to type 'string'",
         ),
         ("{ timeout: 60 }", "{ timeout: \"1m\" }", "error TS2322: Type 'string' is not assignable to type 'number'"),
+        (
+            "\"greeter.names\", names.length",
+            "\"greeter.names\", names",
+            "error TS2345: Argument of type 'string[]' is not assignable",
+        ),
         ("keyvalue.getText", "keyvalue.gettext", "error TS2551: Property 'gettext' does not exist"),
     ] {
         assert!(TYPESCRIPT.contains(right), "{right}");
