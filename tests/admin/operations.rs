@@ -156,10 +156,12 @@ fn the_description_is_valid_openapi_and_has_what_is_served() {
     // Every path that can be looked at is there, and is what it says.
     for (path, methods) in document["paths"].as_object().expect("paths") {
         let Some(get) = methods.get("get") else { continue };
-        let answered = story.alice().get(path);
+        // Their heads: events have no end.
+        let answered = story.alice().ask("HEAD", &path.replace("{file}", "page.css"), b"");
         let content = get["responses"]["200"]["content"].as_object().expect("content");
         let types: Vec<_> = content.keys().map(String::as_str).collect();
         match answered.status {
+            200 if types == ["*/*"] => {}
             200 => assert_eq!([answered.header("content-type").expect("a type")], types[..], "{path}"),
             status => assert_eq!((status, path.as_str()), (422, "/api/v1/forward")),
         }

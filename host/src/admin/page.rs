@@ -28,7 +28,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(Method::GET, "/", None, "The operator's page")
             .gives_text(HTML)
             .acts(|_, asked, _| Box::pin(async move { file("/", &asked.headers) })),
-        Route::new(Method::GET, "/page/{file}", None, "A file of the page").acts(|_, asked, _| {
+        Route::new(Method::GET, "/page/{file}", None, "A file of the page").gives_text("*/*").acts(|_, asked, _| {
             Box::pin(async move { file(&format!("/page/{}", asked.named("file")), &asked.headers) })
         }),
         Route::new(Method::GET, "/api/v1/events", Some(Role::Read), "What the page shows, and then what changes")
