@@ -117,11 +117,14 @@ fn counted(metrics: &Metrics, fate: &str) -> u64 {
     metrics.encode().lines().find_map(|line| line.strip_prefix(&series)?.parse().ok()).unwrap()
 }
 
-/// Waits until a condition holds; the paused clock goes on meanwhile.
+/// Waits until a condition holds.
 async fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        sleep(Duration::from_millis(20)).await;
-    }
+    let waiting = async {
+        while !condition() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), waiting).await.expect("it comes to that");
 }
 
 #[tokio::test]

@@ -60,8 +60,10 @@ fn what_is_not_exactly_right_is_as_if_it_were_not_there() {
 
 #[test]
 fn a_state_that_makes_no_sense_is_left_out_and_the_parent_counts() {
+    let long = ["a", "b", "c"].map(|key| format!("{key}={}", "x".repeat(200))).join(",");
     let many = (0..33).map(|at| format!("k{at}=v")).collect::<Vec<_>>().join(",");
-    let wrong = ["", ",", "a", "=1", "a=", "A=1", "a=1,a=2", "a=b=c", "a=ä", "a=\u{7}", &many, &"a=1,".repeat(1 << 18)];
+    let wrong =
+        ["", ",", "a", "=1", "a=", "A=1", "a=1,a=2", "a=b=c", "a=ä", "a=\u{7}", &many, &long, &"a=1,".repeat(1 << 18)];
     for state in wrong.into_iter().chain([&*format!("a={}", "x".repeat(257)), &*format!("{}=1", "x".repeat(257))]) {
         let read = TraceContext::parse(GOOD, Some(state)).unwrap();
         assert_eq!(read.state(), None, "{}", &state[..state.len().min(40)]);
