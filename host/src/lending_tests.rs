@@ -1,3 +1,5 @@
+//! What is lent, for how long, and how much of it.
+
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 

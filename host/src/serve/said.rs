@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use super::work::{MAX_FAILURE, MAX_FIELD};
 use crate::{
     dispatch::Outcome,
     envelope::{ReplyTo, Request},
@@ -14,6 +13,12 @@ use crate::{
     printable::{printable, printed},
     reply::{Kind, Verdict, verdict},
 };
+
+/// Bytes of a name in the log.
+pub(super) const MAX_FIELD: usize = 64;
+
+/// Bytes of a failure in the log.
+pub(super) const MAX_FAILURE: usize = 1024;
 
 /// The span of a request: what every line about it carries. Nothing of the context but its request id.
 pub(super) fn span(request: &Request, request_id: Option<&str>, trace_id: Option<&str>) -> tracing::Span {

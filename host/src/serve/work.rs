@@ -20,7 +20,7 @@ use super::{
     guard::guard,
     heartbeat,
     late::{Delivered, Trouble},
-    said::{arrived, judged, log, span},
+    said::{MAX_FAILURE, MAX_FIELD, arrived, judged, log, span},
     traced,
 };
 use crate::{
@@ -35,12 +35,6 @@ use crate::{
     trace::{Kind, Span, Value},
     transport::{Destination, Disposition, FORWARDS, Header, Message, Published, copy},
 };
-
-/// Bytes of a name in the log.
-pub(super) const MAX_FIELD: usize = 64;
-
-/// Bytes of a failure in the log.
-pub(super) const MAX_FAILURE: usize = 1024;
 
 /// What a claimed request comes to.
 #[derive(Debug)]
