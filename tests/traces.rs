@@ -183,6 +183,14 @@ fn everything_that_a_handler_does_has_a_span_and_what_failed_says_so() {
     call("count", json!({"key": "k", "delta": 2})).expect("a number");
     let increment = of("state increment");
     assert!(increment.error.is_none() && !format!("{increment:?}").contains("\"k\""));
+    // What the handler adds is its run's, and the run's is the span that it is told.
+    let count = of("count receive");
+    let runs = |span: &Span| span.name == "run courier" && span.parent == count.span;
+    let run = story.collector.spans().into_iter().find(runs).expect("it ran");
+    let told = format!("00-{}-{}-01", run.trace, run.span);
+    assert_eq!(run.attributes["courier.delta"], 2);
+    let counted = json!({"name": "counted", "attributes": {"courier.sum": 2, "courier.span": told}});
+    assert!(run.events.contains(&counted), "{run:?}");
 
     call("fetch", json!({"verb": "GET", "url": format!("{at}/secret-path")})).expect("a response");
     let get = of("GET");

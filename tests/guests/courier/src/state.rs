@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nova_guest::{Failure, Info, config, keyvalue};
+use nova_guest::{Failure, Info, config, keyvalue, trace};
 use serde::Deserialize;
 
 /// A name.
@@ -80,7 +80,11 @@ pub fn forget(Key { key }: Key, _: &Info) -> Result<(), Failure> {
 
 /// Adds to a number.
 pub fn count(Count { key, delta }: Count, _: &Info) -> Result<i64, Failure> {
-    keyvalue::increment(&key, delta)
+    let sum = keyvalue::increment(&key, delta)?;
+    trace::attribute("courier.delta", delta);
+    let span = trace::span_context().map(|span| span.to_string()).unwrap_or_default();
+    trace::event("counted", [("courier.sum", sum.into()), ("courier.span", span.into())]);
+    Ok(sum)
 }
 
 /// Puts one value in place of another.
