@@ -76,6 +76,18 @@ pub struct Admin {
     wish: Arc<Notify>,
 }
 
+/// Reads the files that the configuration names, so that what is wrong with them is known before a start.
+///
+/// # Errors
+///
+/// [`Error::Files`].
+pub fn check(config: &Config) -> Result<(), Error> {
+    match &config.listen {
+        Some(_) => Secrets::read(config).map(drop).map_err(|mistake| Error::Files(mistake.to_string())),
+        None => Ok(()),
+    }
+}
+
 impl Admin {
     /// Reads the files, and listens; `None` where the configuration wants none.
     ///

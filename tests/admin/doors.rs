@@ -2,11 +2,12 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use serde_json::json;
 
 use super::{ALICE, BOB, Story, write_tokens};
-use crate::harness::{Api, Certificates, PATIENCE, Scratch, Serve, api::is_socket, eventually};
+use crate::harness::{Api, Certificates, PATIENCE, Scratch, Serve, api::is_socket, eventually, nova_host};
 
 #[test]
 fn a_local_socket_is_for_the_user_of_the_service() {
@@ -151,6 +152,11 @@ fn a_service_that_anybody_could_operate_does_not_start_and_says_what_to_do() {
         let log = host.log();
         assert_eq!((status.code(), log.contains(expected)), (Some(2), true), "{section}\n{log}");
         assert!(!log.contains(ALICE), "{log}");
+        // What is wrong with the files is known before a start.
+        let checked = Command::new(nova_host()).arg("check").arg("--config").arg(&file).output().expect("it runs");
+        let said = String::from_utf8_lossy(&checked.stderr);
+        let is_of_the_address = expected.contains("cannot listen") || expected.contains("in use");
+        assert_eq!(said.contains(expected), !is_of_the_address, "{section}\n{said}");
     }
     assert!(fs::metadata(&socket).is_ok_and(|metadata| metadata.is_file()));
 }

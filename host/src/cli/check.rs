@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{Exit, Failed, Options, contract::Contract, say, show, telemetry};
-use crate::{host, metrics::Metrics};
+use crate::{admin, host, metrics::Metrics};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -50,6 +50,7 @@ async fn compare(old: &Path, new: &Path, options: &Options) -> anyhow::Result<()
 async fn directory(options: &Options) -> anyhow::Result<()> {
     let config = options.load(&[("log", "off")])?;
     telemetry::start(&config.log, options.json)?;
+    admin::check(&config.admin).map_err(Failed::from)?;
     let keeper = host::keeper(&config, &Metrics::default()).await.map_err(Failed::from)?;
     host::load(&keeper).await.map_err(Failed::from)?;
     let catalog = keeper.current().get();
