@@ -19,11 +19,12 @@ mod quiet;
 mod said;
 mod traced;
 mod unconfirmed;
+mod width;
 mod work;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use config::{Config, DeadLetters};
@@ -34,10 +35,10 @@ use crate::{
     dispatch,
     forward::Forwarding,
     journal::Recorder,
-    lending::{Lending, Lent, Slot},
+    lending::Lending,
     metrics::Metrics,
     trace::Tracer,
-    transport::{Deliveries, Delivery, Transport},
+    transport::{Deliveries, Transport},
 };
 
 use delivery::Pulled;
@@ -47,6 +48,7 @@ use late::Late;
 use outage::Outages;
 use quiet::Quiet;
 use unconfirmed::Unconfirmed;
+use width::Width;
 
 /// The longest that a request is held up by a reply or a dead letter while the broker is away, or takes nothing. (A broker that is
 /// there says what becomes of a message, or is silent for half a minute at most.)
@@ -152,7 +154,7 @@ pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries:
         abandon: CancellationToken::new(),
     });
     corridor.metrics.tell_of_permits(config.max_in_flight, Arc::clone(&permits));
-    let mut width = Width::new(config.max_in_flight, &corridor.lending);
+    let mut width = Width::new(config.max_in_flight.min(deliveries.prefetch()), &corridor.lending);
     while let Some((permit, delivery)) =
         shutdown.stop.run_until_cancelled(width.keep(&permits, &mut deliveries, &corridor.metrics)).await.flatten()
     {
@@ -179,67 +181,6 @@ impl Corridor {
             tracing::error!("the host failed while it handled a delivery, which goes back to the broker");
         }
     }
-}
-
-/// How much is taken from the broker at once. It is as much as may run, and more while many of those that run wait for
-/// others, who may be in the same queue.
-#[derive(Debug)]
-struct Width {
-    max_in_flight: u16,
-    lent: watch::Receiver<Lent>,
-    /// How much more is taken when it is wide.
-    more: u16,
-    is_wide: bool,
-}
-
-impl Width {
-    fn new(max_in_flight: u16, lending: &Lending) -> Self {
-        Self { max_in_flight, lent: lending.lent(), more: lending.most().sum(), is_wide: false }
-    }
-
-    /// A permit and a delivery, with the width kept meanwhile.
-    ///
-    /// # Cancel safety
-    ///
-    /// No delivery is lost.
-    async fn keep(
-        &mut self,
-        permits: &Arc<Semaphore>,
-        deliveries: &mut Deliveries,
-        metrics: &Metrics,
-    ) -> Option<(Arc<Slot>, Delivery)> {
-        loop {
-            let lent = self.lent.borrow_and_update().sum();
-            let is_wide = if self.is_wide {
-                4 * u32::from(lent) >= self.max_in_flight.into() && lent > 0
-            } else {
-                2 * u32::from(lent) >= self.max_in_flight.into() && lent > 0
-            };
-            if is_wide != self.is_wide {
-                deliveries.widen(if is_wide { self.more } else { 0 }).await;
-                self.is_wide = is_wide;
-            }
-            tokio::select! {
-                biased;
-                next = next(permits, deliveries, metrics) => return next,
-                // Never closed: the corridor has the other end.
-                _ = self.lent.changed() => {}
-            }
-        }
-    }
-}
-
-/// A permit, and then a delivery for it.
-async fn next(
-    permits: &Arc<Semaphore>,
-    deliveries: &mut Deliveries,
-    metrics: &Metrics,
-) -> Option<(Arc<Slot>, Delivery)> {
-    let permit = Arc::clone(permits).acquire_owned().await.ok()?;
-    let idle = metrics.idle();
-    let delivery = deliveries.next().await?;
-    drop(idle);
-    Some((Arc::new(Slot::new(Arc::clone(permits), permit)), delivery))
 }
 
 /// Takes nothing more and waits for what is in flight.

@@ -64,16 +64,17 @@ impl Transport {
     ///
     /// [`Error::Refused`] where the broker refuses.
     pub async fn listen(&self, subscription: Subscription) -> Result<Deliveries, Error> {
+        let wanted = subscription.prefetch;
         Ok(match self {
             Self::Memory(broker) => {
                 let (sender, receiver) = mpsc::channel(1);
                 let consumer = broker.listen(&subscription, sender);
-                Deliveries::new(consumer.queues(), Source::Memory(receiver, consumer))
+                Deliveries::new(consumer.queues(), wanted, Source::Memory(receiver, consumer))
             }
             Self::Rabbit(client) => {
                 let (sender, receiver) = mpsc::channel(1);
                 let consumer = client.listen(subscription, sender).await?;
-                Deliveries::new(consumer.queues(), Source::Rabbit(receiver, consumer))
+                Deliveries::new(consumer.queues(), client.prefetch(wanted), Source::Rabbit(receiver, consumer))
             }
         })
     }
@@ -119,12 +120,16 @@ impl Transport {
         Ok(match self {
             Self::Memory(broker) => {
                 let (sender, receiver) = mpsc::channel(1);
-                Deliveries::new(queues, Source::Memory(receiver, broker.listen_for_replies(queue, sender)))
+                Deliveries::new(
+                    queues,
+                    rabbit::REPLY_PREFETCH,
+                    Source::Memory(receiver, broker.listen_for_replies(queue, sender)),
+                )
             }
             Self::Rabbit(client) => {
                 let (sender, receiver) = mpsc::channel(1);
                 let consumer = client.listen_for_replies(queue, retry, sender).await?;
-                Deliveries::new(queues, Source::Rabbit(receiver, consumer))
+                Deliveries::new(queues, client.prefetch(rabbit::REPLY_PREFETCH), Source::Rabbit(receiver, consumer))
             }
         })
     }

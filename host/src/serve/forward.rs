@@ -21,7 +21,6 @@ use crate::{
     envelope::Request,
     forward::{Decision, Forwarding, Named, Why},
     journal::report::State,
-    lending::Slot,
     metrics::Went,
     printable::printable,
     reply::Kind,
@@ -34,6 +33,9 @@ const MAX_NAME: usize = 255;
 
 /// How long a request that came back rests before it is sent on again.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How often it is looked whether the broker is there.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How often it is: half a minute in all, as requests wait for a queue that is missing. Counted, for clocks differ.
 const MAX_FORWARDS: i64 = 60;
@@ -142,10 +144,8 @@ impl Corridor {
             vec![(FORWARDED, Header::Text(printable(&self.server, MAX_NAME))), (FORWARDS, Header::Number(times + 1))];
         let lifetime = if expires.is_some() { Lifetime::Same } else { Lifetime::Unbounded };
         let letter = Letter::new(destination.clone(), [copy::of(message, destination, added, lifetime)]);
-        let handed_over = tokio::select! {
-            handed_over = self.hand_over(letter.that_waits(expires), claimed.permit()) => handed_over,
-            // Another host may have it already, and sends it on as well.
-            () = claimed.lost() => return (Worked::GivenBack, None),
+        let Some(handed_over) = self.hand_over(letter.that_waits(expires), claimed).await else {
+            return (Worked::GivenBack, None);
         };
         match handed_over {
             Delivered::Taken => {
@@ -161,32 +161,52 @@ impl Corridor {
         }
     }
 
-    /// Sends a request, or lets it wait while the fallback may come back.
-    async fn hand_over(&self, mut letter: Letter, permit: Option<&Slot>) -> Delivered {
+    /// Sends a request, or lets it wait while the fallback may come back. `None` where its delivery is lost and the broker does not
+    /// have it: another host may have it already, and sends it on as well.
+    async fn hand_over(&self, mut letter: Letter, claimed: &Claimed) -> Option<Delivered> {
         let destination = letter.destination().clone();
         let may_wait = !self.outages.left(&destination).is_zero();
         let trouble = if may_wait && self.late.has(&destination) {
             self.outages.trouble(&destination)
         } else {
-            match self.send_once(&mut letter, permit).await {
+            let sending = self.send_once(&mut letter, claimed.permit());
+            let tried = tokio::select! {
+                biased;
+                tried = sending => tried,
+                () = self.lost_with_the_broker(claimed) => return None,
+            };
+            match tried {
                 Tried::NotNow(trouble) => trouble,
                 Tried::Ended(delivered) => {
                     if delivered == Delivered::Taken {
                         self.outages.ends(&destination);
                     }
-                    return delivered;
+                    return Some(delivered);
                 }
             }
         };
         self.outages.found(&destination, trouble);
         if !may_wait {
-            return Delivered::GivenUp(trouble.as_str().to_owned());
+            return Some(Delivered::GivenUp(trouble.as_str().to_owned()));
         }
-        let delivered = self.wait(letter, trouble, self.outages.left(&destination)).await;
+        let delivered = tokio::select! {
+            biased;
+            delivered = self.wait(letter, trouble, self.outages.left(&destination)) => delivered,
+            () = claimed.lost() => return None,
+        };
         if delivered == Delivered::Taken {
             self.outages.ends(&destination);
         }
-        delivered
+        Some(delivered)
+    }
+
+    /// Waits until a delivery is lost, and nothing more is said of what was sent: while there is a broker that takes messages, it
+    /// says soon what became of them.
+    async fn lost_with_the_broker(&self, claimed: &Claimed) {
+        claimed.lost().await;
+        while self.unconfirmed.broker_takes_messages() {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
 use tokio::time::timeout;
 
 use crate::{
-    lending::{Lending, Slot},
+    lending::{Lending, Loan, Slot},
     metrics::{Connection, Metrics},
     transport::Destination,
 };
@@ -48,6 +48,11 @@ struct Waiting {
 struct Slow<'a> {
     waiting: &'a Waiting,
     destination: &'a Destination,
+}
+
+/// Room for a message.
+struct Bytes<'a> {
+    waiting: &'a Waiting,
     bytes: usize,
 }
 
@@ -71,20 +76,37 @@ impl Unconfirmed {
     ) -> T {
         let Some(permit) = permit else { return sending.await };
         let mut sending = pin!(sending);
-        while !(self.waiting.is_slow(destination) && self.broker_takes_messages()) {
+        let mut took = self.broker_takes_messages();
+        while !(took && self.waiting.is_slow(destination)) {
             if let Ok(said) = timeout(MOMENT, &mut sending).await {
                 return said;
             }
-            if self.broker_takes_messages() {
+            // What waited for the broker to come back has been sent only now.
+            let takes = self.broker_takes_messages();
+            if std::mem::replace(&mut took, takes) && takes {
                 break;
             }
         }
-        let slow = self.waiting.begin(destination, bytes);
-        let _loan = if slow.is_small() { self.lending.lend_unconfirmed(permit) } else { None };
-        sending.await
+        let _slow = self.waiting.begin(destination);
+        loop {
+            // Others may have as many as there may be: then it is asked again.
+            if let Some(_loan) = self.lend(permit, bytes) {
+                return sending.await;
+            }
+            if let Ok(said) = timeout(MOMENT, &mut sending).await {
+                return said;
+            }
+        }
     }
 
-    fn broker_takes_messages(&self) -> bool {
+    /// Lends a permit, where there is room for the message, and for one more that waits.
+    fn lend(&self, permit: &Slot, bytes: usize) -> Option<(Loan, Bytes<'_>)> {
+        let bytes = self.waiting.hold(bytes)?;
+        Some((self.lending.lend_unconfirmed(permit)?, bytes))
+    }
+
+    /// Whether there is a broker that takes messages from anybody.
+    pub(super) fn broker_takes_messages(&self) -> bool {
         let publications = self.metrics.connection(Connection::Publications);
         // There are none where the broker is in this process.
         publications.is_none_or(|publications| publications.open > 0 && publications.blocked == 0)
@@ -98,10 +120,16 @@ impl Waiting {
         !slow.is_empty() && slow.contains_key(destination)
     }
 
-    fn begin<'a>(&'a self, destination: &'a Destination, bytes: usize) -> Slow<'a> {
+    fn begin<'a>(&'a self, destination: &'a Destination) -> Slow<'a> {
         *self.lock().entry(destination.clone()).or_default() += 1;
-        self.bytes.fetch_add(bytes, Ordering::AcqRel);
-        Slow { waiting: self, destination, bytes }
+        Slow { waiting: self, destination }
+    }
+
+    /// Room for so many bytes, where there is any.
+    fn hold(&self, bytes: usize) -> Option<Bytes<'_>> {
+        // Counted first, so that no two take the last of it.
+        let held = Bytes { waiting: self, bytes };
+        (self.bytes.fetch_add(bytes, Ordering::AcqRel).saturating_add(bytes) <= MAX_BYTES).then_some(held)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Destination, usize>> {
@@ -109,16 +137,8 @@ impl Waiting {
     }
 }
 
-impl Slow<'_> {
-    /// Whether there is room for its message, and those of the others.
-    fn is_small(&self) -> bool {
-        self.waiting.bytes.load(Ordering::Acquire) <= MAX_BYTES
-    }
-}
-
 impl Drop for Slow<'_> {
     fn drop(&mut self) {
-        self.waiting.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
         let mut slow = self.waiting.lock();
         if let Some(count) = slow.get_mut(self.destination) {
             *count -= 1;
@@ -129,13 +149,22 @@ impl Drop for Slow<'_> {
     }
 }
 
+impl Drop for Bytes<'_> {
+    fn drop(&mut self) {
+        self.waiting.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
     use tokio::{sync::Semaphore, time::advance};
 
     use super::*;
-    use crate::transport::{Carries, Connections};
+    use crate::{
+        lending::Lent,
+        transport::{Carries, Connections},
+    };
 
     struct Scene {
         permits: Arc<Semaphore>,
@@ -183,6 +212,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_finds_as_many_lent_as_may_be_lends_when_one_of_them_is_told() {
+        let scene = Scene {
+            unconfirmed: Unconfirmed::new(Lending::new(Lent { by_callers: 0, unconfirmed: 1 }), Metrics::default()),
+            ..Scene::new()
+        };
+        let (ill, first, second) = (queue("ill"), scene.permit(), scene.permit());
+        let mut waiting = Box::pin(scene.unconfirmed.wait(&ill, 1, Some(&first), std::future::pending::<()>()));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        advance(MOMENT).await;
+        assert!(waiting.as_mut().now_or_never().is_none());
+        let mut next = Box::pin(scene.unconfirmed.wait(&ill, 1, Some(&second), std::future::pending::<()>()));
+        assert!(next.as_mut().now_or_never().is_none());
+        assert_eq!(scene.permits.available_permits(), 1);
+        drop(waiting);
+        advance(MOMENT).await;
+        assert!(next.as_mut().now_or_never().is_none());
+        assert_eq!(scene.permits.available_permits(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_is_large_keeps_its_permit() {
         let scene = Scene::new();
         let (ill, permit) = (queue("ill"), scene.permit());
@@ -212,6 +261,7 @@ mod tests {
         open.blocks(true);
         assert_eq!(free_after_a_moment().await, 1, "it is blocked");
         open.blocks(false);
+        assert_eq!(free_after_a_moment().await, 1, "it has been sent only now");
         assert_eq!(free_after_a_moment().await, 2);
     }
 }

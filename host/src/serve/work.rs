@@ -232,7 +232,8 @@ impl Corridor {
         let span = notes.span.child(|| "reply", Kind::Producer);
         let answering = guard(answer(&self.transport, &self.late, reply_to, &verdict.answer));
         let queue = Destination::Queue(reply_to.queue.clone());
-        let answering = self.unconfirmed.wait(&queue, verdict.answer.length(), ended.permit(), answering);
+        let bytes = verdict.answer.length().saturating_add(ended.message.body.len());
+        let answering = self.unconfirmed.wait(&queue, bytes, ended.permit(), answering);
         let (letter, trouble) = match timeout(HOLD_FOR, answering).await {
             Ok(Ok(Answered::Told)) => {
                 self.replied(span, ReplyFate::Confirmed);

@@ -30,6 +30,8 @@ pub enum Settlement {
 pub struct Deliveries {
     /// The queues that are consumed.
     queues: Arc<[String]>,
+    /// How many of each may be unsettled at once.
+    prefetch: u16,
     source: Source,
 }
 
@@ -41,8 +43,14 @@ pub(super) enum Source {
 }
 
 impl Deliveries {
-    pub(super) fn new(queues: Vec<String>, source: Source) -> Self {
-        Self { queues: queues.into(), source }
+    pub(super) fn new(queues: Vec<String>, prefetch: u16, source: Source) -> Self {
+        Self { queues: queues.into(), prefetch, source }
+    }
+
+    /// How many deliveries of each queue may be unsettled at once, but for what [`Deliveries::widen`] adds.
+    #[must_use]
+    pub fn prefetch(&self) -> u16 {
+        self.prefetch
     }
 
     /// The names of the queues that are consumed.

@@ -59,7 +59,7 @@ use wire::{
 };
 
 /// How many replies may be unsettled at once. A caller settles each as it arrives, so this bounds memory, not work.
-const REPLY_PREFETCH: u16 = 1000;
+pub(crate) const REPLY_PREFETCH: u16 = 1000;
 
 /// The log target of the library. It logs whole messages at `WARN` and the login at `TRACE`: it must stay silent.
 pub const LIBRARY: &str = "lapin";
@@ -113,9 +113,15 @@ impl Client {
         let suffix = self.queue_suffix()?;
         let config = &self.connector.config;
         let topology = topology::subscription(&subscription, &suffix, &config.declare);
-        let prefetch = config.prefetch(subscription.prefetch);
+        let prefetch = self.prefetch(subscription.prefetch);
         let carries = Carries::Requests;
         Consumer::start(Arc::clone(&self.connector), carries, topology, prefetch, Retry::Forever, sender).await
+    }
+
+    /// How many deliveries of a queue are taken at once where so many are wanted.
+    #[must_use]
+    pub fn prefetch(&self, wanted: u16) -> u16 {
+        self.connector.config.prefetch(wanted)
     }
 
     /// Which connections there are.
@@ -158,7 +164,7 @@ impl Client {
         sender: mpsc::Sender<Arrived<Settlement>>,
     ) -> Result<Consumer, Error> {
         let topology = topology::replies(queue, &self.connector.config.declare);
-        let prefetch = self.connector.config.prefetch(REPLY_PREFETCH);
+        let prefetch = self.prefetch(REPLY_PREFETCH);
         Consumer::start(Arc::clone(&self.connector), Carries::Replies, topology, prefetch, retry, sender).await
     }
 

@@ -23,6 +23,11 @@ impl<T> Waiting<T> {
         self.queues.iter().all(VecDeque::is_empty)
     }
 
+    /// How much waits.
+    pub(crate) fn len(&self) -> usize {
+        self.queues.iter().map(VecDeque::len).sum()
+    }
+
     /// Adds what a queue has delivered.
     pub(crate) fn push(&mut self, index: usize, arrived: T) {
         if let Some(queue) = self.queues.get_mut(index) {
@@ -55,6 +60,7 @@ mod tests {
         for (index, arrived) in [(0, "a"), (0, "b"), (0, "c"), (2, "x"), (2, "y")] {
             waiting.push(index, arrived);
         }
+        assert_eq!(waiting.len(), 5);
         assert_eq!(waiting.take(), Some((0, "a")));
         assert_eq!(waiting.take(), Some((2, "x")));
         waiting.push(1, "i");

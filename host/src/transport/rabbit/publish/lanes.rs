@@ -28,7 +28,8 @@ pub(crate) const ALONE: usize = 2 * EACH;
 /// connection before that is not read from any more (its `credit_flow_default_credit`).
 pub(crate) const MAX_UNCONFIRMED: usize = 256;
 
-/// How many of these may be for one name: where that confirms nothing, the others of its lane have the rest.
+/// How many of these may be for one queue, or one exchange and key: where that confirms nothing, the others of its lane have the
+/// rest.
 pub(crate) const MAX_OF_ONE: usize = MAX_UNCONFIRMED / 2;
 
 /// The most channels of a lane that are kept for what is on its way there. What is on an older one is sent again.
@@ -81,14 +82,15 @@ impl Lanes {
         Self { all: (0..2 * EACH).map(|_| Lane::default()).collect(), hasher: RandomState::new() }
     }
 
-    /// The lane for a route, and the hash of the name that chooses it.
+    /// The lane for a route, and the hash of its names, by which its places are counted: an exchange leads to many queues, of
+    /// which one may be ill.
     pub(crate) fn of(&self, route: &Route) -> (usize, u64) {
         let (first, name) = match &route.exchange {
             None => (0, &route.key),
             Some(exchange) => (EACH, &exchange.name),
         };
-        let hash = self.hasher.hash_one((first, name));
-        (first + usize::try_from(hash % EACH as u64).unwrap_or_default(), hash)
+        let lane = usize::try_from(self.hasher.hash_one(name) % EACH as u64).unwrap_or_default();
+        (first + lane, self.hasher.hash_one((name, &route.key)))
     }
 
     /// A lane by its number.
@@ -263,6 +265,10 @@ mod tests {
         assert_eq!(used(&reply), [0, 1, 2, 3]);
         assert_eq!(used(&topic), [4, 5, 6, 7]);
         assert_eq!(lanes.of(&reply("a".to_owned())), lanes.of(&reply("a".to_owned())));
+        // An exchange has one lane, and each key its own places.
+        let other = Route { key: "other".to_owned(), ..topic("a".to_owned()) };
+        let (one, another) = (lanes.of(&topic("a".to_owned())), lanes.of(&other));
+        assert!(one.0 == another.0 && one.1 != another.1);
     }
 
     /// A job with its number for a body, and who waits for it.

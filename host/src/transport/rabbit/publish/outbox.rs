@@ -188,7 +188,13 @@ impl Outbox {
                 }
                 self.answer();
             }
-            now = self.look.tick(), if self.unanswered() > 0 => self.look(now),
+            now = self.look.tick(), if self.unanswered() > 0 => {
+                // lapin ends a connection by itself where the broker breaks the protocol, and calls that an error of a channel.
+                if !self.link.connection.status().connected() {
+                    return Err("the connection has ended".to_owned());
+                }
+                self.look(now);
+            }
         }
         self.lanes.numbers().for_each(|lane| self.fill(lane));
         self.send_lonely();

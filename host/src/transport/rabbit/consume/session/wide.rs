@@ -2,7 +2,7 @@
 //!
 //! Before it: [`super::super::consumer`] hears that some of those who were taken wait for others. After it: nothing.
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future::try_join_all, stream};
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 
 use super::{
@@ -24,34 +24,37 @@ impl Session {
         if (more > 0) == self.is_wide {
             return Ok(());
         }
+        // A classic queue counts for each consumer what is unsettled: what an earlier one has left here would come on top.
+        let waiting = u16::try_from(self.waiting.len()).unwrap_or(u16::MAX);
+        let more = if more > 0 { more.saturating_sub(waiting).max(1) } else { 0 };
         let queues = self.topology.queues.clone();
         let plain = queues.iter().enumerate().filter(|(_, queue)| !self.streams.contains_key(*queue));
         let channel = self.channel.clone();
         let arguments = declare::table(&self.topology.consumer_arguments).map_err(|error| error.to_string())?;
         let prefetch = self.prefetch;
         let asking = async {
-            let mut consumers = Vec::new();
             if more > 0 {
                 channel.basic_qos(more, BasicQosOptions { global: false }).await?;
             }
-            for (index, queue) in plain {
-                let Ok(queue) = declare::short(queue) else { continue };
-                if more > 0 {
-                    let options = BasicConsumeOptions::default();
-                    consumers.push((
-                        index,
-                        channel.basic_consume(queue, wide_tag(index), options, arguments.clone()).await?,
-                    ));
-                } else {
-                    channel.basic_cancel(wide_tag(index), BasicCancelOptions::default()).await?;
-                }
-            }
+            // All at once: nothing is handed over meanwhile.
+            let changing = plain.filter_map(|(index, queue)| Some((index, declare::short(queue).ok()?))).map(
+                async |(index, queue)| {
+                    if more > 0 {
+                        let options = BasicConsumeOptions::default();
+                        let consumer =
+                            channel.basic_consume(queue, wide_tag(index), options, arguments.clone()).await?;
+                        return Ok(Some((index, consumer)));
+                    }
+                    channel.basic_cancel(wide_tag(index), BasicCancelOptions::default()).await.map(|()| None)
+                },
+            );
+            let consumers = try_join_all(changing).await?;
             // For consumers that are made again.
             channel.basic_qos(prefetch, BasicQosOptions { global: false }).await?;
             Ok::<_, lapin::Error>(consumers)
         };
         let asked = self.link.events.answer(asking).await.and_then(|asked| asked);
-        for (index, consumer) in asked.map_err(|error| failure::text(&error))? {
+        for (index, consumer) in asked.map_err(|error| failure::text(&error))?.into_iter().flatten() {
             let arrivals = consumer.map(move |delivery| arrival(index, delivery));
             self.arrivals.push(arrivals.chain(stream::once(async { Arrival::Narrowed })).boxed());
         }
