@@ -13,6 +13,7 @@ mod otlp;
 mod post;
 mod propagation;
 mod queue;
+mod said;
 mod sampler;
 mod span;
 mod tracer;
@@ -20,6 +21,7 @@ mod value;
 
 pub use config::Config;
 pub use export::{Exporter, start};
+pub use propagation::HEADERS;
 pub use span::{Kind, Span};
 pub use tracer::Tracer;
 pub use value::Value;
