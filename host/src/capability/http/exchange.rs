@@ -20,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     super::traced,
     Error, Fields, Head, Request, Trust,
-    connect::connect,
+    connect::{Reachable, connect},
     parse::Body,
     talk::{Meter, Talk},
 };
@@ -129,7 +129,8 @@ impl Work {
         let unsent = request.bytes(&body)?;
         drop(body);
         let _place = places.acquire().await.map_err(|_| Error::Terminated)?;
-        let connecting = connect(&request.origin, is_private, &trust);
+        let reachable = if is_private { Reachable::Private } else { Reachable::Public };
+        let connecting = connect(&request.origin, reachable, &trust);
         let stream = within(timeouts.connect, connecting, Error::ConnectTimeout).await?;
         let mut talk = Talk::new(stream, unsent, meter);
 
