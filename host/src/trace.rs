@@ -26,6 +26,14 @@ pub use span::{Kind, Span};
 pub use tracer::Tracer;
 pub use value::Value;
 
+/// What records every request, and what has ended of them since it was asked last, as text.
+#[cfg(test)]
+pub(crate) fn recording() -> (Tracer, impl FnMut() -> Vec<String>) {
+    let (queue, mut spans) = queue::Queue::new(100, crate::metrics::Metrics::default());
+    let tracer = Tracer::new(sampler::Sampler { follows_parent: true, share: sampler::Share::ALL }, queue);
+    (tracer, move || std::iter::from_fn(|| spans.try_recv().ok()).map(|span| format!("{span:?}")).collect())
+}
+
 /// A span that is recorded, and what has ended below it since it was asked last, as text.
 #[cfg(test)]
 pub(crate) fn recorded() -> (Span, impl FnMut() -> Vec<String>) {
