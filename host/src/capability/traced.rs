@@ -106,6 +106,11 @@ impl Error {
     }
 }
 
+/// Says in its span why the body of a response has not come.
+pub(super) fn cut(span: &Span, error: &http::Error) {
+    span.fail(error.ending().as_str());
+}
+
 /// Says in its span what became of an HTTP request.
 pub(super) fn answered(span: &Span, status: u16, error: Option<&http::Error>) {
     match error {

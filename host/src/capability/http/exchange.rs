@@ -111,10 +111,10 @@ impl Work {
             Ok(end) => end,
             Err(_) => Err(Error::ReadTimeout),
         };
-        if let Err(error) = &end
-            && !exchange.0.progress().is_answered
-        {
-            answered(0, Some(error));
+        if let Err(error) = &end {
+            let is_answered = exchange.0.progress().is_answered;
+            // Its head is counted already; that its body has not come, its span says.
+            if is_answered { traced::cut(&span, error) } else { answered(0, Some(error)) }
         }
         exchange.0.finish(end);
     }
