@@ -279,14 +279,23 @@ fn what_is_wrong_with_it_is_said_at_the_start_and_no_secret_is() {
             .args(["check", "--set", "handlers.directory=."])
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1");
         let output = command.env(name, value).current_dir(std::env::temp_dir()).output().expect("nova-host runs");
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
     };
-    let (code, said) = check("OTEL_EXPORTER_OTLP_HEADERS", "S3cr3t");
+    let (code, said) = check("NOVA_HOST_TRACING_HEADERS", "S3cr3t");
     assert!(
-        code == Some(2) && said.contains("OTEL_EXPORTER_OTLP_HEADERS: entry 1 is not NAME=VALUE"),
+        code == Some(2) && said.contains("NOVA_HOST_TRACING_HEADERS: entry 1 is not NAME=VALUE"),
         "{code:?} {said}"
     );
     assert!(!said.contains("S3cr3t"), "{said}");
-    let (code, said) = check("OTEL_TRACES_SAMPLER", "jaeger_remote");
-    assert!(code == Some(2) && said.contains("OTEL_TRACES_SAMPLER: is not known here"), "{code:?} {said}");
+    // The variables of OpenTelemetry are for a whole machine, and keep nobody from starting.
+    for (name, value, expected) in [
+        ("OTEL_EXPORTER_OTLP_HEADERS", "S3cr3t", "entry 1 is not NAME=VALUE; the variable is ignored"),
+        ("OTEL_TRACES_SAMPLER", "jaeger_remote", "is not known here"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "only http/protobuf is spoken here"),
+    ] {
+        let (code, said) = check(name, value);
+        assert!(code != Some(2) && said.contains(&format!("warning: {name}: {expected}")), "{code:?} {said}");
+        assert!(!said.contains("S3cr3t"), "{said}");
+    }
 }

@@ -152,6 +152,7 @@ impl Config {
             (None, topic) => vec![topic.unwrap_or_else(|| DEFAULT_TOPIC.to_owned())],
         };
         let control_exchange = all.take("control_exchange", DEFAULT_CONTROL_EXCHANGE.to_owned());
+        let mut warnings = Vec::new();
         let mut config = Self {
             transport_url,
             forward: forward::Config::read(all, &control_exchange, &topics),
@@ -166,9 +167,9 @@ impl Config {
             limits: Limits::read_service(all),
             capability: capability::Config::read(all),
             metrics: http::Config::read(all),
-            trace: trace::Config::read(all, &server),
+            trace: trace::Config::read(all, &server, &mut warnings),
             server,
-            warnings: Vec::new(),
+            warnings,
         };
         if config.serve.dead_letters.as_ref().is_some_and(|to| to.exchange == config.control_exchange) {
             let key = "delivery.dead_letter_exchange";
@@ -182,7 +183,7 @@ impl Config {
                 all.problem(key, &format!("must not have more than {MAX_NAME} bytes"));
             }
         }
-        config.warnings = advice::advice(&config.rabbit, &config.serve, &config.handlers.cache);
+        config.warnings.extend(advice::advice(&config.rabbit, &config.serve, &config.handlers.cache));
         config.warnings.extend(all.strangers().iter().map(|name| {
             format!("{name} in the environment is no setting and has no effect: the README has a table of all settings")
         }));

@@ -12,7 +12,10 @@ pub mod report;
 mod times;
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -58,6 +61,7 @@ pub struct Entry {
     recorder: Recorder,
     progress: Progress,
     number: u64,
+    is_counted: AtomicBool,
 }
 
 /// How far a request is, to be said by whoever has it. Clones are of the same request; to be dropped with it, or later.
@@ -96,7 +100,7 @@ impl Recorder {
     pub fn begin(&self, arrived: &Arrived<'_>) -> Entry {
         let live = Arc::new(Live::new(arrived, Instant::now()));
         let number = self.0.live.add(Arc::clone(&live));
-        Entry { recorder: self.clone(), progress: Progress(Some(live)), number }
+        Entry { recorder: self.clone(), progress: Progress(Some(live)), number, is_counted: AtomicBool::new(false) }
     }
 
     /// All that is known now.
@@ -129,14 +133,17 @@ impl Entry {
         &self.progress
     }
 
-    /// The request has come to its outcome after so much time, and is still to be answered.
+    /// The request has come to its outcome after so much time, and is still to be answered. A request that comes to another one, as
+    /// one whose handler has failed and which then cannot be forwarded, is counted with the first.
     pub fn end(&self, outcome: Ending, took: Duration, problem: Option<&Problem<'_>>) {
         self.progress.enter(State::Answering);
         let Some(live) = &self.progress.0 else { return };
         let Inner { since, failures, methods, .. } = &*self.recorder.0;
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let class = problem.map(Problem::full_class);
-        if let Some(found) = live.found.get() {
+        if let Some(found) = live.found.get()
+            && !self.is_counted.swap(true, Ordering::Relaxed)
+        {
             let key =
                 Key { handler: found.handler.clone(), namespace: live.namespace.clone(), method: live.method.clone() };
             methods.note(key, since.elapsed().as_secs(), took_us, class.as_deref());

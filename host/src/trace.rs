@@ -13,6 +13,7 @@ mod otlp;
 mod post;
 mod propagation;
 mod queue;
+mod said;
 mod sampler;
 mod span;
 mod tracer;
@@ -20,9 +21,18 @@ mod value;
 
 pub use config::Config;
 pub use export::{Exporter, start};
+pub use propagation::HEADERS;
 pub use span::{Kind, Span};
 pub use tracer::Tracer;
 pub use value::Value;
+
+/// What records every request, and what has ended of them since it was asked last, as text.
+#[cfg(test)]
+pub(crate) fn recording() -> (Tracer, impl FnMut() -> Vec<String>) {
+    let (queue, mut spans) = queue::Queue::new(100, crate::metrics::Metrics::default());
+    let tracer = Tracer::new(sampler::Sampler { follows_parent: true, share: sampler::Share::ALL }, queue);
+    (tracer, move || std::iter::from_fn(|| spans.try_recv().ok()).map(|span| format!("{span:?}")).collect())
+}
 
 /// A span that is recorded, and what has ended below it since it was asked last, as text.
 #[cfg(test)]

@@ -14,7 +14,7 @@ mod request;
 mod talk;
 mod tls;
 
-pub(crate) use connect::{Stream, connect};
+pub(crate) use connect::{Reachable, Stream, connect};
 pub(super) use exchange::Work;
 pub use exchange::{Exchange, Fetch, Timeouts};
 pub(super) use origin::Grant;

@@ -253,7 +253,7 @@ impl Session {
             Err(Error::Remote(failure)) => failure.encode().len(),
             Err(_) => 0,
         };
-        self.receive(length)?;
+        self.receive(length).inspect_err(|error| error.mark(&span))?;
         called
     }
 

@@ -306,13 +306,17 @@ async fn limits_hold_for_requests_and_for_bytes_each_way() {
     assert_eq!(small.cast(asks("m", json!({"a": "x".repeat(50)})), false).await, limited);
     drop(small);
 
-    let small = world.session("limits.rpc_bytes = \"100 B\"", cause());
+    let (run, mut ended) = crate::trace::recorded();
+    let cause = Cause { spans: Spans { run, ..Spans::default() }, ..cause() };
+    let small = world.session("limits.rpc_bytes = \"100 B\"", cause);
     let answer = async {
         let asked = world.asked().await;
         world.reply(&asked, json!({"result": "x".repeat(200)})).await;
     };
     let (called, ()) = tokio::join!(small.call(asks("m", json!({}))), answer);
     assert_eq!(called, Err(Error::Limited("more than 100 B received (limits.rpc_bytes)".to_owned())));
+    let ended = ended();
+    assert!(ended.len() == 1 && ended[0].contains("limited") && ended[0].contains("code: 2"), "{ended:?}");
     assert!(world.has_counted(r#"nova_host_limit_hits_total{handler="h",limit="rpc_bytes"} 2"#));
     assert!(world.has_counted(r#"nova_host_limit_hits_total{handler="h",limit="rpc_requests"} 1"#));
     assert!(world.is_silent().await);

@@ -13,14 +13,14 @@ use super::{
 use crate::{
     client::Provenance,
     envelope::Context,
-    trace::{Kind, Span, Value},
+    trace::{HEADERS, Kind, Span, Value},
 };
 
 impl Session {
     /// Begins the span of a request that is sent, as oslo.messaging's client does.
     pub(super) fn sends(&self, operation: &'static str, request: &Checked, above: &Span) -> Span {
         let (to, method) = (&request.recipient, &request.method);
-        let span = above.child(|| format!("{}.{method}", to.topic), Kind::Producer);
+        let span = above.asked(|| format!("{}.{method}", to.topic), Kind::Producer);
         span.note(|span| {
             span.set("messaging.system", Value::from("rabbitmq"));
             span.set("messaging.operation", Value::from(operation));
@@ -67,7 +67,7 @@ impl Session {
         what: &'static str,
         work: impl Future<Output = Result<T, keyvalue::Error>>,
     ) -> Result<T, keyvalue::Error> {
-        let span = self.cause.spans.run.child(|| what, Kind::Internal);
+        let span = self.cause.spans.run.asked(|| what, Kind::Internal);
         let done = work.await;
         if let Err(error) = &done {
             span.fail(error.word());
@@ -77,7 +77,7 @@ impl Session {
 
     /// Begins the span of an HTTP request, and tells the other side of it, unless the guest does so itself.
     pub(super) fn fetches(&self, request: &mut Request) -> Span {
-        let span = self.cause.spans.run.child(|| request.method.clone(), Kind::Client);
+        let span = self.cause.spans.run.asked(|| request.method.clone(), Kind::Client);
         span.note(|span| {
             let (host, port) = request.origin.server();
             span.set("http.request.method", Value::from(request.method.as_str()));
@@ -85,11 +85,12 @@ impl Session {
             span.set("server.port", Value::from(port));
             span.set("url.scheme", Value::from(request.origin.scheme()));
         });
-        let headers = span.headers();
-        let is_told =
-            request.headers.iter().any(|(name, _)| headers.iter().any(|(own, _)| name.eq_ignore_ascii_case(own)));
+        // One without the other would name a span, or a state, of another trace.
+        let is_told = request.headers.iter().any(|(name, _)| HEADERS.iter().any(|own| name.eq_ignore_ascii_case(own)));
         if !is_told {
-            request.headers.extend(headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())));
+            request
+                .headers
+                .extend(span.headers().into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())));
         }
         span
     }
@@ -103,6 +104,11 @@ impl Error {
             other => span.fail(other.ending().as_str()),
         }
     }
+}
+
+/// Says in its span why the body of a response has not come.
+pub(super) fn cut(span: &Span, error: &http::Error) {
+    span.fail(error.ending().as_str());
 }
 
 /// Says in its span what became of an HTTP request.

@@ -164,11 +164,14 @@ impl Context {
         serde_json::from_str(self.get(name)?.get()).ok()
     }
 
-    /// Sets an entry in its place, or behind the others; takes it away where there is no value.
+    /// Sets an entry in its place, or behind the others; takes it away where there is no value. Where there were several, the
+    /// last one's place counts, and it is the only one afterwards.
     pub fn put(&mut self, name: &str, value: Option<Text>) {
         let Some(value) = value else { return self.0.retain(|(key, _)| key != name) };
-        match self.0.iter().rposition(|(key, _)| key == name).and_then(|at| self.0.get_mut(at)) {
-            // The last one counts where there are several.
+        let last = self.0.iter().rposition(|(key, _)| key == name);
+        let mut places = 0..;
+        self.0.retain(|(key, _)| places.next() == last || key != name);
+        match self.0.iter_mut().find(|(key, _)| key == name) {
             Some((_, known)) => *known = value,
             None => self.0.push((name.to_owned(), value)),
         }

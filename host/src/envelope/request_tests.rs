@@ -14,6 +14,16 @@ fn enveloped(version: &str, message: &str) -> String {
 }
 
 #[test]
+fn an_entry_that_is_there_twice_is_there_once_when_it_is_set() {
+    let mut context = Context::from_json(r#"{"a": 1, "x": 2, "a": 3, "y": 4}"#).unwrap();
+    context.put("a", Some(Text::of(&5)));
+    context.put("z", Some(Text::of(&6)));
+    assert_eq!(context.to_json(&Text::null()), r#"{"x": 2, "a": 5, "y": 4, "z": 6, "client_timeout": null}"#);
+    context.put("a", None);
+    assert_eq!(context.to_json(&Text::null()), r#"{"x": 2, "y": 4, "z": 6, "client_timeout": null}"#);
+}
+
+#[test]
 fn only_versions_that_2_0_covers_are_opened() {
     for version in [r#""2.0""#, r#""2.0.0""#] {
         assert_eq!(decode(&enveloped(version, r#"{"method": "m"}"#)).unwrap().method, Field::Text("m".into()));

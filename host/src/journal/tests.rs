@@ -54,9 +54,14 @@ fn a_failure_is_kept_printable_and_bounded_and_counted_by_its_class() {
     let frames = vec!["at f\n".repeat(500); 500];
     let message = "no\n".repeat(5000);
     entry.end(Ending::TimedOut, Duration::from_millis(3), Some(&problem(&message, &frames)));
+    // It is counted once, however often it ends.
+    entry.end(Ending::Unforwarded, Duration::from_millis(5), Some(&problem("no fallback", &[])));
+    let entry = recorder.begin(&arrived(&method));
+    entry.progress().found("h", "abc", 7);
     entry.end(Ending::Replied, Duration::from_millis(1), None);
     let journal = recorder.journal();
-    let failure = &journal.failures[0];
+    assert_eq!((journal.failures.len(), &*journal.failures[0].outcome), (2, "unforwarded"));
+    let failure = &journal.failures[1];
     assert_eq!(
         (&*failure.outcome, &*failure.class, failure.limit.as_deref(), failure.took_us),
         ("timed_out", "nova_host.errors.HandlerTimedOut", Some("timeout"), 3000)

@@ -38,6 +38,7 @@ pub(super) fn failure_of(failure: bindings::Failure, grants: &Grants) -> Failure
     let bindings::Failure { class, module, message, args, kwargs, traceback } = failure;
     let scrub = |text| grants.config.scrub(text);
     let (message, args, kwargs) = (scrub(message), scrub(args), scrub(kwargs));
+    let (module, class) = (scrub(module), scrub(class));
     let (module, class) = match class.is_empty() {
         true => (BUILTINS.to_owned(), CLASS.to_owned()),
         false => (module, class),
@@ -139,6 +140,24 @@ mod tests {
         for good in ["[]", r#"[1, {"a": ["\ud800"]}]"#, &deep(MAX_DEPTH), &brackets] {
             assert_eq!(told("m", "C", good, r#"{"k": 1}"#).args.get(), good);
         }
+    }
+
+    #[test]
+    fn no_secret_of_the_manifest_is_in_an_exception_wherever_the_guest_puts_it() {
+        let manifest = "config.token = { value = \"hush-hush-token\", secret = true }";
+        let grants = crate::catalog::load::grants(Some(manifest), &crate::testing::tight()).unwrap();
+        let say = |before: &str| format!("{before}hush-hush-token");
+        let failure = bindings::Failure {
+            class: say("C"),
+            module: say("m."),
+            message: say(""),
+            args: format!("[\"{}\"]", say("")),
+            kwargs: "{}".to_owned(),
+            traceback: vec![say("at ")],
+        };
+        let failure = failure_of(failure, &grants);
+        assert!(failure.class.starts_with('C') && failure.module.starts_with("m."), "{failure:?}");
+        assert!(!failure.encode().contains("hush"), "{}", failure.encode());
     }
 
     #[test]

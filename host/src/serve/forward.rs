@@ -13,7 +13,7 @@ use super::{
     end::{Notes, Tried},
     late::{Delivered, Letter, Trouble},
     said::judged,
-    traced,
+    traced::{self, OUTCOME},
     work::Worked,
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     metrics::Went,
     printable::printable,
     reply::Kind,
-    trace::Span,
+    trace::{Span, Value},
     transport::{Destination, Disposition, FORWARDED, FORWARDS, Header, Lifetime, Message, copy},
 };
 
@@ -110,6 +110,7 @@ impl Corridor {
         claimed.entry.progress().enter(State::Forwarding);
         if forwarding.is_fanout(&message.origin) {
             tracing::debug!(why, "left: the fallback's servers have copies of their own");
+            span.set(OUTCOME, Value::from("left"));
             return (Worked::Settled(Disposition::Ack), Some(Went::Left));
         }
         let failed = |reason: String| {
@@ -117,12 +118,13 @@ impl Corridor {
         };
         let Some(expires) = expires(message, claimed.since) else {
             tracing::info!(why, "its time was over before it could go on");
+            span.set(OUTCOME, Value::from("expired"));
             return (Worked::Settled(Disposition::Reject), None);
         };
         let (exchange, key) = forwarding.route(&message.origin);
-        let span = traced::goes_on(span, why, exchange, key);
+        let on = traced::goes_on(span, why, exchange, key);
         let failed = |reason| {
-            span.fail("unforwarded");
+            on.fail("unforwarded");
             failed(reason)
         };
         let destination = Destination::Exchange { exchange: exchange.to_owned(), routing_key: key.to_owned() };
@@ -145,12 +147,14 @@ impl Corridor {
         let lifetime = if expires.is_some() { Lifetime::Same } else { Lifetime::Unbounded };
         let letter = Letter::new(destination.clone(), [copy::of(message, destination, added, lifetime)]);
         let Some(handed_over) = self.hand_over(letter.that_waits(expires), claimed).await else {
+            on.set(OUTCOME, Value::from("given_back"));
             return (Worked::GivenBack, None);
         };
         match handed_over {
             Delivered::Taken => {
                 self.metrics.forwarded_in(claimed.since.elapsed());
                 tracing::debug!(why, exchange, key, "forwarded");
+                span.set(OUTCOME, Value::from("forwarded"));
                 // Counted once, however often it comes back.
                 (Worked::Settled(Disposition::Ack), (times == 0).then_some(Went::Forwarded))
             }

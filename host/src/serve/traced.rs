@@ -12,6 +12,9 @@ use crate::{
     transport::{Message, Origin},
 };
 
+/// The attribute that says in a word what became of a request.
+pub(super) const OUTCOME: &str = "nova_host.outcome";
+
 impl Corridor {
     /// Begins what is recorded of a request.
     pub(super) fn receives(&self, request: &Request, message: &Message) -> Span {
@@ -46,7 +49,7 @@ pub(super) fn found(span: &Span, generation: &Generation) {
 /// What its caller is told.
 pub(super) fn ends(span: &Span, verdict: &Verdict) {
     span.note(|span| {
-        span.set("nova_host.outcome", Value::from(verdict.name.as_str()));
+        span.set(OUTCOME, Value::from(verdict.name.as_str()));
         if let Some(failure) = verdict.answer.failure() {
             span.fail(&failure.class);
         }

@@ -21,7 +21,7 @@ use super::{
     heartbeat,
     late::{Delivered, Trouble},
     said::{MAX_FAILURE, MAX_FIELD, arrived, judged, log, span},
-    traced,
+    traced::{self, OUTCOME},
 };
 use crate::{
     catalog::Policy,
@@ -98,7 +98,7 @@ impl Corridor {
             Ok(claimed) => claimed,
             Err(duplicate) => {
                 self.metrics.duplicate();
-                notes.span.set("nova_host.outcome", Value::from("duplicate"));
+                notes.span.set(OUTCOME, Value::from("duplicate"));
                 tracing::info!("a request that was handled already was delivered again, dropped");
                 return drop(duplicate.settle(Disposition::Ack).await);
             }
@@ -113,11 +113,11 @@ impl Corridor {
             Ok(Worked::Outcome(outcome)) => outcome,
             Ok(Worked::Settled(disposition)) => return drop(claimed.end().settle(disposition).await),
             Ok(Worked::Replaced) => {
-                notes.span.set("nova_host.outcome", Value::from("replaced"));
+                notes.span.set(OUTCOME, Value::from("replaced"));
                 return claimed.replaced().await;
             }
             Ok(Worked::GivenBack) => {
-                notes.span.set("nova_host.outcome", Value::from("given_back"));
+                notes.span.set(OUTCOME, Value::from("given_back"));
                 return claimed.give_back().await;
             }
             Err(_) => {
@@ -272,6 +272,8 @@ impl Corridor {
             return;
         }
         let message = self.conclude(ended, verdict.fate, &notes, &verdict).await;
+        // The request has ended; its reply has not.
+        notes.span.end();
         match self.wait(letter, trouble, patience).await {
             Delivered::Taken => self.replied(span, ReplyFate::Late),
             Delivered::GivenUp(reason) => {

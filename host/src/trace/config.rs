@@ -1,7 +1,7 @@
 //! The section `tracing`, and the variables that OpenTelemetry has for the same.
 //!
 //! Before it: [`crate::config`]. After it: [`super::start`]. Our own settings win over the variables, which stand for a whole
-//! machine or a whole cluster.
+//! machine or a whole cluster: a value of theirs that is not understood here is a warning, never a reason not to start.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -40,9 +40,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// Takes the settings; `None` where nothing is traced. `server` is the name of this server.
+    /// Takes the settings; `None` where nothing is traced. `server` is the name of this server. What is wrong with the variables of
+    /// OpenTelemetry, and ignored, is added to `warnings`.
     #[must_use]
-    pub fn read(settings: &mut Settings, server: &str) -> Option<Self> {
+    pub fn read(settings: &mut Settings, server: &str, warnings: &mut Vec<String>) -> Option<Self> {
         let endpoint = settings.take_optional::<Place>("tracing.endpoint");
         let share = settings.take_optional::<Share>("tracing.sample");
         let service = settings.take_optional::<String>("tracing.name");
@@ -50,16 +51,17 @@ impl Config {
         let timeout = settings.take_optional::<Patience>("tracing.timeout");
         let ca_file = http::read(settings, "tracing.ca_file");
         let queue = settings.take_within("tracing.queue", DEFAULT_QUEUE, 1..=1 << 20);
+        let mut common = Common { settings, warnings };
+        let is_own = endpoint.is_some();
         let endpoint = match endpoint {
             Some(Place(endpoint)) => endpoint?,
-            None => of_variables(settings)?,
+            None => common.endpoint()?,
         };
-        let mut common = Common(settings);
         let resource = common.resource(service, server);
         let timeout = timeout.map(|Patience(timeout)| timeout).or_else(|| common.timeout());
-        let headers = headers.or_else(|| common.either("HEADERS", Secrets::parse));
-        let ca_file = ca_file
-            .or_else(|| common.either("CERTIFICATE", |text| http::check(text.as_ref()).map(|()| PathBuf::from(text))));
+        // A token of the collector that the variables name is nobody else's business.
+        let headers = headers.or_else(|| if is_own { None } else { common.either("HEADERS", Secrets::parse) });
+        let ca_file = ca_file.or_else(|| if is_own { None } else { common.either("CERTIFICATE", certificate) });
         let sampler = common.sampler(share);
         Some(Self {
             endpoint,
@@ -73,45 +75,73 @@ impl Config {
     }
 }
 
-/// The collector that the variables name, where they name one and do not switch it off.
-fn of_variables(settings: &mut Settings) -> Option<Endpoint> {
-    let mut common = Common(settings);
-    if common.variable("OTEL_SDK_DISABLED", bool::parse) == Some(true) {
-        return None;
-    }
-    let exporter = common.variable("OTEL_TRACES_EXPORTER", |text| match text {
-        "otlp" | NOWHERE => Ok(text.to_owned()),
-        _ => Err("traces are sent by otlp, or none are: there is no other exporter".to_owned()),
-    });
-    if exporter.as_deref() == Some(NOWHERE) {
-        return None;
-    }
-    let endpoint = common
-        .variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Endpoint::exactly)
-        .or_else(|| common.variable("OTEL_EXPORTER_OTLP_ENDPOINT", Endpoint::of_collector))?;
-    common.either("PROTOCOL", |text| match text {
-        "http/protobuf" => Ok(()),
-        _ => Err("only http/protobuf is spoken here: the collector listens for it on port 4318".to_owned()),
-    });
-    Some(endpoint)
+/// A file of certificates that can be read.
+fn certificate(text: &str) -> Result<PathBuf, String> {
+    http::check(text.as_ref()).map(|()| PathBuf::from(text))
 }
 
 /// The variables of OpenTelemetry. One that is empty is as if it were not there, as everywhere.
-struct Common<'a>(&'a mut Settings);
+struct Common<'a> {
+    settings: &'a Settings,
+    warnings: &'a mut Vec<String>,
+}
 
 impl Common<'_> {
+    /// What a variable says, where it says something.
+    fn text(&self, name: &str) -> Option<String> {
+        let text = self.settings.foreign(name)?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
     fn variable<T>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        let text = self.0.foreign(name)?.trim().to_owned();
-        if text.is_empty() {
-            return None;
-        }
-        parse(&text).map_err(|reason| self.0.problem(name, &reason)).ok()
+        let parsed = parse(&self.text(name)?);
+        parsed.map_err(|reason| self.warnings.push(format!("{name}: {reason}; the variable is ignored"))).ok()
     }
 
     /// One for traces, or else the same for everything.
     fn either<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let mut of = |scope| self.variable(&format!("OTEL_EXPORTER_OTLP_{scope}{name}"), &parse);
         of("TRACES_").or_else(|| of(""))
+    }
+
+    /// The collector that the variables name, where they name one and do not switch it off.
+    fn endpoint(&mut self) -> Option<Endpoint> {
+        let is_disabled = self.variable("OTEL_SDK_DISABLED", |text| match text.to_ascii_lowercase().as_str() {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err("is neither true nor false".to_owned()),
+        });
+        if is_disabled == Some(true) {
+            return None;
+        }
+        let endpoint = self
+            .variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Endpoint::exactly)
+            .or_else(|| self.variable("OTEL_EXPORTER_OTLP_ENDPOINT", Endpoint::of_collector))?;
+        (self.has_exporter() && self.has_protocol()).then_some(endpoint)
+    }
+
+    /// Whether the exporters that are asked for, a list, are those of here.
+    fn has_exporter(&mut self) -> bool {
+        const NAME: &str = "OTEL_TRACES_EXPORTER";
+        let Some(text) = self.text(NAME) else { return true };
+        let all: Vec<&str> = text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        let is_there = all.is_empty() || all.iter().any(|name| name.eq_ignore_ascii_case("otlp"));
+        if !is_there && all.iter().any(|name| !name.eq_ignore_ascii_case(NOWHERE)) {
+            self.warnings.push(format!("{NAME}: there is no exporter here but otlp; traces are off"));
+        }
+        is_there
+    }
+
+    /// Whether the protocol that is asked for is spoken here.
+    fn has_protocol(&mut self) -> bool {
+        let names = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+        let Some((name, text)) = names.into_iter().find_map(|name| Some((name, self.text(name)?))) else { return true };
+        let is_spoken = text.eq_ignore_ascii_case("http/protobuf");
+        if !is_spoken {
+            let reason = "only http/protobuf is spoken here, for which the collector listens on port 4318";
+            self.warnings.push(format!("{name}: {reason}; traces are off"));
+        }
+        is_spoken
     }
 
     fn timeout(&mut self) -> Option<Duration> {
@@ -126,7 +156,9 @@ impl Common<'_> {
             return Sampler { follows_parent: true, share };
         }
         let name = self.variable("OTEL_TRACES_SAMPLER", |text| {
-            let (follows_parent, root) = text.strip_prefix("parentbased_").map_or((false, text), |root| (true, root));
+            let text = text.to_ascii_lowercase();
+            let (follows_parent, root) =
+                text.strip_prefix("parentbased_").map_or((false, text.as_str()), |root| (true, root));
             let share = match root {
                 "always_on" => Some(Share::ALL),
                 "always_off" => Some(Share::NONE),

@@ -14,18 +14,21 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
     Request, StatusCode,
+    body::Incoming,
     client::conn::http1::{SendRequest, handshake},
     header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT},
+    http::response::Parts,
     rt::{Read, ReadBufCursor, Write},
 };
 use prost::Message as _;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     endpoint::{Endpoint, Secrets},
     otlp::{Exported, PartialSuccess},
 };
-use crate::capability::http::{Stream, Trust, connect};
+use crate::capability::http::{Reachable, Stream, Trust, connect};
 
 /// Bytes of an answer that are read: it says how many spans were not taken, and why.
 const MAX_ANSWER: usize = 64 << 10;
@@ -67,12 +70,45 @@ impl Collector {
         &self.endpoint
     }
 
-    /// Sends a batch. Gives how many of its spans the collector has refused.
+    /// Sends a batch. Gives what the collector says of it, where it has taken it: how many of its spans it has refused, and why.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not taken, or not `within` that time.
     ///
     /// # Cancel safety
     ///
     /// Dropped half-way, the batch may have been taken or not.
-    pub(super) async fn send(&mut self, batch: Bytes) -> Result<u64, Untaken> {
+    pub(super) async fn send(&mut self, batch: Bytes, within: Duration) -> Result<PartialSuccess, Untaken> {
+        let end = Instant::now() + within;
+        let late = |_| Untaken { reason: format!("it does not answer within {within:?}"), again: None };
+        let (head, body, connection) = timeout_at(end, self.ask(batch)).await.map_err(late)??;
+        match head.status {
+            status if status.is_success() => {
+                // The batch is taken, whatever else is said, and however.
+                let body = Limited::new(body, MAX_ANSWER).collect();
+                let Ok(Ok(body)) = timeout_at(end, body).await else { return Ok(PartialSuccess::default()) };
+                // Kept only where all of the answer was read.
+                self.connection = Some(connection);
+                Ok(Exported::decode(body.to_bytes()).ok().and_then(|said| said.partial_success).unwrap_or_default())
+            }
+            // Those that OTLP has for this (OTLP/HTTP, "Retryable Response Codes").
+            StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => {
+                let wait = head.headers.get(RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.parse().ok());
+                Err(Untaken {
+                    reason: format!("it answers {}", head.status),
+                    again: Some(wait.map(Duration::from_secs)),
+                })
+            }
+            status => Err(Untaken { reason: format!("it answers {status}"), again: None }),
+        }
+    }
+
+    /// Sends a batch, and waits for the head of the answer.
+    async fn ask(&mut self, batch: Bytes) -> Result<(Parts, Incoming, Connection), Untaken> {
         let later = |reason: String| Untaken { reason, again: Some(None) };
         let mut kept = self.connection.take();
         if let Some(connection) = &mut kept
@@ -96,33 +132,12 @@ impl Collector {
         }
         let response = connection.sender.send_request(request).await.map_err(|error| later(shown(&error)))?;
         let (head, body) = response.into_parts();
-        let wait = head.headers.get(RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.parse().ok());
-        let body = Limited::new(body, MAX_ANSWER).collect().await;
-        match head.status {
-            StatusCode::OK => {
-                let garbage = |reason: String| Untaken { reason, again: None };
-                let body = body.map_err(|error| garbage(format!("its answer cannot be read: {error}")))?.to_bytes();
-                let answer = Exported::decode(body)
-                    .map_err(|_| garbage("its answer is no ExportTraceServiceResponse".to_owned()))?;
-                // Kept only where all of the answer was read and made sense.
-                self.connection = Some(connection);
-                let PartialSuccess { rejected_spans, .. } = answer.partial_success.unwrap_or_default();
-                Ok(u64::try_from(rejected_spans).unwrap_or_default())
-            }
-            // Those that OTLP has for this (OTLP/HTTP, "Retryable Response Codes").
-            StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => Err(Untaken {
-                reason: format!("it answers {}", head.status),
-                again: Some(wait.map(Duration::from_secs)),
-            }),
-            status => Err(Untaken { reason: format!("it answers {status}"), again: None }),
-        }
+        Ok((head, body, connection))
     }
 
     async fn connect(&self) -> Result<Connection, String> {
-        let stream = connect(&self.endpoint.origin, true, &self.trust).await.map_err(|error| error.to_string())?;
+        let stream =
+            connect(&self.endpoint.origin, Reachable::All, &self.trust).await.map_err(|error| error.to_string())?;
         let (sender, connection) = handshake(Io(stream)).await.map_err(|error| shown(&error))?;
         let task = tokio::spawn(async move {
             // What goes wrong, the request says.

@@ -16,6 +16,9 @@ pub(super) const PARENT: &str = "traceparent";
 /// The name of those that hold what tracing systems add to it.
 pub(super) const STATE: &str = "tracestate";
 
+/// The names of both.
+pub const HEADERS: [&str; 2] = [PARENT, STATE];
+
 /// Bytes of a `traceparent` of version 00.
 const PARENT_LENGTH: usize = 55;
 

@@ -1,8 +1,8 @@
 //! One span of a request: a handle that is nothing where nothing is recorded.
 //!
 //! Before it: [`super::tracer`] has begun the request's. The stages make children of it, mark them, and write them into what is
-//! sent. After it: the last handle is dropped, and the span goes to the [`Queue`], also where its request is given up. Everything
-//! that somebody else has chosen (names, a guest's attributes) is bounded and made printable here, and nowhere else.
+//! sent; [`Said`] keeps what they say. After it: the last handle is dropped, and the span goes to the [`Queue`], also where its
+//! request is given up.
 
 use std::{
     borrow::Cow,
@@ -11,37 +11,25 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use super::{
-    otlp::{self, KeyValue, SpanKind},
+    otlp::{self, SpanKind},
     propagation::{Carried, TraceContext, write},
     queue::Queue,
+    said::Said,
     value::Value,
 };
-use crate::{envelope, printable::printable};
+use crate::envelope;
 
 /// Spans of one request: more than it takes to see what a handler does, and no flood of a handler that asks in a loop.
 const MAX_SPANS: u32 = 1000;
 
-/// Attributes of a span, and events: OpenTelemetry's own bounds.
-const MAX_COUNT: usize = 128;
-
-/// Bytes of a name or a key.
-const MAX_NAME: usize = 128;
-
-/// Bytes of a value.
-const MAX_VALUE: usize = 1024;
-
-/// Bytes of all names, keys and values of one span.
-const MAX_BYTES: usize = 16 << 10;
+/// Of those, what is left to the host: a handler that asks for too much is still seen to end.
+const OWN_SPANS: u32 = 16;
 
 /// What the keys begin with that a guest may not set.
 const OWN: &str = "nova_host.";
-
-/// OTLP's code of an error.
-const ERROR: i32 = 2;
 
 /// A span. Clones are the same; it ends when it is told to, or with its last clone.
 #[derive(Clone, Debug, Default)]
@@ -81,22 +69,6 @@ struct OfRequest {
     spans: AtomicU32,
 }
 
-/// What was said of it so far.
-struct Said {
-    name: String,
-    /// Nanoseconds since 1970.
-    start: u64,
-    end: Option<u64>,
-    attributes: Vec<KeyValue>,
-    attributes_left_out: u32,
-    events: Vec<otlp::Event>,
-    events_left_out: u32,
-    links: Vec<otlp::Link>,
-    /// Bytes that are still allowed.
-    room: usize,
-    error: Option<String>,
-}
-
 /// What a span is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -132,8 +104,19 @@ impl Span {
     /// One below it, which begins now. Beyond [`MAX_SPANS`] of a request it is not recorded.
     #[must_use]
     pub fn child<N: Into<Cow<'static, str>>>(&self, name: impl FnOnce() -> N, kind: Kind) -> Self {
+        self.below(name, kind, MAX_SPANS)
+    }
+
+    /// The same for what a guest asks for, which leaves room for [`OWN_SPANS`] of the host's.
+    #[must_use]
+    pub fn asked<N: Into<Cow<'static, str>>>(&self, name: impl FnOnce() -> N, kind: Kind) -> Self {
+        self.below(name, kind, MAX_SPANS - OWN_SPANS)
+    }
+
+    fn below<N: Into<Cow<'static, str>>>(&self, name: impl FnOnce() -> N, kind: Kind, most: u32) -> Self {
         let Held::Recorded(above) = &self.0 else { return self.clone() };
-        let has_room = above.request.spans.fetch_add(1, Ordering::Relaxed) < MAX_SPANS;
+        let one_more = |spans| if spans < most { Some(spans + 1) } else { None };
+        let has_room = above.request.spans.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok();
         let Some(context) = above.context.below().filter(|_| has_room) else {
             above.request.queue.left_out();
             return Self::passing(above.context.clone(), above.context.carried(), true);
@@ -168,9 +151,9 @@ impl Span {
         let Held::Recorded(recorded) = &self.0 else { return };
         recorded.say(|said| {
             if key.is_empty() || key.starts_with(OWN) {
-                said.attributes_left_out = said.attributes_left_out.saturating_add(1);
+                said.leave_out();
             } else {
-                said.set(key, value);
+                said.attribute(key, value);
             }
         });
     }
@@ -184,14 +167,13 @@ impl Span {
     /// Another span has to do with it.
     pub(super) fn link(&self, other: &TraceContext) {
         let Held::Recorded(recorded) = &self.0 else { return };
-        recorded.say(|said| {
-            said.links.push(otlp::Link {
-                trace_id: other.trace.to_vec(),
-                span_id: other.span.to_vec(),
-                trace_state: other.state().unwrap_or_default().to_owned(),
-                flags: other.flags(),
-            });
-        });
+        let link = otlp::Link {
+            trace_id: other.trace.to_vec(),
+            span_id: other.span.to_vec(),
+            trace_state: other.state().unwrap_or_default().to_owned(),
+            flags: other.flags(),
+        };
+        recorded.say(|said| said.link(link));
     }
 
     /// It came to nothing, and why, in a word: the class of an exception, never its message, which may hold what a caller has
@@ -199,22 +181,21 @@ impl Span {
     pub fn fail(&self, why: &str) {
         let Held::Recorded(recorded) = &self.0 else { return };
         recorded.say(|said| {
-            said.set("error.type", Value::Text(why.to_owned()));
-            said.error = Some(printable(why, MAX_NAME));
+            said.fail(why);
         });
     }
 
     /// It begins only now.
     pub fn begin(&self) {
         if let Held::Recorded(recorded) = &self.0 {
-            recorded.say(|said| said.start = now());
+            recorded.say(Said::begin);
         }
     }
 
     /// It ends now, whoever still holds it.
     pub fn end(&self) {
         if let Held::Recorded(recorded) = &self.0 {
-            recorded.say(|said| said.end = Some(now()));
+            recorded.say(Said::end);
         }
     }
 
@@ -278,7 +259,6 @@ impl fmt::Debug for Recorded {
 
 impl Drop for Recorded {
     fn drop(&mut self) {
-        let now = now();
         let mut span = otlp::Span {
             trace_id: self.context.trace.to_vec(),
             span_id: self.context.span.to_vec(),
@@ -288,73 +268,8 @@ impl Drop for Recorded {
             flags: self.context.flags(),
             ..otlp::Span::default()
         };
-        self.say(|said| {
-            span.name = std::mem::take(&mut said.name);
-            span.start_time_unix_nano = said.start;
-            // Clocks are set back.
-            span.end_time_unix_nano = said.end.unwrap_or(now).max(said.start);
-            span.attributes = std::mem::take(&mut said.attributes);
-            span.dropped_attributes_count = said.attributes_left_out;
-            span.events = std::mem::take(&mut said.events);
-            span.dropped_events_count = said.events_left_out;
-            span.links = std::mem::take(&mut said.links);
-            span.status = said.error.take().map(|message| otlp::Status { message, code: ERROR });
-        });
+        self.say(|said| said.tell(&mut span));
         self.request.queue.put(span);
-    }
-}
-
-impl Said {
-    fn new(name: &str) -> Self {
-        Self {
-            name: printable(name, MAX_NAME),
-            start: now(),
-            end: None,
-            attributes: Vec::new(),
-            attributes_left_out: 0,
-            events: Vec::new(),
-            events_left_out: 0,
-            links: Vec::new(),
-            room: MAX_BYTES,
-            error: None,
-        }
-    }
-
-    fn set(&mut self, key: &str, value: Value) {
-        let key = printable(key, MAX_NAME);
-        let known = self.attributes.iter().position(|attribute| attribute.key == key);
-        let set = if known.is_none() && self.attributes.len() == MAX_COUNT { None } else { self.attribute(key, value) };
-        match (set, known.and_then(|at| self.attributes.get_mut(at))) {
-            (Some(attribute), Some(known)) => *known = attribute,
-            (Some(attribute), None) => self.attributes.push(attribute),
-            (None, _) => self.attributes_left_out = self.attributes_left_out.saturating_add(1),
-        }
-    }
-
-    fn event(&mut self, name: &str, attributes: &[(String, Value)]) {
-        let name = printable(name, MAX_NAME);
-        let Some(room) = self.room.checked_sub(name.len()).filter(|_| self.events.len() < MAX_COUNT) else {
-            self.events_left_out = self.events_left_out.saturating_add(1);
-            return;
-        };
-        self.room = room;
-        let few = attributes.iter().take(MAX_COUNT);
-        let attributes =
-            few.filter_map(|(key, value)| self.attribute(printable(key, MAX_NAME), value.clone())).collect();
-        self.events.push(otlp::Event { time_unix_nano: now(), name, attributes });
-    }
-
-    /// An attribute, where there is room for it.
-    fn attribute(&mut self, key: String, value: Value) -> Option<KeyValue> {
-        let value = match value {
-            Value::Text(text) => otlp::Value::Text(printable(&text, MAX_VALUE)),
-            Value::Integer(number) => otlp::Value::Integer(number),
-            Value::Number(number) => otlp::Value::Number(number),
-            Value::Truth(truth) => otlp::Value::Truth(truth),
-        };
-        let length = key.len() + if let otlp::Value::Text(text) = &value { text.len() } else { size_of::<u64>() };
-        self.room = self.room.checked_sub(length)?;
-        Some(KeyValue::new(key, value))
     }
 }
 
@@ -368,10 +283,4 @@ impl From<Kind> for i32 {
         };
         kind.into()
     }
-}
-
-/// Nanoseconds since 1970, until 2554.
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

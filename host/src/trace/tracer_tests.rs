@@ -172,6 +172,70 @@ fn what_a_guest_says_is_bounded_and_never_in_the_hosts_name() {
 }
 
 #[test]
+fn what_a_guest_says_keeps_out_nothing_of_the_hosts_and_what_it_replaces_gives_back_its_room() {
+    let (tracer, mut spans) = tracer(Share::ALL);
+    let span = receive(&tracer, &serde_json::json!({}), None);
+    for number in 0..1000 {
+        span.attribute("replaced", Value::Text(format!("{number:01000}")));
+    }
+    span.attribute("small", Value::Truth(true));
+    span.attribute("replaced", Value::Truth(true));
+    // All of the room, and all of the places.
+    for number in 0..200 {
+        span.attribute(&format!("{number:04}"), Value::Text("v".repeat(1 << 10)));
+    }
+    for number in 0..200 {
+        span.attribute(&format!("k{number}"), Value::Truth(true));
+    }
+    for key in ["nova_host.digest", "nova_host.generation", "nova_host.outcome"] {
+        span.set(key, Value::from("said"));
+    }
+    span.fail("Late");
+    drop(span);
+    let span = all(&mut spans).remove(0);
+    for key in ["nova_host.digest", "nova_host.generation", "nova_host.outcome"] {
+        assert_eq!(text(&span, key), Some("said"));
+    }
+    assert_eq!((text(&span, "error.type"), span.status.as_ref().unwrap().message.as_str()), (Some("Late"), "Late"));
+    let guests = span.attributes.iter().filter(|attribute| attribute.key.starts_with('0')).count();
+    assert_eq!((guests, span.attributes.iter().any(|attribute| attribute.key == "small")), (14, true));
+    // Nothing that was replaced was left out.
+    let tried = 402;
+    let kept = span.attributes.iter().filter(|known| !known.key.contains('.')).count();
+    assert_eq!(usize::try_from(span.dropped_attributes_count).unwrap(), tried - kept);
+}
+
+#[test]
+fn small_things_are_held_against_a_guest_with_what_it_takes_to_keep_them() {
+    let (tracer, mut spans) = tracer(Share::ALL);
+    let span = receive(&tracer, &serde_json::json!({}), None);
+    let small: Vec<_> = (0..100).map(|_| ("k".to_owned(), Value::Truth(true))).collect();
+    for _ in 0..100 {
+        span.event("e", &small);
+    }
+    drop(span);
+    let span = all(&mut spans).remove(0);
+    let attributes: usize = span.events.iter().map(|event| event.attributes.len()).sum();
+    let kept = attributes * size_of::<otlp::KeyValue>() + span.events.len() * size_of::<otlp::Event>();
+    assert!(attributes > 100 && kept <= 16 << 10, "{attributes} attributes, {kept} bytes");
+}
+
+#[test]
+fn what_a_handler_asks_for_in_a_loop_leaves_room_for_spans_of_the_hosts() {
+    let (tracer, mut spans) = tracer(Share::ALL);
+    let span = receive(&tracer, &serde_json::json!({}), None);
+    for _ in 0..2000 {
+        drop(span.asked(|| "asked", Kind::Client));
+    }
+    assert!(!span.asked(|| "asked", Kind::Client).is_recorded());
+    let own: Vec<_> = (0..16).map(|_| span.child(|| "own", Kind::Internal)).collect();
+    assert!(own.iter().all(Span::is_recorded));
+    assert!(!span.child(|| "own", Kind::Internal).is_recorded());
+    drop((span, own));
+    assert_eq!(all(&mut spans).len(), 1000);
+}
+
+#[test]
 fn a_request_that_does_too_much_is_recorded_as_far_as_is_allowed_and_goes_on_below_what_is() {
     let (tracer, mut spans) = tracer(Share::ALL);
     let span = receive(&tracer, &serde_json::json!({}), None);

@@ -31,18 +31,29 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
+/// To which addresses a name may lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reachable {
+    /// Anybody's only.
+    Public,
+    /// Those of this machine and of a network of one's own as well.
+    Private,
+    /// All of them: the operator has named it.
+    All,
+}
+
 /// tokio's socket, as rustls wants it.
 struct Socket(TcpStream);
 
 /// Resolves, connects, and shakes hands where TLS is wanted.
-pub(crate) async fn connect(origin: &Origin, is_private: bool, trust: &Trust) -> Result<Box<dyn Stream>, Error> {
-    connect_by(origin, is_private, trust, resolve).await
+pub(crate) async fn connect(origin: &Origin, reachable: Reachable, trust: &Trust) -> Result<Box<dyn Stream>, Error> {
+    connect_by(origin, reachable, trust, resolve).await
 }
 
 /// The same with another resolver.
 async fn connect_by(
     origin: &Origin,
-    is_private: bool,
+    reachable: Reachable,
     trust: &Trust,
     resolve: impl AsyncFnOnce(String, u16, Arc<Semaphore>) -> Result<Vec<SocketAddr>, Error>,
 ) -> Result<Box<dyn Stream>, Error> {
@@ -51,7 +62,7 @@ async fn connect_by(
         Host::Address(address) => vec![SocketAddr::new(*address, origin.port)],
         Host::Name(name) => {
             let addresses = resolve(name.clone(), origin.port, Arc::clone(&trust.lookups)).await?;
-            allowed(addresses, is_private)?
+            allowed(addresses, reachable)?
         }
     };
     let socket = Socket(dial(&addresses).await?);
@@ -82,10 +93,13 @@ async fn resolve(name: String, port: u16, lookups: Arc<Semaphore>) -> Result<Vec
 }
 
 /// Those that may be connected to.
-fn allowed(addresses: Vec<SocketAddr>, is_private: bool) -> Result<Vec<SocketAddr>, Error> {
+fn allowed(addresses: Vec<SocketAddr>, reachable: Reachable) -> Result<Vec<SocketAddr>, Error> {
+    if reachable == Reachable::All && !addresses.is_empty() {
+        return Ok(addresses);
+    }
     let may = |address: &SocketAddr| match reach(address.ip()) {
         Reach::Public => true,
-        Reach::Private => is_private,
+        Reach::Private => reachable == Reachable::Private,
         Reach::Never => false,
     };
     if addresses.is_empty() {
@@ -165,11 +179,13 @@ mod tests {
     fn of_several_addresses_only_those_are_left_that_may_be_connected_to() {
         let at = |text: &str| -> Vec<SocketAddr> { text.split(' ').map(|text| text.parse().unwrap()).collect() };
         let all = at("10.0.0.1:80 8.8.8.8:80 169.254.169.254:80 [::1]:80");
-        assert_eq!(allowed(all.clone(), false), Ok(at("8.8.8.8:80")));
-        assert_eq!(allowed(all, true), Ok(at("10.0.0.1:80 8.8.8.8:80 [::1]:80")));
-        assert_eq!(allowed(at("10.0.0.1:80"), false), Err(Error::Prohibited));
-        assert_eq!(allowed(at("169.254.169.254:80 [fd00:ec2::254]:80"), true), Err(Error::Prohibited));
-        assert_eq!(allowed(Vec::new(), true), Err(Error::Dns));
+        assert_eq!(allowed(all.clone(), Reachable::Public), Ok(at("8.8.8.8:80")));
+        assert_eq!(allowed(all.clone(), Reachable::Private), Ok(at("10.0.0.1:80 8.8.8.8:80 [::1]:80")));
+        assert_eq!(allowed(all.clone(), Reachable::All), Ok(all));
+        assert_eq!(allowed(Vec::new(), Reachable::All), Err(Error::Dns));
+        assert_eq!(allowed(at("10.0.0.1:80"), Reachable::Public), Err(Error::Prohibited));
+        assert_eq!(allowed(at("169.254.169.254:80 [fd00:ec2::254]:80"), Reachable::Private), Err(Error::Prohibited));
+        assert_eq!(allowed(Vec::new(), Reachable::Private), Err(Error::Dns));
     }
 
     #[tokio::test]
@@ -179,23 +195,23 @@ mod tests {
         // A name that no resolver knows: whoever looked it up once more would not get here.
         let origin = |port| Origin { host: Host::Name("rebinds.invalid".to_owned()), port, is_secure: false };
         let trust = Trust::default();
-        let leading = async |to: SocketAddr, is_private| {
+        let leading = async |to: SocketAddr, reachable: Reachable| {
             let asked = std::cell::Cell::new(0);
             let resolve = async |name: String, _, _| {
                 assert_eq!(name, "rebinds.invalid");
                 asked.set(asked.get() + 1);
                 Ok(vec![to])
             };
-            let connected = connect_by(&origin(to.port()), is_private, &trust, resolve).await;
+            let connected = connect_by(&origin(to.port()), reachable, &trust, resolve).await;
             assert_eq!(asked.get(), 1);
             connected.map(|_| ())
         };
         // It is asked anew for each request, and what it says is looked at each time.
-        assert_eq!(leading(here, true).await, Ok(()));
+        assert_eq!(leading(here, Reachable::Private).await, Ok(()));
         listener.accept().await.unwrap();
-        assert_eq!(leading(here, false).await, Err(Error::Prohibited));
+        assert_eq!(leading(here, Reachable::Public).await, Err(Error::Prohibited));
         for metadata in ["169.254.169.254:80", "[fd00:ec2::254]:80", "[::ffff:169.254.169.254]:80"] {
-            assert_eq!(leading(metadata.parse().unwrap(), true).await, Err(Error::Prohibited));
+            assert_eq!(leading(metadata.parse().unwrap(), Reachable::Private).await, Err(Error::Prohibited));
         }
         // Nobody was there but the first.
         let another = listener.into_std().unwrap().accept();
@@ -207,9 +223,9 @@ mod tests {
         let everybodys: SocketAddr = "8.8.8.8:80".parse().unwrap();
         let here: SocketAddr = "127.0.0.1:80".parse().unwrap();
         // First one, then the other, as a name server with a time to live of 0 says it.
-        assert_eq!(allowed(vec![everybodys], false), Ok(vec![everybodys]));
-        assert_eq!(allowed(vec![here], false), Err(Error::Prohibited));
+        assert_eq!(allowed(vec![everybodys], Reachable::Public), Ok(vec![everybodys]));
+        assert_eq!(allowed(vec![here], Reachable::Public), Err(Error::Prohibited));
         // And both at once.
-        assert_eq!(allowed(vec![here, everybodys], false), Ok(vec![everybodys]));
+        assert_eq!(allowed(vec![here, everybodys], Reachable::Public), Ok(vec![everybodys]));
     }
 }

@@ -20,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     super::traced,
     Error, Fields, Head, Request, Trust,
-    connect::connect,
+    connect::{Reachable, connect},
     parse::Body,
     talk::{Meter, Talk},
 };
@@ -111,10 +111,10 @@ impl Work {
             Ok(end) => end,
             Err(_) => Err(Error::ReadTimeout),
         };
-        if let Err(error) = &end
-            && !exchange.0.progress().is_answered
-        {
-            answered(0, Some(error));
+        if let Err(error) = &end {
+            let is_answered = exchange.0.progress().is_answered;
+            // Its head is counted already; that its body has not come, its span says.
+            if is_answered { traced::cut(&span, error) } else { answered(0, Some(error)) }
         }
         exchange.0.finish(end);
     }
@@ -129,7 +129,8 @@ impl Work {
         let unsent = request.bytes(&body)?;
         drop(body);
         let _place = places.acquire().await.map_err(|_| Error::Terminated)?;
-        let connecting = connect(&request.origin, is_private, &trust);
+        let reachable = if is_private { Reachable::Private } else { Reachable::Public };
+        let connecting = connect(&request.origin, reachable, &trust);
         let stream = within(timeouts.connect, connecting, Error::ConnectTimeout).await?;
         let mut talk = Talk::new(stream, unsent, meter);
 

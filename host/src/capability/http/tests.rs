@@ -1,6 +1,7 @@
 //! Sessions that fetch, from servers of the tests' own, which say whatever they like.
 
 mod secure;
+mod traced;
 
 use std::{
     io::Write as _,

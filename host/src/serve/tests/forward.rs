@@ -38,10 +38,14 @@ async fn start(broker: Broker, handle: &str, forwarding: Forwarding) -> Service 
 }
 
 async fn serving(broker: Broker, catalog: Catalog, forwarding: Forwarding) -> Service {
+    let with = with(&Transport::Memory(broker.clone()), catalog, Some(forwarding));
+    serving_with(broker, with).await
+}
+
+async fn serving_with(broker: Broker, with: With) -> Service {
     let transport = Transport::Memory(broker.clone());
     let (shutdown, metrics) = (Shutdown::default(), Metrics::default());
     let config = Config { max_in_flight: 4, server: "front".into(), ..Config::default() };
-    let with = with(&transport, catalog, Some(forwarding));
     let journal = with.journal.clone();
     let task = Service::serve(&metrics, with, config, &shutdown).await;
     Service { broker, client: Client::new(transport), shutdown, metrics, journal, task }
@@ -239,5 +243,41 @@ async fn a_failure_goes_on_only_where_that_is_said() {
         assert!(matches!(&*failures[0].outcome, "trapped" | "timed_out"), "an operator reads it all the same");
         service.shutdown.stop.cancel();
         service.task.await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_handler_fails_and_which_nobody_takes_then_is_counted_once() {
+    let forwarding = forwarding(&[]);
+    let rule = Rule { side: None, on_failure: Some(crate::forward::OnFailure::Forward) };
+    forwarding.set(&Pattern::parse("m").unwrap(), Some(rule));
+    let service = start(Broker::default(), "(unreachable)", forwarding).await;
+    let text = service.client.call(invocation("m"), Duration::from_secs(60)).await.unwrap_err().to_string();
+    assert!(text.contains("FallbackUnavailable"), "{text}");
+    let journal = service.journal.journal();
+    assert_eq!(journal.methods.iter().map(|stats| stats.requests).collect::<Vec<_>>(), [1]);
+    assert_eq!(journal.failures.len(), 2, "an operator reads of both");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_trace_of_what_was_not_answered_here_says_what_became_of_it() {
+    let broker = Broker::default();
+    broker.declare(fallback(), "legacy");
+    let (tracer, mut ended) = crate::trace::recording();
+    let with = with(&Transport::Memory(broker.clone()), catalog(ECHO, tight()), Some(forwarding(&[])));
+    let service = serving_with(broker, With { tracer, ..with }).await;
+    let sent = message(json!({"method": "n"}));
+    service.broker.inject(&topic(), &sent);
+    forwarded(&service).await;
+    service.broker.inject(&Destination::Fanout { topic: "t".into() }, &sent);
+    let mut all: Vec<String> = Vec::new();
+    while all.len() < 2 {
+        all.extend(ended().into_iter().filter(|span| span.contains("n receive")));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for outcome in ["forwarded", "left"] {
+        let says =
+            |span: &&String| span.contains("\"nova_host.outcome\"") && span.contains(&format!("Text({outcome:?})"));
+        assert_eq!(all.iter().filter(says).count(), 1, "{outcome}: {all:?}");
     }
 }

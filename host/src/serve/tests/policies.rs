@@ -178,3 +178,30 @@ async fn the_service_answers_a_ping_where_that_is_enabled() {
     let service = Service::with(catalog(ECHO, tight()), config(Policy::AtMostOnce, 3)).await;
     assert_eq!(service.call("oslo_rpc_server_ping").await.unwrap().get(), r#""pong""#);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_span_of_a_request_ends_with_its_settlement_though_its_reply_waits_on() {
+    let broker = Broker::default();
+    let transport = Transport::Memory(broker.clone());
+    let (tracer, mut ended) = crate::trace::recording();
+    let with = With { tracer, ..with(&transport, catalog(ECHO, tight()), None) };
+    let (shutdown, metrics) = (Shutdown::default(), Metrics::default());
+    let _task = Service::serve(&metrics, with, config(Policy::AtMostOnce, 10), &shutdown).await;
+    broker.inject(&topic(), &call());
+    // Until its queue is there.
+    while broker.unsettled("t") != Some(0) || broker.waiting("t") != Some(0) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut replies = listen(&broker).await;
+    reply(&mut replies).await.unwrap();
+    let mut all = Vec::new();
+    while !all.iter().any(|span: &String| span.contains("m receive")) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        all.extend(ended());
+    }
+    let end = |name: &str| -> u64 {
+        let span = all.iter().find(|span| span.contains(&format!("name: {name:?}"))).unwrap();
+        span.split_once("end_time_unix_nano: ").unwrap().1.split_once(',').unwrap().0.parse().unwrap()
+    };
+    assert!(end("m receive") < end("reply"), "{all:?}");
+}
