@@ -268,17 +268,12 @@ mod tests {
         write("key", &made.signing_key.serialize_pem());
         let hex: String = tokens::hash(TOKEN).iter().map(|byte| format!("{byte:02x}")).collect();
         write("tokens", &format!("alice operate sha256:{hex}\n"));
-        let config = Config {
-            identity: Some((at("cert"), at("key"))),
-            tokens: Some(at("tokens")),
-            ..Config::default()
-        };
+        let config =
+            Config { identity: Some((at("cert"), at("key"))), tokens: Some(at("tokens")), ..Config::default() };
         let mut secrets = Secrets::read(&config).unwrap();
         let tokens = secrets.tokens();
         assert!(tokens.borrow().find(TOKEN).is_some());
-        let mut look = |is_asked| {
-            secrets.take(read_tokens(&config), TlsFiles::read(&config), is_asked).len()
-        };
+        let mut look = |is_asked| secrets.take(read_tokens(&config), TlsFiles::read(&config), is_asked).len();
         write("key", "half of a k");
         assert_eq!((look(false), look(false)), (1, 0));
         write("tokens", "# nobody\n");
