@@ -14,6 +14,7 @@ mod page;
 mod problem;
 mod route;
 mod routes;
+mod seats;
 mod secrets;
 mod sessions;
 mod tokens;

@@ -21,7 +21,7 @@ use std::{
 
 use failures::Failures;
 use live::{All, Found, Live};
-use methods::{Key, Methods};
+use methods::{Failed, Key, Methods};
 
 pub use live::Arrived;
 use report::{Activity, Failure, Journal, State};
@@ -144,9 +144,15 @@ impl Entry {
         if let Some(found) = live.found.get()
             && !self.is_counted.swap(true, Ordering::Relaxed)
         {
-            let key =
-                Key { handler: found.handler.clone(), namespace: live.namespace.clone(), method: live.method.clone() };
-            methods.note(key, since.elapsed().as_secs(), took_us, class.as_deref());
+            let key = Key {
+                handler: found.handler.clone(),
+                namespace: live.namespace.clone(),
+                method: live.method.clone(),
+                major: major(live.version.as_deref()),
+            };
+            let fault_ms = outcome.is_fault().then(now_ms);
+            let failed = class.as_deref().map(|class| Failed { class, fault_ms });
+            methods.note(key, since.elapsed().as_secs(), took_us, failed);
         }
         if let Some((problem, class)) = problem.zip(class) {
             failures.add(failure(live, outcome, took_us, problem, class));
@@ -185,11 +191,22 @@ impl Problem<'_> {
     }
 }
 
+/// The major version that is asked for; no version is 1.0.
+fn major(version: Option<&str>) -> u64 {
+    let major = version.map_or(Some("1"), |version| version.split('.').next());
+    major.and_then(|major| major.parse().ok()).unwrap_or_default()
+}
+
+/// Milliseconds since 1970.
+fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn failure(live: &Live, outcome: Ending, took_us: u64, problem: &Problem<'_>, class: String) -> Failure {
-    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let found = live.found.get();
     Failure {
-        at_ms: u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
+        at_ms: now_ms(),
         kind: live.kind,
         outcome: outcome.as_str().to_owned(),
         method: live.method.clone(),

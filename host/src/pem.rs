@@ -36,6 +36,10 @@ impl fmt::Display for Mistake {
 pub(crate) fn content(path: &Path) -> Result<Vec<u8>, Mistake> {
     let read = || {
         let mut content = Vec::new();
+        // Before it is opened: to open a FIFO waits until somebody writes to it.
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::other("is not a regular file"));
+        }
         fs::File::open(path)?.take(MAX_FILE_LENGTH + 1).read_to_end(&mut content)?;
         Ok(content)
     };
@@ -65,4 +69,22 @@ pub(crate) fn key(path: &Path, content: &[u8]) -> Result<PrivateKeyDer<'static>,
         // The error may quote the file.
         _ => Mistake::new(path, "is not PEM"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_before_it_is_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("fifo");
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        for path in [Path::new("/dev/null"), directory.path(), &fifo] {
+            let said = content(path).unwrap_err().to_string();
+            assert!(said.ends_with(": is not a regular file"), "{said}");
+        }
+    }
 }

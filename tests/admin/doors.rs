@@ -64,7 +64,7 @@ fn over_tls_a_certificate_or_a_token_says_who_asks() {
     let cookie = bob.ask("POST", "/api/v1/session", b"");
     let cookie = cookie.header("set-cookie").expect("a cookie");
     assert!(
-        cookie.starts_with("__Host-nova-host-session=") && cookie.ends_with("; SameSite=Strict; Secure"),
+        cookie.starts_with("__Host-nova-host-session-") && cookie.ends_with("; SameSite=Strict; Secure"),
         "{cookie}"
     );
     // One of another CA, a server without TLS, and a client without it get no word.
@@ -72,6 +72,21 @@ fn over_tls_a_certificate_or_a_token_says_who_asks() {
     assert_eq!(Api::secure(&story.host, &other, own).get("/livez").status, 0);
     assert_eq!(story.api().get("/livez").status, 0);
     assert!(!story.host.log().contains("ERROR"), "{}", story.host.log());
+}
+
+#[test]
+fn where_there_are_only_certificates_nobody_is_asked_for_a_token() {
+    let ops = Certificates::for_user("ops");
+    let path = ops.path().display();
+    fs::set_permissions(ops.file("key.pem"), Permissions::from_mode(0o600)).expect("it is ours");
+    let story = Story::configured(&format!(
+        "[admin]\nlisten = \"127.0.0.1:0\"\ncertificate = \"{path}/cert.pem\"\nkey = \"{path}/key.pem\"\n\
+         client_ca = \"{path}/ca.pem\"\n[admin.clients]\n\"ops.example.org\" = \"read\""
+    ));
+    let refused = Api::secure(&story.host, &ops, None).get("/api/v1/status");
+    assert!(refused.fails(401).starts_with("send a client certificate"));
+    assert_eq!(refused.header("www-authenticate"), None);
+    Api::secure(&story.host, &ops, Some(["client.pem", "client-key.pem"])).get("/api/v1/status").succeeds();
 }
 
 #[test]

@@ -190,3 +190,36 @@ fn no_answer_lets_another_page_read_it_or_a_browser_guess() {
     }
     assert_eq!(alice.ask("OPTIONS", "/api/v1/log-level", b"").status, 405);
 }
+
+/// A stream of events, of which the head has been read; gives it, and what was answered first.
+fn stream(address: &str, token: &str) -> (std::net::TcpStream, String) {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(crate::harness::PATIENCE)).expect("a time");
+    let request = format!("GET /api/v1/events HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("it is taken");
+    let mut head = [0; 4096];
+    let read = stream.read(&mut head).expect("an answer");
+    (stream, String::from_utf8_lossy(&head[..read]).into_owned())
+}
+
+#[test]
+fn nobody_has_more_than_eight_streams_and_one_ends_when_its_token_is_taken_back() {
+    use std::io::Read;
+    let story = Story::begin();
+    let api = story.api();
+    let open: Vec<_> = (0..8).map(|_| stream(api.address(), ALICE)).collect();
+    assert!(open.iter().all(|(_, head)| head.starts_with("HTTP/1.0 200 ")), "{:?}", open[7].1);
+    let (_, refused) = stream(api.address(), ALICE);
+    assert!(refused.starts_with("HTTP/1.0 503 ") && refused.contains("retry-after: 10"), "{refused}");
+    let (mut other, head) = stream(api.address(), BOB);
+    assert!(head.starts_with("HTTP/1.0 200 "), "{head}");
+    write_tokens(&story.scratch, &[("bob", "read", BOB)]);
+    story.host.signal("HUP");
+    for (mut stream, _) in open {
+        stream.read_to_end(&mut Vec::new()).expect("it ends");
+    }
+    assert_ne!(other.read(&mut [0; 4096]).expect("it goes on"), 0);
+    // Nobody has tried anything.
+    assert_eq!(story.audit(), Vec::<String>::new());
+}

@@ -9,7 +9,7 @@ use hyper::StatusCode;
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{asked::Asked, problem::Problem, who::Gate};
+use super::{asked::Asked, problem::Problem, seats::Seats, who::Gate};
 use crate::{
     control::protocol::{ControlAnswer, ControlRequest, Kind},
     operate::{Operated, Role, needed, operate},
@@ -25,6 +25,8 @@ pub(super) struct Api {
     pub(super) operated: Operated,
     pub(super) page: Page,
     pub(super) gate: Gate,
+    /// Streams of events.
+    pub(super) seats: Seats,
     /// Names of the listener that are configured, and those of its certificate.
     pub(super) names: Vec<String>,
     pub(super) certified: watch::Receiver<Arc<Vec<String>>>,
@@ -49,7 +51,8 @@ impl Api {
         (tasks, stop): (TaskTracker, CancellationToken),
     ) -> Self {
         let (uploads, turn) = (Semaphore::new(MAX_UPLOADS), Mutex::default());
-        Self { operated, page, gate, names, certified, document, uploads, turn, tasks, stop }
+        let seats = Seats::default();
+        Self { operated, page, gate, seats, names, certified, document, uploads, turn, tasks, stop }
     }
 
     /// Does what is asked. A change goes on where the client does not wait for it; `keep` is kept as long.

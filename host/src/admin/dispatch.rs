@@ -44,16 +44,23 @@ const HEADERS: [(HeaderName, &str); 6] = [
 pub(super) async fn answer(api: Arc<Api>, routes: Arc<Vec<Route>>, question: Question) -> Answer {
     let metrics = api.operated.metrics.clone();
     let mut answer = act(api, &routes, question).await.unwrap_or_else(Answer::from);
-    metrics.admin(match answer.status() {
-        StatusCode::TOO_MANY_REQUESTS => Door::Limited,
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => Door::Denied,
-        status if status.is_success() => Door::Done,
-        _ => Door::Failed,
-    });
+    metrics.admin(door(answer.status()));
     for (name, value) in HEADERS {
         answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     answer
+}
+
+/// What became of a question, as it is counted.
+fn door(status: StatusCode) -> Door {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => Door::Limited,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => Door::Denied,
+        // Who has a file already is told so.
+        StatusCode::NOT_MODIFIED => Door::Done,
+        status if status.is_success() => Door::Done,
+        _ => Door::Failed,
+    }
 }
 
 async fn act(api: Arc<Api>, routes: &[Route], question: Question) -> Result<Answer, Problem> {
@@ -106,4 +113,15 @@ fn find<'r>(routes: &'r [Route], method: &Method, path: &str) -> Result<Found<'r
     let allowed: Vec<&str> = here.iter().map(|(route, _)| route.method.as_str()).collect();
     let refused = Problem::method(&allowed.join(", "));
     here.into_iter().find(|(route, _)| route.method == *method).ok_or(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_a_file_already_is_no_failure() {
+        let doors = [304, 200, 404, 401, 429].map(|status| door(StatusCode::from_u16(status).unwrap()));
+        assert_eq!(doors, [Door::Done, Door::Done, Door::Failed, Door::Denied, Door::Limited]);
+    }
 }

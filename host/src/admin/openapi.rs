@@ -38,7 +38,10 @@ pub(super) fn document(routes: &[Route]) -> Value {
             "schemas": schemas.take_definitions(true),
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
-                "session": {"type": "apiKey", "in": "cookie", "name": "nova-host-session"},
+                "session": {
+                    "type": "apiKey", "in": "cookie", "name": "nova-host-session",
+                    "description": "Over TLS its name begins with __Host-; a port of the service that is not the usual one is behind it, as in nova-host-session-9465.",
+                },
                 "certificate": {"type": "mutualTLS"},
             },
         },

@@ -3,6 +3,8 @@
 //! Before it: [`super::routes`] has them in its table. After it: [`crate::page`]. The files hold nothing that is secret, and who has not
 //! logged in needs them to do so.
 
+use std::{sync::Arc, time::Duration};
+
 use hyper::{HeaderMap, Method, StatusCode};
 
 use super::{
@@ -20,6 +22,9 @@ use crate::{
     web::{Answer, Body},
 };
 
+/// When somebody who has no stream may come again.
+const LATER: Duration = Duration::from_secs(10);
+
 const HTML: &str = "text/html; charset=utf-8";
 
 /// The routes of the page.
@@ -33,7 +38,7 @@ pub(super) fn routes() -> Vec<Route> {
         }),
         Route::new(Method::GET, "/api/v1/events", Some(Role::Read), "What the page shows, and then what changes")
             .gives_text(CONTENT_TYPE)
-            .acts(|api, asked, _| Box::pin(async move { look(&api, &asked) })),
+            .acts(|api, asked, _| Box::pin(async move { look(api, &asked) })),
     ]
 }
 
@@ -42,8 +47,10 @@ fn file(path: &str, asked: &HeaderMap) -> Result<Answer, Problem> {
     files::answer(path, asked).ok_or_else(missing)
 }
 
-fn look(api: &Api, asked: &Asked) -> Result<Answer, Problem> {
+fn look(api: Arc<Api>, asked: &Asked) -> Result<Answer, Problem> {
     let Some(who) = &asked.who else { return Err(Problem::unauthorized("nobody knows who asks")) };
+    let seat = api.seats.take(&who.caller);
+    let seat = seat.map_err(|why| Problem::later(StatusCode::SERVICE_UNAVAILABLE, LATER, why))?;
     let has_session = api.gate.has_session(&asked.client, &asked.headers);
     let you = You {
         name: who.caller.name.clone(),
@@ -52,6 +59,12 @@ fn look(api: &Api, asked: &Asked) -> Result<Answer, Problem> {
         has_session,
     };
     let mut answer = text(CONTENT_TYPE, "");
-    *answer.body_mut() = Body::pieces(events(&api.page, you));
+    let (page, shown, caller) = (api.page.clone(), api.gate.shown(&asked.client, &asked.headers), who.caller.clone());
+    let is_welcome = move || {
+        // Here for as long as the stream is.
+        let _seat = &seat;
+        api.gate.still_takes(&shown, &caller)
+    };
+    *answer.body_mut() = Body::pieces(events(&page, you, is_welcome));
     Ok(answer)
 }

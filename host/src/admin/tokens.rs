@@ -17,7 +17,7 @@ const MAX_TOKENS: usize = 256;
 const MAX_NAME: usize = 64;
 
 /// Characters of a token, at least: 128 bits in hexadecimal.
-const MIN_TOKEN: usize = 32;
+pub(super) const MIN_TOKEN: usize = 32;
 
 /// What stands before a hash.
 const HASH: &str = "sha256:";
@@ -53,6 +53,9 @@ impl Tokens {
             let token = Token::parse(line).map_err(wrong)?;
             if tokens.iter().any(|other| other.name == token.name) {
                 return Err(wrong("another line has the same name"));
+            }
+            if tokens.iter().any(|other| other.hash == token.hash) {
+                return Err(wrong("another line has the same hash: a token is one person's, with one role"));
             }
             if tokens.len() == MAX_TOKENS {
                 return Err(wrong("there are more than 256 tokens"));
@@ -161,7 +164,11 @@ mod tests {
             (good.replace("alice", "a\u{1b}b"), "t: line 1: a name has at most 64"),
             (format!("{good}{good}"), "t: line 2: another line has the same name"),
             (line("alice", ""), "t: line 1: this is the hash of nothing"),
-            ((0..300).map(|number| line(&number.to_string(), SECRET)).collect(), "line 257: there are more than 256"),
+            (format!("{good}{}", line("bob", SECRET)), "t: line 2: another line has the same hash"),
+            (
+                (0..300).map(|number| line(&number.to_string(), &format!("{SECRET}{number}"))).collect(),
+                "line 257: there are more than 256",
+            ),
         ] {
             let said = parse(&text).unwrap_err();
             assert!(said.contains(expected) && !said.contains(SECRET), "{said}");

@@ -10,6 +10,7 @@ use std::{
     io::{self, Write},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use tempfile::TempDir;
@@ -27,6 +28,12 @@ const COMPONENT: &str = "component";
 const MANIFEST: &str = "manifest";
 const NO_MANIFEST: &str = "no-manifest";
 
+/// How a folder is called while it is written.
+const PREFIX: &str = ".nova-host-";
+
+/// After that, nobody writes to a folder any more: a component that is sent has ten minutes, and other hosts may have this directory.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
 /// What stands around a handler's name in that of the folder, once it is decided.
 const DECIDED: (&str, &str) = (".", ".nova-host-put");
 
@@ -40,7 +47,7 @@ pub(super) struct Staged {
 impl Staged {
     /// Writes the files of a handler, and waits until they are on the disk.
     pub(super) fn write(directory: &Path, name: &str, source: &Source) -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix(".nova-host-").tempdir_in(directory)?;
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(directory)?;
         let write = |name: &str, content: &[u8]| -> io::Result<()> {
             let path = folder.path().join(name);
             let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
@@ -79,7 +86,7 @@ impl Staged {
     }
 }
 
-/// Completes what was decided before this host started. A directory in which nobody may write has nothing to complete.
+/// Completes what was decided before this host started, and takes away what a host that was killed has left half-written. A directory in which nobody may write has nothing to complete.
 ///
 /// # Errors
 ///
@@ -89,6 +96,10 @@ pub(super) fn complete(directory: &Path) -> io::Result<()> {
         let path = entry?.path();
         if name_of(&path).is_some() && path.is_dir() {
             move_out(&path)?;
+        } else if is_abandoned(&path)
+            && let Err(error) = remove_folder(&path)
+        {
+            tracing::warn!(path = %path.display(), %error, "what a killed host has left there stays");
         }
     }
     Ok(())
@@ -129,6 +140,14 @@ fn decided(directory: &Path, name: &str) -> PathBuf {
 fn name_of(folder: &Path) -> Option<&str> {
     let (before, after) = DECIDED;
     folder.file_name()?.to_str()?.strip_prefix(before)?.strip_suffix(after).filter(|name| !name.is_empty())
+}
+
+/// Whether it is a folder that was never decided, and that nobody has touched for long.
+fn is_abandoned(path: &Path) -> bool {
+    let is_ours = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(PREFIX));
+    let found = fs::symlink_metadata(path).ok().filter(|found| is_ours && found.is_dir());
+    let age = found.and_then(|found| found.modified().ok()?.elapsed().ok());
+    age.is_some_and(|age| age > ABANDONED)
 }
 
 fn remove_folder(folder: &Path) -> io::Result<()> {
@@ -195,6 +214,25 @@ mod tests {
         drop(Staged::write(directory.path(), "a", &Source::new(b"1".to_vec(), None)).unwrap());
         complete(directory.path()).unwrap();
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_killed_host_has_left_goes_when_it_is_old_and_nothing_else_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let long_ago = std::time::SystemTime::now() - 2 * ABANDONED;
+        for (name, is_old) in [(".nova-host-old", true), (".nova-host-new", false), (".others", true)] {
+            let path = directory.path().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join(COMPONENT), "half").unwrap();
+            if is_old {
+                File::open(&path).unwrap().set_modified(long_ago).unwrap();
+            }
+        }
+        complete(directory.path()).unwrap();
+        let mut left: Vec<_> =
+            fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".nova-host-new", ".others"]);
     }
 
     #[test]

@@ -148,11 +148,13 @@ mod tests {
             handler: "conductor".into(),
             namespace: None,
             method: "x".repeat(100),
+            major: 1,
             per_minute: 7,
             requests: 12,
             p50_us: 900,
             p99_us: 12_345,
             failures: vec![ClassCount { class: "ValueError".into(), count: 2 }],
+            last_fault_ms: None,
         }];
         let told = lines(&Activity { requests: vec![request, young], methods });
         let expected = [

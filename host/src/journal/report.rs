@@ -13,8 +13,8 @@ pub struct Journal {
     pub requests: Vec<LiveRequest>,
     /// Failures, the latest first: at most 200, and at most 20 of each handler.
     pub failures: Vec<Failure>,
-    /// Methods of handlers that were asked for in the last five minutes or that failed since the start, by handler, namespace and
-    /// method.
+    /// Methods of handlers that were asked for in the last five minutes or that failed since the start, by handler, namespace,
+    /// method and major version.
     pub methods: Vec<MethodStats>,
 }
 
@@ -135,6 +135,9 @@ pub struct MethodStats {
     pub namespace: Option<String>,
     /// The method.
     pub method: String,
+    /// The major version of those that asked for it: versions that differ in it are told apart.
+    #[serde(default)]
+    pub major: u64,
     /// Requests that came to their end in the last minute.
     pub per_minute: u64,
     /// Requests that came to their end in the last five minutes: those that the times are of.
@@ -146,6 +149,10 @@ pub struct MethodStats {
     /// Failures since the start, by class, the most frequent first. At most 16 classes; the others count together, as
     /// `(others)`.
     pub failures: Vec<ClassCount>,
+    /// When a request ended by a fault last, in milliseconds since 1970: a trap, a limit, a timeout, and whatever else is no exception that the
+    /// handler raises by itself. `null` where none has since the start.
+    #[serde(default)]
+    pub last_fault_ms: Option<u64>,
 }
 
 /// Failures of one class.

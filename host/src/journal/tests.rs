@@ -71,7 +71,8 @@ fn a_failure_is_kept_printable_and_bounded_and_counted_by_its_class() {
     assert!(!text.contains("\\u001b") && !failure.message.contains('\n'), "{text}");
     assert!(text.len() < 20_000, "{}", text.len());
     let stats = &journal.methods[0];
-    assert_eq!((stats.requests, stats.failures[0].count), (2, 1));
+    assert_eq!((stats.requests, stats.failures[0].count, stats.major), (2, 1, 1));
+    assert!(stats.last_fault_ms.is_some());
     assert_eq!(journal, serde_json::from_str(&text).unwrap());
 }
 

@@ -69,6 +69,15 @@ words! {
     }
 }
 
+impl Ending {
+    /// Whether the request ended otherwise than the handler meant it to: an exception that it raises, and a request that it leaves to
+    /// others, are its everyday business.
+    #[must_use]
+    pub const fn is_fault(self) -> bool {
+        !matches!(self, Self::Replied | Self::Failed | Self::Refused | Self::Declined)
+    }
+}
+
 words! {
     /// What became of a reply.
     ReplyFate {

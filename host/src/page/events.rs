@@ -17,8 +17,7 @@ pub const CONTENT_TYPE: &str = "text/event-stream; charset=utf-8";
 /// When a browser comes again after the connection is lost, in milliseconds.
 const RETRY: u64 = 1000;
 
-/// How long somebody is told without being asked again who they are: a token that is taken back, or a session that has ended, is noticed
-/// then. A browser comes again by itself.
+/// How long somebody is told without being asked again who they are. A browser comes again by itself.
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// Who looks, as the page says it.
@@ -35,9 +34,10 @@ pub struct You {
 }
 
 /// What one client has been told.
-struct Told {
+struct Told<W> {
     page: Page,
     you: You,
+    is_welcome: W,
     /// The picture, by number; 0 is none.
     picture: u64,
     /// The line of the log.
@@ -48,22 +48,26 @@ struct Told {
     end: Instant,
 }
 
-/// Tells `you` what is to be seen, until told to stop or for [`LONGEST`]. Each event is called `state`; its data is a JSON object of the parts that are
+/// Tells `you` what is to be seen, until told to stop, for [`LONGEST`], or until `is_welcome`, which is asked before each event, says that
+/// they may not look any more: a token is taken back, a session has ended. Each event is called `state`; its data is a JSON object of the parts that are
 /// new, and of the lines of the log that are (`log`). The first has `whole`, and all of them.
 ///
 /// # Cancel safety
 ///
 /// Safe: nothing is kept of a client.
-pub fn events(page: &Page, you: You) -> impl Stream<Item = Bytes> + Send + use<> {
+pub fn events<W>(page: &Page, you: You, is_welcome: W) -> impl Stream<Item = Bytes> + Send + use<W>
+where
+    W: Fn() -> bool + Send + Sync,
+{
     let now = Instant::now();
-    let told = Told { page: page.clone(), you, picture: 0, line: 0, due: now, end: now + LONGEST };
+    let told = Told { page: page.clone(), you, is_welcome, picture: 0, line: 0, due: now, end: now + LONGEST };
     futures_util::stream::unfold(told, async |mut told| {
         let event = told.next().await?;
         Some((event, told))
     })
 }
 
-impl Told {
+impl<W: Fn() -> bool + Send + Sync> Told<W> {
     async fn next(&mut self) -> Option<Bytes> {
         let stop = self.page.stop.clone();
         if self.due > self.end {
@@ -72,6 +76,9 @@ impl Told {
         stop.run_until_cancelled(async {
             sleep_until(self.due).await;
             self.due = Instant::now() + PERIOD;
+            if !(self.is_welcome)() {
+                return None;
+            }
             self.event().await
         })
         .await

@@ -1,6 +1,15 @@
 //! What a browser gets: the files, the events, and the end of the log.
 
-use std::{fs, io::Read, path::Path, pin::Pin, sync::Arc};
+use std::{
+    fs,
+    io::Read,
+    path::Path,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
@@ -169,9 +178,13 @@ impl Story {
         Self { page, keeper, tail, _directory: directory }
     }
 
+    fn look_while(&self, you: You, is_welcome: impl Fn() -> bool + Send + Sync + 'static) -> Heard {
+        Box::pin(events(&self.page, you, is_welcome))
+    }
+
     fn look(&self) -> Heard {
         let you = You { name: "alice".to_owned(), role: "read".to_owned(), ..You::default() };
-        Box::pin(events(&self.page, you))
+        self.look_while(you, || true)
     }
 
     /// A handler says something.
@@ -227,6 +240,18 @@ async fn who_is_slow_is_told_what_is_new_at_once_and_all_end_when_the_service_do
     assert!(late["now_ms"].as_u64() > first["now_ms"].as_u64());
     story.page.stop.cancel();
     assert!(slow.next().await.is_none() && other.next().await.is_none());
+}
+
+#[tokio::test]
+async fn who_may_not_look_any_more_is_told_nothing_more() {
+    let story = Story::begin().await;
+    let is_welcome = Arc::new(AtomicBool::new(true));
+    let asked = Arc::clone(&is_welcome);
+    let mut heard = story.look_while(You::default(), move || asked.load(Ordering::Relaxed));
+    assert_eq!(hear(&mut heard).await["whole"], true);
+    is_welcome.store(false, Ordering::Relaxed);
+    story.log("a", "not theirs");
+    assert!(heard.next().await.is_none());
 }
 
 /// Logs something where this tail is one reader of the log.

@@ -7,11 +7,11 @@ use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
-    sync::watch,
+    sync::{Mutex, watch},
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{either::Either, task::AbortOnDropHandle};
 
 use super::{
@@ -123,7 +123,7 @@ struct Arrived {
 }
 
 impl Arrived {
-    async fn talk<S, A>(self, place: Place, work: Duration, service: S)
+    async fn talk<S, A>(self, place: Place, pace: Arc<Pace>, work: Duration, service: S)
     where
         S: Fn(Question) -> A,
         A: Future<Output = Answer> + Send + 'static,
@@ -134,7 +134,7 @@ impl Arrived {
         match secure {
             None => connection::talk(stream, client, work, service).await,
             Some(config) => {
-                let handshake = timeout(PATIENCE, TlsAcceptor::from(config).accept(stream));
+                let handshake = timeout(PATIENCE, shake(stream, config, &pace));
                 let shaken = tokio::select! {
                     shaken = handshake => shaken,
                     () = place.lost() => return,
@@ -176,18 +176,39 @@ impl Server {
     }
 }
 
-/// Says when the next one may begin TLS. Who comes sooner waits in the kernel's queue.
+/// TLS with somebody, once they have sent something, and when it is their turn. Who only connects costs no turn.
+async fn shake(
+    stream: Either<TcpStream, UnixStream>,
+    config: Arc<ServerConfig>,
+    pace: &Pace,
+) -> io::Result<TlsStream<Either<TcpStream, UnixStream>>> {
+    if let Either::Left(tcp) = &stream
+        && tcp.peek(&mut [0]).await? == 0
+    {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    pace.keep().await;
+    TlsAcceptor::from(config).accept(stream).await
+}
+
+/// Says when the next one may begin TLS: when the turn is due that was taken last. Who waits stands in a queue.
 #[derive(Debug, Default)]
-struct Pace(Option<Instant>);
+struct Pace(Mutex<Option<Instant>>);
 
 impl Pace {
-    async fn keep(&mut self) {
+    /// Waits for a turn.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, no turn is taken.
+    async fn keep(&self) {
+        let mut last = self.0.lock().await;
         let now = Instant::now();
-        let due = self.0.map_or(now, |due| due.max(now)) + HANDSHAKE;
-        self.0 = Some(due);
+        let due = last.map_or(now, |due| due.max(now)) + HANDSHAKE;
         if let Some(allowed) = due.checked_sub(HANDSHAKE * HANDSHAKES).filter(|allowed| *allowed > now) {
             sleep_until(allowed).await;
         }
+        *last = Some(due);
     }
 }
 
@@ -197,7 +218,7 @@ where
     A: Future<Output = Answer> + Send + 'static,
 {
     let places = Arc::new(Places::new(bounds.connections));
-    let mut pace = Pace::default();
+    let pace = Arc::new(Pace::default());
     // Dropped with this task, it ends the connections' own.
     let mut connections = JoinSet::new();
     loop {
@@ -208,11 +229,8 @@ where
         }
         match listener.accept().await {
             Ok(arrived) => {
-                if arrived.secure.is_some() {
-                    pace.keep().await;
-                }
                 let place = Places::enter(&places).await;
-                connections.spawn(arrived.talk(place, bounds.work, service.clone()));
+                connections.spawn(arrived.talk(place, Arc::clone(&pace), bounds.work, service.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "an HTTP connection was not accepted");
@@ -224,11 +242,13 @@ where
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_may_begin_tls_at_once_and_the_rest_one_after_the_other() {
-        let (mut pace, begun) = (Pace::default(), Instant::now());
+        let (pace, begun) = (Pace::default(), Instant::now());
         for _ in 0..HANDSHAKES {
             pace.keep().await;
         }
@@ -237,5 +257,49 @@ mod tests {
             pace.keep().await;
         }
         assert_eq!(begun.elapsed(), HANDSHAKE * HANDSHAKES);
+    }
+
+    #[tokio::test]
+    async fn hundreds_that_only_connect_cost_no_turn_and_a_probe_over_tls_is_answered() {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let certificate = made.cert.der().clone();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], made.signing_key.serialize_der().try_into().unwrap())
+            .unwrap();
+        let config = watch::Sender::new(Arc::new(config));
+        let listener = Listener::tcp(([127, 0, 0, 1], 0).into()).await.unwrap().secure(config.subscribe());
+        let address = listener.address().unwrap();
+        let _server = Server::start(listener, async |_| Answer::new(bytes::Bytes::from("fine").into()));
+        let mut silent = Vec::new();
+        for number in 0..8 * HANDSHAKES {
+            let stream = TcpStream::connect(address).await.unwrap();
+            // Those that are kept are more than there are places.
+            if number % 2 == 0 {
+                silent.push(stream);
+            }
+        }
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let asked = async {
+            let stream = TcpStream::connect(address).await.unwrap();
+            let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+            let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+            stream.write_all(b"GET /livez HTTP/1.1\r\n\r\n").await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.ok();
+            answer
+        };
+        // One turn after the other, the silent would have taken longer than anybody has patience.
+        let answer = timeout(PATIENCE, asked).await.unwrap();
+        assert!(answer.ends_with("fine"), "{answer}");
     }
 }

@@ -3,9 +3,11 @@
 const TIMEOUT = 10000;
 
 export class Refused extends Error {
-  constructor(status, message) {
+  constructor(status, message, takesToken = false) {
     super(message);
     this.status = status;
+    // Whether a token would help.
+    this.takesToken = takesToken;
   }
 }
 
@@ -32,7 +34,8 @@ async function ask(method, path, { body, type, token, timeout = TIMEOUT } = {}) 
     // What is not JSON is no answer of this API's: its status must do.
   }
   if (answer.ok) return told;
-  throw new Refused(answer.status, told?.detail ?? told?.title ?? `The host says ${answer.status} ${answer.statusText}.`);
+  throw new Refused(answer.status, told?.detail ?? told?.title ?? `The host says ${answer.status} ${answer.statusText}.`,
+    answer.headers.has("WWW-Authenticate"));
 }
 
 const name = encodeURIComponent;

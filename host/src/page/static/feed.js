@@ -8,6 +8,11 @@ const [SILENCE, PAUSE] = [6000, 3000];
 // Waits before another attempt where the browser has given up.
 const [SHORTEST, LONGEST] = [1000, 15000];
 
+const LOST = "The connection to the host is lost. Trying again.";
+
+// For how long a tab that nobody sees keeps its stream. A browser has six connections to a host, for all of its tabs.
+const HIDDEN = 60000;
+
 export class Feed {
   #source = null;
   #wait = SHORTEST;
@@ -15,16 +20,37 @@ export class Feed {
   #heard = 0;
   #lost = null;
   #state = {};
+  #hiding = null;
+  #isAway = false;
 
   // `changed(state, parts)`: what is known, and which parts of it are new. `lost(since, why)`: for how long nothing was
-  // heard, in milliseconds, or null once something is. `stranger()`: the host wants a log-in.
+  // heard, in milliseconds, or null once something is. `stranger(refused)`: the host does not know who
+  // asks, and `refused` says what it wants.
   constructor({ changed, lost, stranger }) {
     Object.assign(this, { changed, lost, stranger });
     setInterval(() => this.#look(), 1000);
+    document.addEventListener("visibilitychange", () => this.#seen());
+    this.#seen();
+  }
+
+  // A tab that is hidden gives its stream back after a while, and has it again when it is seen.
+  #seen() {
+    clearTimeout(this.#hiding);
+    if (document.hidden) {
+      this.#hiding = setTimeout(() => {
+        // Where there is none, somebody has yet to log in.
+        this.#isAway = this.#source !== null;
+        this.close();
+      }, HIDDEN);
+    } else if (this.#isAway) {
+      [this.#heard, this.#lost] = [Date.now(), null];
+      this.open();
+    }
   }
 
   open() {
     clearTimeout(this.#timer);
+    this.#isAway = false;
     this.#source?.close();
     this.#heard = this.#heard || Date.now();
     this.#source = new EventSource("api/v1/events");
@@ -54,18 +80,24 @@ export class Feed {
 
   async #failed() {
     const source = this.#source;
-    this.#lost = "The connection to the host is lost. Trying again.";
+    const isRefused = source?.readyState === EventSource.CLOSED;
+    // What was said of a refusal stays until it is known why this one is.
+    if (!isRefused || !this.#lost) this.#lost = LOST;
     this.#look();
-    if (source?.readyState !== EventSource.CLOSED) return;
+    if (!isRefused) return;
     // An EventSource does not tell why it was refused.
     try {
       await status();
+      if (source !== this.#source) return;
+      this.#lost = "The host tells no more clients now: it has as many as it takes. Close other tabs of this page. Trying again.";
+      this.#look();
     } catch (error) {
       if (source !== this.#source) return;
+      this.#lost = LOST;
       if (error instanceof Refused && (error.status === 401 || error.status === 403)) {
         this.close();
-        this.lost(Date.now() - this.#heard, "You are not logged in.");
-        this.stranger();
+        this.lost(Date.now() - this.#heard, error.takesToken ? "You are not logged in." : error.message);
+        this.stranger(error);
         return;
       }
     }

@@ -138,15 +138,17 @@ function details(inner, handler, methods) {
       el("tbody", { role: "rowgroup" }));
     inner.append(el("div", { class: "methods", tabindex: "0", role: "group", "aria-label": `Methods of ${handler.name}` }, table));
   }
-  const known = new Map(methods.map((one) => [method(one), one]));
+  // Each version that differs in its first number has numbers of its own.
+  const same = (one, major) => JSON.stringify([one.namespace, one.method, major]);
+  const known = new Map(methods.map((one) => [same(one, one.major), one]));
   const offered = handler.serving.endpoints.flatMap((endpoint) => endpoint.methods.map((name) =>
     ({ namespace: endpoint.namespace, version: endpoint.version, method: name })));
   const make = (one) => el("tr", { role: "row" },
     el("th", { role: "rowheader", scope: "row", text: method(one) }), el("td", { role: "cell", text: one.version }),
     ...[0, 1, 2].map(() => el("td", { role: "cell", class: "number" })),
     el("td", { role: "cell" }, el("ul", { class: "chips" })));
-  keyed(table.tBodies[0], offered, (one) => `${method(one)} ${one.version}`, make, (row, one) => {
-    const stats = known.get(method(one));
+  keyed(table.tBodies[0], offered, (one) => same(one, one.version), make, (row, one) => {
+    const stats = known.get(same(one, parseInt(one.version, 10)));
     const isMeasured = stats && stats.requests > 0;
     const [, , frequency, middle, slow, failures] = row.children;
     say(frequency, rate(stats?.per_minute ?? 0));

@@ -13,9 +13,9 @@ const RECENT = 60000;
 export function failing(state) {
   const names = new Set();
   for (const handler of state.handlers ?? []) if (!handler.serving) names.add(handler.name);
-  for (const failure of state.failures ?? []) {
-    const isRecent = state.now_ms - failure.at_ms < RECENT;
-    if (failure.handler && isRecent && !EVERYDAY.includes(failure.outcome)) names.add(failure.handler);
+  // Not by the list of failures: what a handler raises by itself drives its faults out of there.
+  for (const one of state.methods ?? []) {
+    if (one.last_fault_ms !== null && state.now_ms - one.last_fault_ms < RECENT) names.add(one.handler);
   }
   return names;
 }

@@ -102,7 +102,8 @@ const feed = new Feed({
     document.title = title(state, true);
     allow();
   },
-  stranger() {
+  stranger(refused) {
+    if (!refused.takesToken) return say(byId("phase"), "not let in");
     say(byId("phase"), "log in to see more");
     byId("log-in").hidden = false;
     logIn();
