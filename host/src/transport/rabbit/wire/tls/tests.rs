@@ -69,7 +69,7 @@ fn a_file_that_cannot_be_used_is_named_with_its_option_and_never_shown() {
     let broken = key.replace("-----END", "!hunter2!\n-----END");
     let cases = [
         (vec![("ssl_ca_file", scratch.path().join("missing"))], "rabbit.ssl_ca_file: ", "missing: No such file"),
-        (vec![("ssl_ca_file", scratch.path().to_owned())], "rabbit.ssl_ca_file: ", "directory"),
+        (vec![("ssl_ca_file", scratch.path().to_owned())], "rabbit.ssl_ca_file: ", "is not a regular file"),
         (vec![("ssl_ca_file", write("key.pem", &key))], "rabbit.ssl_ca_file: ", "key.pem: holds no certificate"),
         (
             vec![("ssl_ca_file", write("large", &"x".repeat((1 << 20) + 1)))],
