@@ -6,7 +6,7 @@
 //! business of a part of the others.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     hash::{BuildHasher, RandomState},
 };
 
@@ -27,10 +27,6 @@ pub(crate) const ALONE: usize = 2 * EACH;
 /// How many messages of a lane may be unconfirmed at once. Below the 400 that a channel of RabbitMQ may owe its
 /// connection before that is not read from any more (its `credit_flow_default_credit`).
 pub(crate) const MAX_UNCONFIRMED: usize = 256;
-
-/// How many of these may be for one queue, or one exchange and key: where that confirms nothing, the others of its lane have the
-/// rest.
-pub(crate) const MAX_OF_ONE: usize = MAX_UNCONFIRMED / 2;
 
 /// The most channels of a lane that are kept for what is on its way there. What is on an older one is sent again.
 const MAX_RETIRED: usize = 2;
@@ -54,11 +50,8 @@ pub(crate) struct Lane {
     pub(crate) is_opening: bool,
     /// Counts the channels that there were: what is said of an earlier one does not matter any more.
     pub(crate) life: u64,
-    /// Jobs without a place among the unconfirmed, and the hash of the name that each goes to. As many as there are callers who
-    /// wait.
-    waiting: VecDeque<(u64, Job)>,
-    /// Those before them whose name has all the places that one may have, in their order.
-    held: HashMap<u64, VecDeque<Job>>,
+    /// Jobs without a place among the unconfirmed. As many as there are callers who wait.
+    pub(crate) waiting: VecDeque<Job>,
     /// Which of its confirmed messages were returned.
     pub(crate) ledger: Returns<Job>,
     /// How many messages the broker has yet to speak of in this life.
@@ -82,15 +75,13 @@ impl Lanes {
         Self { all: (0..2 * EACH).map(|_| Lane::default()).collect(), hasher: RandomState::new() }
     }
 
-    /// The lane for a route, and the hash of its names, by which its places are counted: an exchange leads to many queues, of
-    /// which one may be ill.
-    pub(crate) fn of(&self, route: &Route) -> (usize, u64) {
-        let (first, name) = match &route.exchange {
-            None => (0, &route.key),
-            Some(exchange) => (EACH, &exchange.name),
-        };
-        let lane = usize::try_from(self.hasher.hash_one(name) % EACH as u64).unwrap_or_default();
-        (first + lane, self.hasher.hash_one((name, &route.key)))
+    /// The lane for a route.
+    pub(crate) fn of(&self, route: &Route) -> usize {
+        let by = |name: &str| usize::try_from(self.hasher.hash_one(name) % EACH as u64).unwrap_or_default();
+        match &route.exchange {
+            None => by(&route.key),
+            Some(exchange) => EACH + by(&exchange.name),
+        }
     }
 
     /// A lane by its number.
@@ -105,12 +96,12 @@ impl Lanes {
 
     /// Lets go of the jobs that have been given up.
     pub(crate) fn sweep(&mut self) {
-        self.all.iter_mut().for_each(Lane::sweep);
+        self.all.iter_mut().for_each(|lane| lane.waiting.retain(|job| !job.is_abandoned()));
     }
 
     /// How many jobs wait.
     pub(crate) fn waiting(&self) -> usize {
-        self.all.iter().map(Lane::waiting).sum()
+        self.all.iter().map(|lane| lane.waiting.len()).sum()
     }
 
     /// Says of each confirmed message whether it was returned. To be called when all that the broker has sent before is
@@ -176,57 +167,9 @@ impl Lane {
         Some(&mut retired.ledger)
     }
 
-    /// Has a job wait for a place.
-    pub(crate) fn wait(&mut self, name: u64, job: Job) {
-        self.waiting.push_back((name, job));
-    }
-
-    /// How many wait.
-    pub(crate) fn waiting(&self) -> usize {
-        self.waiting.len() + self.held.values().map(VecDeque::len).sum::<usize>()
-    }
-
-    /// Takes all out that wait.
-    pub(crate) fn take_waiting(&mut self) -> Vec<Job> {
-        let held = self.held.drain().flat_map(|(_, jobs)| jobs);
-        held.chain(self.waiting.drain(..).map(|(_, job)| job)).collect()
-    }
-
-    /// Lets go of the jobs that have been given up.
-    fn sweep(&mut self) {
-        self.waiting.retain(|(_, job)| !job.is_abandoned());
-        self.held.retain(|_, jobs| {
-            jobs.retain(|job| !job.is_abandoned());
-            !jobs.is_empty()
-        });
-    }
-
-    /// The next job that somebody waits for and whose name has room, with the hash of that. Jobs for one name keep their order.
-    pub(crate) fn next(&mut self, is_full: impl Fn(u64) -> bool) -> Option<(u64, Job)> {
-        // As many names as have all of their places: two.
-        let freed = self.held.keys().copied().find(|name| !is_full(*name));
-        if let Some(name) = freed
-            && let Some(jobs) = self.held.get_mut(&name)
-        {
-            let next = std::iter::from_fn(|| jobs.pop_front()).find(|job| !job.is_abandoned());
-            if jobs.is_empty() {
-                self.held.remove(&name);
-            }
-            return match next {
-                Some(job) => Some((name, job)),
-                None => self.next(is_full),
-            };
-        }
-        while let Some((name, job)) = self.waiting.pop_front() {
-            if job.is_abandoned() {
-                continue;
-            }
-            if !is_full(name) {
-                return Some((name, job));
-            }
-            self.held.entry(name).or_default().push_back(job);
-        }
-        None
+    /// The next job that somebody waits for.
+    pub(crate) fn next(&mut self) -> Option<Job> {
+        std::iter::from_fn(|| self.waiting.pop_front()).find(|job| !job.is_abandoned())
     }
 }
 
@@ -237,16 +180,8 @@ fn send_again(ledger: Returns<Job>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use tokio::sync::oneshot;
-
-    use super::{super::parcel::Parcel, *};
-    use crate::transport::{
-        destination::Destination,
-        publication::{Publication, Routing},
-        topology::{Exchange, ExchangeKind},
-    };
+    use super::*;
+    use crate::transport::topology::{Exchange, ExchangeKind};
 
     #[test]
     fn names_spread_over_lanes_and_stay_in_theirs() {
@@ -257,7 +192,7 @@ mod tests {
             Route { exchange: Some(exchange), key: "same".to_owned() }
         };
         let used = |route: &dyn Fn(String) -> Route| {
-            let mut used: Vec<usize> = (0..200).map(|n| lanes.of(&route(n.to_string())).0).collect();
+            let mut used: Vec<usize> = (0..200).map(|n| lanes.of(&route(n.to_string()))).collect();
             used.sort_unstable();
             used.dedup();
             used
@@ -265,44 +200,5 @@ mod tests {
         assert_eq!(used(&reply), [0, 1, 2, 3]);
         assert_eq!(used(&topic), [4, 5, 6, 7]);
         assert_eq!(lanes.of(&reply("a".to_owned())), lanes.of(&reply("a".to_owned())));
-        // An exchange has one lane, and each key its own places.
-        let other = Route { key: "other".to_owned(), ..topic("a".to_owned()) };
-        let (one, another) = (lanes.of(&topic("a".to_owned())), lanes.of(&other));
-        assert!(one.0 == another.0 && one.1 != another.1);
-    }
-
-    /// A job with its number for a body, and who waits for it.
-    async fn job(number: usize) -> (Job, oneshot::Receiver<Attempted>) {
-        let to = Destination::Queue("reply".to_owned());
-        let publication = Publication::new(to, Routing::Mandatory, number.to_string());
-        let route = Route { exchange: None, key: "reply".to_owned() };
-        Job::new(Arc::new(Parcel::pack(publication, route, None, 131_072).await))
-    }
-
-    fn body(job: &Job) -> String {
-        String::from_utf8(job.parcel.publication.body.to_vec()).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_name_that_has_all_of_its_places_holds_up_no_other_and_keeps_its_order() {
-        let (mut lane, mut callers) = (Lane::default(), Vec::new());
-        for (number, name) in [7, 7, 8, 7, 8].into_iter().enumerate() {
-            let (job, caller) = job(number).await;
-            lane.wait(name, job);
-            callers.push(caller);
-        }
-        let mut next = |full: Option<u64>| lane.next(|name| Some(name) == full).map(|(_, job)| body(&job));
-        assert_eq!(next(Some(7)).as_deref(), Some("2"));
-        assert_eq!(next(Some(7)).as_deref(), Some("4"));
-        assert_eq!(next(Some(7)), None);
-        callers.remove(1);
-        assert_eq!(next(None).as_deref(), Some("0"));
-        assert_eq!(next(Some(7)), None);
-        assert_eq!(lane.waiting(), 2);
-        lane.sweep();
-        assert_eq!(lane.waiting(), 1, "one was given up");
-        let mut next = |full: Option<u64>| lane.next(|name| Some(name) == full).map(|(_, job)| body(&job));
-        assert_eq!(next(None).as_deref(), Some("3"));
-        assert_eq!((next(None), lane.held.len()), (None, 0));
     }
 }

@@ -21,7 +21,7 @@ use super::{
     flight::{self, Event},
     flights::{Flight, Flights},
     illness::{Bounds, Illness},
-    lanes::{ALONE, Lanes, MAX_OF_ONE, MAX_UNCONFIRMED},
+    lanes::{ALONE, Lanes, MAX_UNCONFIRMED},
     parcel::{Attempted, Job},
     underway::Underway,
 };
@@ -101,7 +101,7 @@ impl Outbox {
         if let Some(refusal) = self.illness.refusal_of(&parcel, &bounds, Instant::now()) {
             return job.answer(Attempted::Refused(refusal));
         }
-        let (lane, name) = self.lanes.of(&parcel.route);
+        let lane = self.lanes.of(&parcel.route);
         if let Some(exchange) = &parcel.route.exchange
             && !self.exchanges.is_declared(&exchange.name)
         {
@@ -116,7 +116,7 @@ impl Outbox {
             return self.send_lonely();
         }
         if let Some(lane) = self.lanes.get(lane) {
-            lane.wait(name, job);
+            lane.waiting.push_back(job);
         }
         self.fill(lane);
     }
@@ -135,17 +135,17 @@ impl Outbox {
         let Some(lane) = self.lanes.get(number) else { return };
         let life = lane.life;
         let Some(channel) = lane.channel.clone() else {
-            if lane.waiting() > 0 && !lane.is_opening {
+            if !lane.waiting.is_empty() && !lane.is_opening {
                 lane.is_opening = true;
                 self.underway.begin(flight::opening(&self.link.connection, number, life));
             }
             return;
         };
         while self.flights.count(number) < MAX_UNCONFIRMED
-            && let Some((name, job)) = lane.next(|name| self.flights.count_of(name) >= MAX_OF_ONE)
+            && let Some(job) = lane.next()
         {
             let parcel = Arc::clone(&job.parcel);
-            let flight = self.flights.begin(job, number, name, Instant::now());
+            let flight = self.flights.begin(job, number, Instant::now());
             lane.send();
             self.underway.begin(flight::sending(&channel, parcel, number, life, flight));
         }
@@ -161,8 +161,7 @@ impl Outbox {
             }
             self.alone += 1;
             let parcel = Arc::clone(&job.parcel);
-            // Of those it does not matter how many are for one name.
-            let number = self.flights.begin(job, ALONE, ALONE as u64, Instant::now());
+            let number = self.flights.begin(job, ALONE, Instant::now());
             self.underway.begin(flight::sending_alone(&self.link.connection, parcel, number));
         }
     }
@@ -222,7 +221,7 @@ impl Outbox {
             self.underway.begin(flight::asking(&self.link.connection, now));
         }
         let mut stuck = HashSet::new();
-        for Flight { job, lane, since, .. } in self.flights.overdue(now) {
+        for Flight { job, lane, since } in self.flights.overdue(now) {
             if stuck.contains(&lane) && !self.illness.is_ill(&job.parcel.route) {
                 // Behind one that has its lane stuck.
                 job.answer(Attempted::Again);
@@ -266,7 +265,7 @@ impl Outbox {
                     Ok(channel) => lane.channel = Some(channel),
                     Err(error) => {
                         tracing::debug!(reason = failure::text(&error), "no channel to publish on");
-                        lane.take_waiting().into_iter().for_each(|job| job.answer(Attempted::Again));
+                        lane.waiting.drain(..).for_each(|job| job.answer(Attempted::Again));
                     }
                 }
             }

@@ -72,7 +72,7 @@ impl Outbox {
             }
             Published::Confirmed => {
                 let (life, waiting) = self.doubts.taken(route, now);
-                let (lane, _) = self.lanes.of(route);
+                let lane = self.lanes.of(route);
                 if life.is_some_and(|life| self.lanes.get(lane).is_some_and(|lane| lane.retire(life))) {
                     tracing::info!(queue = route.key, "RabbitMQ refused on one channel what it takes on another");
                 }
