@@ -204,25 +204,15 @@ fn now_ms() -> u64 {
 }
 
 fn failure(live: &Live, outcome: Ending, took_us: u64, problem: &Problem<'_>, class: String) -> Failure {
-    let found = live.found.get();
     Failure {
         at_ms: now_ms(),
-        kind: live.kind,
         outcome: outcome.as_str().to_owned(),
-        method: live.method.clone(),
-        namespace: live.namespace.clone(),
-        version: live.version.clone(),
-        handler: found.map(|found| found.handler.clone()),
-        digest: found.map(|found| found.digest.clone()),
-        generation: found.map(|found| found.generation),
+        requested: live.requested(),
         class,
         message: printed(problem.message, MAX_MESSAGE).into_owned(),
         frames: problem.frames.iter().take(MAX_FRAMES).map(|frame| printed(frame, MAX_FRAME).into_owned()).collect(),
         limit: problem.limit.map(|limit| limit.as_str().to_owned()),
         took_us,
-        request_id: live.request_id.clone(),
-        message_id: live.message_id.clone(),
-        trace_id: live.trace_id.clone(),
     }
 }
 

@@ -46,6 +46,7 @@ pub mod capability;
 
 pub mod reply;
 
+mod buckets;
 pub mod journal;
 pub mod metrics;
 pub mod page;

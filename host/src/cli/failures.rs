@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     control::protocol::{ControlAnswer, ControlRequest},
-    journal::report::Failure,
+    journal::report::{Failure, Requested},
 };
 
 /// It is asked for on this machine, and is there at once.
@@ -33,10 +33,10 @@ impl Failures {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
         let config = options.load(&[("log", "off")])?;
         let mut failures = match ask(&config, &ControlRequest::Failures {}, PATIENCE).await? {
-            ControlAnswer::Failures { failures } => failures,
+            ControlAnswer::Failures(told) => told.failures,
             other => anyhow::bail!("the host answered {other:?}"),
         };
-        failures.retain(|failure| self.handler.is_none() || failure.handler == self.handler);
+        failures.retain(|failure| self.handler.is_none() || failure.requested.handler == self.handler);
         failures.truncate(self.last);
         if options.json {
             say(serde_json::json!({ "failures": failures }));
@@ -51,21 +51,22 @@ impl Failures {
 
 /// What people read of one.
 fn lines(failure: &Failure) -> Vec<String> {
-    let Failure { namespace, method, handler, generation, digest, message, class, .. } = failure;
+    let Failure { requested, message, class, .. } = failure;
+    let Requested { namespace, method, handler, generation, digest, .. } = requested;
     let when = ago(failure.at_ms / 1000);
     let what = full_method(namespace.as_deref(), method);
-    let version = failure.version.as_deref().unwrap_or("1.0");
+    let version = requested.version.as_deref().unwrap_or("1.0");
     let (outcome, took) = (failure.outcome.replace('_', " "), duration(failure.took_us));
-    let mut lines = vec![format!("{what} {version}, a {}: {outcome} {when}, after {took}", failure.kind.as_str())];
+    let mut lines = vec![format!("{what} {version}, a {}: {outcome} {when}, after {took}", requested.kind.as_str())];
     let mut say = |what: &str, text: String| lines.push(format!("  {what:<9} {text}"));
     say("raised", if message.is_empty() { class.clone() } else { format!("{class}: {message}") });
     if let (Some(handler), Some(generation), Some(digest)) = (handler, generation, digest) {
         say("handler", format!("{handler}, generation {generation}, sha256:{digest}"));
     }
     failure.limit.iter().for_each(|limit| say("limit", format!("limits.{limit}")));
-    failure.request_id.iter().for_each(|id| say("request", id.clone()));
-    failure.message_id.iter().for_each(|id| say("message", id.clone()));
-    failure.trace_id.iter().for_each(|id| say("trace", id.clone()));
+    requested.request_id.iter().for_each(|id| say("request", id.clone()));
+    requested.message_id.iter().for_each(|id| say("message", id.clone()));
+    requested.trace_id.iter().for_each(|id| say("trace", id.clone()));
     for (at, frame) in failure.frames.iter().enumerate() {
         say(if at == 0 { "frames" } else { "" }, frame.clone());
     }
@@ -79,24 +80,25 @@ mod tests {
 
     #[test]
     fn people_read_what_failed_where_and_why() {
-        let failure = Failure {
-            at_ms: 0,
+        let requested = Requested {
             kind: Kind::Call,
-            outcome: "timed_out".into(),
             method: "build".into(),
             namespace: Some("compute_task".into()),
-            version: None,
             handler: Some("conductor".into()),
             digest: Some("0123456789ab".into()),
             generation: Some(3),
+            request_id: Some("req-1".into()),
+            ..Requested::default()
+        };
+        let failure = Failure {
+            at_ms: 0,
+            outcome: "timed_out".into(),
+            requested: requested.clone(),
             class: "nova_host.errors.HandlerTimedOut".into(),
             message: "too late".into(),
             frames: vec!["at outer".into(), "at inner".into()],
             limit: Some("timeout".into()),
             took_us: 60_000_123,
-            request_id: Some("req-1".into()),
-            message_id: None,
-            trace_id: None,
         };
         let told = lines(&failure);
         assert!(told[0].starts_with("compute_task.build 1.0, a call: timed out "), "{}", told[0]);
@@ -110,7 +112,8 @@ mod tests {
             "            at inner",
         ];
         assert_eq!(told[1..], expected);
-        let bare = Failure { handler: None, limit: None, request_id: None, frames: Vec::new(), ..failure };
+        let requested = Requested { handler: None, request_id: None, ..requested };
+        let bare = Failure { requested, limit: None, frames: Vec::new(), ..failure };
         assert_eq!(lines(&bare).len(), 2);
     }
 }

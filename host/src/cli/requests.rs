@@ -49,17 +49,18 @@ fn lines(activity: &Activity) -> Vec<String> {
 }
 
 fn request(request: &LiveRequest) -> [String; 9] {
+    let LiveRequest { age_ms, state, requested } = request;
     let text = |text: &Option<String>| text.clone().unwrap_or_else(none);
     [
-        duration(request.age_ms.saturating_mul(1000)),
-        request.state.as_str().to_owned(),
-        request.kind.as_str().to_owned(),
-        full_method(request.namespace.as_deref(), &request.method),
-        text(&request.version),
-        text(&request.handler),
-        request.generation.map_or_else(none, |number| number.to_string()),
-        text(&request.request_id),
-        text(&request.message_id),
+        duration(age_ms.saturating_mul(1000)),
+        state.as_str().to_owned(),
+        requested.kind.as_str().to_owned(),
+        full_method(requested.namespace.as_deref(), &requested.method),
+        text(&requested.version),
+        text(&requested.handler),
+        requested.generation.map_or_else(none, |number| number.to_string()),
+        text(&requested.request_id),
+        text(&requested.message_id),
     ]
 }
 
@@ -125,14 +126,12 @@ fn aligned<const COLUMNS: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::report::{ClassCount, Kind, State};
+    use crate::journal::report::{ClassCount, Kind, Requested, State};
 
     #[test]
     fn people_read_what_is_in_flight_and_how_the_methods_do() {
-        let request = LiveRequest {
-            age_ms: 1234,
+        let requested = Requested {
             kind: Kind::Call,
-            state: State::WaitingForCall,
             method: "build".into(),
             namespace: Some("compute_task".into()),
             version: Some("1.6".into()),
@@ -140,10 +139,12 @@ mod tests {
             digest: Some("0123456789ab".into()),
             generation: Some(3),
             request_id: Some("req-1".into()),
-            message_id: None,
-            trace_id: None,
+            ..Requested::default()
         };
-        let young = LiveRequest { age_ms: 0, handler: None, generation: None, ..request.clone() };
+        let state = State::WaitingForCall;
+        let request = LiveRequest { age_ms: 1234, state, requested: requested.clone() };
+        let young =
+            LiveRequest { age_ms: 0, state, requested: Requested { handler: None, generation: None, ..requested } };
         let methods = vec![MethodStats {
             handler: "conductor".into(),
             namespace: None,

@@ -2,6 +2,8 @@
 //!
 //! Used by [`super::row`].
 
+use crate::buckets::{bucket, largest_in};
+
 /// Buckets of each doubling: a percentile is at most a sixteenth too large.
 const STEPS: usize = 16;
 
@@ -20,7 +22,7 @@ pub(super) struct Sizes {
 impl Sizes {
     /// Counts a size.
     pub(super) fn note(&mut self, size: usize) {
-        let at = bucket(size.min(MAX));
+        let at = bucket::<STEPS>(size.min(MAX) as u64);
         if self.buckets.len() <= at {
             self.buckets.resize(at + 1, 0);
         }
@@ -43,28 +45,12 @@ impl Sizes {
         for (at, count) in self.buckets.iter().enumerate() {
             seen += count;
             if seen >= rank {
-                return largest_in(at).min(self.largest);
+                return usize::try_from(largest_in::<STEPS>(at))
+                    .map_or(self.largest, |largest| largest.min(self.largest));
             }
         }
         0
     }
-}
-
-fn bucket(size: usize) -> usize {
-    if size < STEPS {
-        return size;
-    }
-    let doublings = (size.ilog2() - STEPS.ilog2()) as usize;
-    (doublings + 1) * STEPS + (size >> doublings) % STEPS
-}
-
-/// The largest size that is counted in a bucket.
-fn largest_in(bucket: usize) -> usize {
-    if bucket < STEPS {
-        return bucket;
-    }
-    let doublings = bucket / STEPS - 1;
-    ((STEPS + bucket % STEPS + 1) << doublings) - 1
 }
 
 #[cfg(test)]
@@ -74,12 +60,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets_are_without_gaps_and_bounded() {
-        for size in 0..100_000 {
-            assert!(size <= largest_in(bucket(size)), "{size}");
-            assert!(bucket(size + 1) - bucket(size) <= 1, "{size}");
-        }
-        assert!(bucket(MAX) < 512);
+    fn they_take_bounded_room() {
+        let mut sizes = Sizes::default();
+        sizes.note(usize::MAX);
+        assert!(sizes.buckets.len() < 512);
         assert_eq!(Sizes::default().per_mille(500), 0);
     }
 

@@ -23,7 +23,7 @@ impl Failures {
     /// Adds one; the oldest of its handler goes where there are too many of it, else the oldest of all.
     pub(super) fn add(&self, failure: Failure) {
         let mut all = self.lock();
-        let mut of_one = all.iter().enumerate().filter(|(_, kept)| kept.handler == failure.handler);
+        let mut of_one = all.iter().enumerate().filter(|(_, kept)| kept.requested.handler == failure.requested.handler);
         let oldest = of_one.next().map(|(at, _)| at);
         let goes = match oldest {
             Some(oldest) if 1 + of_one.count() >= MAX_OF_ONE => all.remove(oldest),
@@ -50,27 +50,18 @@ impl Failures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::report::Kind;
+    use crate::journal::report::Requested;
 
     fn failure(handler: Option<&str>, at_ms: u64) -> Failure {
         Failure {
             at_ms,
-            kind: Kind::Call,
             outcome: "failed".into(),
-            method: "m".into(),
-            namespace: None,
-            version: None,
-            handler: handler.map(str::to_owned),
-            digest: None,
-            generation: None,
+            requested: Requested { handler: handler.map(str::to_owned), ..Requested::default() },
             class: "C".into(),
             message: String::new(),
             frames: Vec::new(),
             limit: None,
             took_us: 0,
-            request_id: None,
-            message_id: None,
-            trace_id: None,
         }
     }
 
@@ -81,7 +72,9 @@ mod tests {
         (2..1000).for_each(|at| failures.add(failure(Some("busy"), at)));
         (1000..2000).for_each(|at| failures.add(failure(None, at)));
         let told = failures.told();
-        let of = |handler| told.iter().filter(move |kept| kept.handler.as_deref() == handler).map(|kept| kept.at_ms);
+        let of = |handler| {
+            told.iter().filter(move |kept| kept.requested.handler.as_deref() == handler).map(|kept| kept.at_ms)
+        };
         assert_eq!(of(Some("rare")).collect::<Vec<_>>(), [1]);
         assert_eq!(of(Some("busy")).collect::<Vec<_>>(), (980..1000).rev().collect::<Vec<_>>());
         assert_eq!(of(None).count(), MAX_OF_ONE);

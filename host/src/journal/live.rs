@@ -13,7 +13,7 @@ use std::{
     time::Instant,
 };
 
-use super::report::{Kind, LiveRequest, State};
+use super::report::{Kind, LiveRequest, Requested, State};
 use crate::printable::printed;
 
 /// Parts of the list that are locked apart.
@@ -96,13 +96,11 @@ impl Live {
         State::ALL.get(usize::from(self.state.load(Ordering::Relaxed))).copied().unwrap_or_default()
     }
 
-    fn told(&self, now: Instant) -> LiveRequest {
+    /// What it is, as it is told.
+    pub(super) fn requested(&self) -> Requested {
         let found = self.found.get();
-        let age = now.saturating_duration_since(self.since);
-        LiveRequest {
-            age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+        Requested {
             kind: self.kind,
-            state: self.state(),
             method: self.method.clone(),
             namespace: self.namespace.clone(),
             version: self.version.clone(),
@@ -112,6 +110,15 @@ impl Live {
             request_id: self.request_id.clone(),
             message_id: self.message_id.clone(),
             trace_id: self.trace_id.clone(),
+        }
+    }
+
+    fn told(&self, now: Instant) -> LiveRequest {
+        let age = now.saturating_duration_since(self.since);
+        LiveRequest {
+            age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+            state: self.state(),
+            requested: self.requested(),
         }
     }
 }

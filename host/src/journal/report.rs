@@ -27,22 +27,18 @@ pub struct Activity {
     pub methods: Vec<MethodStats>,
 }
 
-/// A request that has not come to its end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct LiveRequest {
-    /// Milliseconds since the host took it.
-    pub age_ms: u64,
+/// What was asked for, by whom, and who has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Requested {
     /// Whether somebody waits for the answer.
     pub kind: Kind,
-    /// How far it is.
-    pub state: State,
     /// The method that was asked for.
     pub method: String,
     /// The namespace; `null` is the null namespace.
     pub namespace: Option<String>,
     /// The version that was asked for; `null` is none, which means 1.0.
     pub version: Option<String>,
-    /// The handler that has it; `null` while none was found.
+    /// The handler that has it, or had it; `null` where none was found.
     pub handler: Option<String>,
     /// The first 12 digits of the SHA-256 of the handler's component.
     pub digest: Option<String>,
@@ -54,6 +50,18 @@ pub struct LiveRequest {
     pub message_id: Option<String>,
     /// The trace that it is part of, 32 hexadecimal digits; `null` where there is none.
     pub trace_id: Option<String>,
+}
+
+/// A request that has not come to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LiveRequest {
+    /// Milliseconds since the host took it.
+    pub age_ms: u64,
+    /// How far it is.
+    pub state: State,
+    /// What it is.
+    #[serde(flatten)]
+    pub requested: Requested,
 }
 
 /// Whether somebody waits for the answer.
@@ -91,22 +99,11 @@ pub enum State {
 pub struct Failure {
     /// When: milliseconds since 1970.
     pub at_ms: u64,
-    /// Whether somebody waited for the answer.
-    pub kind: Kind,
     /// The outcome in a word, as in the metric `nova_host_requests_total`: `failed`, `trapped`, `timed_out` and so on.
     pub outcome: String,
-    /// The method that was asked for.
-    pub method: String,
-    /// The namespace; `null` is the null namespace.
-    pub namespace: Option<String>,
-    /// The version that was asked for; `null` is none, which means 1.0.
-    pub version: Option<String>,
-    /// The handler that had it; `null` where none was found.
-    pub handler: Option<String>,
-    /// The first 12 digits of the SHA-256 of the handler's component.
-    pub digest: Option<String>,
-    /// The number of the handler's generation.
-    pub generation: Option<u64>,
+    /// What it was.
+    #[serde(flatten)]
+    pub requested: Requested,
     /// The class of the exception that the caller gets, with its module: `nova_host.errors.HandlerTrapped`.
     pub class: String,
     /// Its message: one line, cut at 1 KiB.
@@ -117,12 +114,6 @@ pub struct Failure {
     pub limit: Option<String>,
     /// Microseconds from its start to its outcome.
     pub took_us: u64,
-    /// The request id of its context.
-    pub request_id: Option<String>,
-    /// The message id by which the caller knows its reply; `null` for a cast.
-    pub message_id: Option<String>,
-    /// The trace that it is part of, 32 hexadecimal digits; `null` where there is none.
-    pub trace_id: Option<String>,
 }
 
 /// How a method of a handler does. At most 1024 methods are told apart; the others count together, as method `(others)` of

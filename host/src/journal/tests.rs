@@ -30,15 +30,15 @@ fn a_request_in_flight_is_listed_with_how_far_it_is_until_it_is_dropped() {
     let first = recorder.begin(&arrived("first"));
     let second = recorder.begin(&arrived("second"));
     let told = recorder.journal().requests;
-    assert_eq!(told.iter().map(|live| &*live.method).collect::<Vec<_>>(), ["first", "second"]);
-    assert_eq!((told[0].state, told[0].handler.as_deref()), (State::WaitingForPlace, None));
+    assert_eq!(told.iter().map(|live| &*live.requested.method).collect::<Vec<_>>(), ["first", "second"]);
+    assert_eq!((told[0].state, told[0].requested.handler.as_deref()), (State::WaitingForPlace, None));
     let elsewhere = second.progress().clone();
     elsewhere.found("h", "abc", 7);
     for state in State::ALL {
         elsewhere.enter(state);
         let told = recorder.journal().requests;
         assert_eq!(told[1].state, state);
-        assert_eq!((told[1].handler.as_deref(), told[1].generation), (Some("h"), Some(7)));
+        assert_eq!((told[1].requested.handler.as_deref(), told[1].requested.generation), (Some("h"), Some(7)));
     }
     drop((first, second));
     elsewhere.enter(State::Running);
@@ -82,7 +82,7 @@ fn a_request_that_no_handler_has_is_no_methods() {
     recorder.begin(&arrived("nobody's")).end(Ending::Refused, Duration::ZERO, Some(&problem("no", &[])));
     let journal = recorder.journal();
     assert_eq!((journal.failures.len(), journal.methods.len()), (1, 0));
-    assert_eq!(journal.failures[0].handler, None);
+    assert_eq!(journal.failures[0].requested.handler, None);
 }
 
 #[test]

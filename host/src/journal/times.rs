@@ -2,6 +2,8 @@
 //!
 //! Used by [`super::methods`]. Time is in whole seconds since the recorder was made, so that tests can say what it is.
 
+use crate::buckets;
+
 /// Minutes that are looked back: the running one and those before it.
 const SLOTS: u64 = 6;
 
@@ -9,7 +11,7 @@ const SLOTS: u64 = 6;
 const MINUTE: u64 = 60;
 
 /// Buckets of each doubling: a percentile is at most a quarter too large.
-const STEPS: u64 = 4;
+const STEPS: usize = 4;
 
 /// Buckets of a slot. The last begins at 30 minutes and has all that took longer.
 const BUCKETS: usize = 120;
@@ -102,22 +104,12 @@ fn percentile<'a>(slots: impl Iterator<Item = &'a Slot> + Clone, requests: u64, 
 }
 
 fn bucket(took_us: u64) -> usize {
-    if took_us < STEPS {
-        return took_us as usize;
-    }
-    let doublings = u64::from(took_us.ilog2() - STEPS.ilog2());
-    let bucket = (doublings + 1) * STEPS + (took_us >> doublings) % STEPS;
-    usize::try_from(bucket).map_or(BUCKETS - 1, |bucket| bucket.min(BUCKETS - 1))
+    buckets::bucket::<STEPS>(took_us).min(BUCKETS - 1)
 }
 
 /// The largest time that is counted in a bucket.
 fn largest_in(bucket: usize) -> u64 {
-    let bucket = bucket as u64;
-    if bucket < STEPS {
-        return bucket;
-    }
-    let doublings = bucket / STEPS - 1;
-    ((STEPS + bucket % STEPS + 1) << doublings) - 1
+    buckets::largest_in::<STEPS>(bucket)
 }
 
 #[cfg(test)]
