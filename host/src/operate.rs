@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::{
     catalog::keeper::Keeper,
-    control::protocol::{ControlAnswer, ControlRequest, Kind},
+    control::protocol::{ControlAnswer, ControlRequest, Failures, Kind, LogLevels},
     forward::Forwarding,
     journal::Recorder,
     levels::Levels,
@@ -108,11 +108,11 @@ async fn answer(request: ControlRequest, operated: Operated) -> ControlAnswer {
     match request {
         ControlRequest::Metrics {} => ControlAnswer::Metrics { text: metrics.encode() },
         ControlRequest::Status {} => ControlAnswer::Status(metrics.health()),
-        ControlRequest::LogLevel { levels: None } => ControlAnswer::LogLevel { levels: levels.now() },
+        ControlRequest::LogLevel { levels: None } => ControlAnswer::LogLevel(LogLevels { levels: levels.now() }),
         ControlRequest::LogLevel { levels: Some(text) } => match levels.change(&text) {
             Ok(before) => {
                 tracing::warn!(before, now = text, "an operator has changed what is logged");
-                ControlAnswer::LogLevel { levels: text }
+                ControlAnswer::LogLevel(LogLevels { levels: text })
             }
             Err(error) => ControlAnswer::failed(Kind::Request, error.to_string()),
         },
@@ -122,7 +122,7 @@ async fn answer(request: ControlRequest, operated: Operated) -> ControlAnswer {
             at_once(keeper, move |keeper| ControlAnswer::rollback(keeper, &name)).await
         }
         ControlRequest::Requests {} => ControlAnswer::Requests(journal.activity()),
-        ControlRequest::Failures {} => ControlAnswer::Failures { failures: journal.failures() },
+        ControlRequest::Failures {} => ControlAnswer::Failures(Failures { failures: journal.failures() }),
         ControlRequest::Forward {} => forwarding::list(forwarding.as_ref()),
         ControlRequest::ForwardSet(set) => forwarding::set(forwarding.as_ref(), &keeper, &set),
         ControlRequest::Add { file, name, force } => ControlAnswer::added(keeper.add(&file, name, force).await),

@@ -14,17 +14,17 @@ fn handlers_are_listed_added_rolled_back_and_removed_and_each_change_is_a_line_o
     let api = story.alice();
     assert_eq!(api.get("/api/v1/status").succeeds()["ready"], true);
     let two = answering("2");
-    let expected = json!({"outcome": "replaced", "generation": 2, "instead_of": 1});
+    let expected = json!({"answer": "replaced", "generation": 2, "instead_of": 1});
     assert_eq!(api.upload("name=a", &two).succeeds(), expected);
-    assert_eq!(api.upload("name=a", &two).succeeds(), json!({"outcome": "unchanged", "generation": 2}));
+    assert_eq!(api.upload("name=a", &two).succeeds(), json!({"answer": "unchanged", "generation": 2}));
     assert_eq!(fs::read(story.scratch.path().join("handlers/a.wasm")).expect("it is there"), two);
     let list = api.get("/api/v1/handlers").succeeds();
     assert_eq!((&list["handlers"][0]["name"], &list["handlers"][0]["serving"]["generation"]), (&json!("a"), &json!(2)));
     let back = api.ask("POST", "/api/v1/handlers/a/rollback", b"").succeeds();
-    assert_eq!((&back["outcome"], &back["generation"]), (&json!("rolled-back"), &json!(1)));
+    assert_eq!((&back["answer"], &back["generation"]), (&json!("rolled-back"), &json!(1)));
     let reason = api.ask("POST", "/api/v1/handlers/a/rollback", b"").fails(404);
     assert!(reason.contains("no earlier version of a is kept"), "{reason}");
-    assert_eq!(api.ask("DELETE", "/api/v1/handlers/a", b"").succeeds(), json!({"outcome": "removed"}));
+    assert_eq!(api.ask("DELETE", "/api/v1/handlers/a", b"").succeeds(), json!({"answer": "removed"}));
     assert!(api.ask("DELETE", "/api/v1/handlers/%2e%2e%2fb", b"").fails(404).contains("no handler ../b"));
     let audit = story.audit();
     let told: Vec<_> = audit.iter().filter_map(|line| line.split("an operator ").nth(1)).collect();
@@ -203,10 +203,10 @@ fn the_commands_of_the_documentation_do_what_it_says() {
     let said = run(commands.replace("127.0.0.1:9465", &address), &token);
     for expected in [
         r#""phase":"serving""#,
-        r#"{"outcome":"added","generation":2}"#,
-        r#"{"outcome":"replaced","generation":3,"instead_of":2}"#,
-        r#"{"outcome":"rolled-back","generation":2"#,
-        r#"{"outcome":"removed"}"#,
+        r#"{"answer":"added","generation":2}"#,
+        r#"{"answer":"replaced","generation":3,"instead_of":2}"#,
+        r#"{"answer":"rolled-back","generation":2"#,
+        r#"{"answer":"removed"}"#,
         r#"{"levels":"info,handler=debug"}"#,
         r#""side":"serve 10%""#,
         "nova_host_admin_requests_total",

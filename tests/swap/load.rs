@@ -12,7 +12,7 @@ use nova_host::{
     client::{Client, Invocation, Provenance, Target},
     control::{
         client::ask,
-        protocol::{ControlAnswer, ControlRequest},
+        protocol::{Changed, ControlAnswer, ControlRequest, Handlers},
     },
     envelope::{Context, Text},
 };
@@ -211,7 +211,7 @@ impl Exchange<'_> {
         let file = self.story.scratch.write("new/a.wasm", versioned(self.version + 1));
         let position = self.begin();
         let answer = self.load.ask(&self.socket(), &ControlRequest::Add { file, name: None, force: false });
-        assert!(matches!(answer, ControlAnswer::Replaced { .. }), "{answer:?}");
+        assert!(matches!(answer, ControlAnswer::Changed(Changed::Replaced { .. })), "{answer:?}");
         self.ledger.confirm(position);
     }
 
@@ -228,7 +228,7 @@ impl Exchange<'_> {
         self.kept.pop();
         let position = self.ledger.begin(*self.kept.last().expect("a version before"));
         let answer = self.load.ask(&self.socket(), &ControlRequest::Rollback { name: "a".to_owned() });
-        assert!(matches!(answer, ControlAnswer::RolledBack { directory: None, .. }), "{answer:?}");
+        assert!(matches!(answer, ControlAnswer::Changed(Changed::RolledBack { directory: None, .. })), "{answer:?}");
         self.ledger.confirm(position);
     }
 
@@ -256,7 +256,9 @@ impl Exchange<'_> {
     }
 
     fn serving(&self) -> u64 {
-        let ControlAnswer::Handlers { handlers, .. } = self.load.ask(&self.socket(), &ControlRequest::List {}) else {
+        let ControlAnswer::Handlers(Handlers { handlers, .. }) =
+            self.load.ask(&self.socket(), &ControlRequest::List {})
+        else {
             panic!("no list")
         };
         handlers[0].serving.as_ref().expect("a generation").generation

@@ -12,11 +12,13 @@ use super::{
     page,
     problem::Problem,
     route::{Acting, Route, json, text},
-    told::{Changed, Failures, ForwardRule, Handlers, LogLevels, Session},
+    told::{ForwardRule, Session},
     upload,
 };
 use crate::{
-    control::protocol::{ControlAnswer, ControlRequest, ForwardSet, ForwardState},
+    control::protocol::{
+        Changed, ControlAnswer, ControlRequest, Failures, ForwardSet, ForwardState, Handlers, LogLevels,
+    },
     journal::report::Activity,
     metrics::{health::Health, http},
     operate::Role,

@@ -1,18 +1,15 @@
 //! What the admin API takes and answers, as types: what is sent is made of them, and so is what is documented.
 //!
-//! Before it: [`crate::operate`] has answered. After it: JSON. Most are those of the control socket, without the word for which
+//! Before it: [`crate::operate`] has answered. After it: JSON. Most are the types of the control socket, without the word for which
 //! answer it is: the path says that.
-
-use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    catalog::shelf::HandlerState,
-    control::protocol::{ControlAnswer, ForwardState},
+    control::protocol::{Changed, ControlAnswer, Failures, ForwardState, Handlers, LogLevels},
     forward::OnFailure,
-    journal::report::{Activity, Failure},
+    journal::report::Activity,
     metrics::health::Health,
     operate::Role,
 };
@@ -27,30 +24,6 @@ pub(super) trait Told: Serialize + JsonSchema + Sized {
     fn of(answer: ControlAnswer) -> Result<Self, Box<ControlAnswer>>;
 }
 
-/// All handlers.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Handlers {
-    /// Where they are.
-    directory: PathBuf,
-    /// By name.
-    handlers: Vec<HandlerState>,
-}
-
-/// What failed lately.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Failures {
-    /// The latest first.
-    failures: Vec<Failure>,
-}
-
-/// What is logged.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LogLevels {
-    /// A level, or several by target: `info,handler=debug`.
-    pub(super) levels: String,
-}
-
 /// A rule of forwarding. What is absent stays as it is; where both are, what is configured is in force again.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -63,40 +36,6 @@ pub(super) struct ForwardRule {
     pub(super) on_failure: Option<OnFailure>,
 }
 
-/// What has become of a handler.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(tag = "outcome", rename_all = "kebab-case")]
-pub(super) enum Changed {
-    /// It is served, for the first time.
-    Added {
-        /// Its number.
-        generation: u64,
-    },
-    /// It is served, in another's place.
-    Replaced {
-        /// Its number.
-        generation: u64,
-        /// The number of the one before.
-        instead_of: u64,
-    },
-    /// It was served already.
-    Unchanged {
-        /// Its number.
-        generation: u64,
-    },
-    /// It is not served any more.
-    Removed,
-    /// The version before is served.
-    RolledBack {
-        /// Its number.
-        generation: u64,
-        /// The number of the one that was rolled back.
-        instead_of: u64,
-        /// Why a restart would not serve the same; `null` where it would.
-        directory: Option<String>,
-    },
-}
-
 /// Who you are.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Session {
@@ -106,71 +45,25 @@ pub(super) struct Session {
     pub(super) role: Role,
 }
 
-impl Told for Handlers {
-    fn of(answer: ControlAnswer) -> Result<Self, Box<ControlAnswer>> {
-        match answer {
-            ControlAnswer::Handlers { directory, handlers } => Ok(Self { directory, handlers }),
-            other => Err(other.into()),
-        }
-    }
-}
-
-impl Told for Health {
-    fn of(answer: ControlAnswer) -> Result<Self, Box<ControlAnswer>> {
-        match answer {
-            ControlAnswer::Status(health) => Ok(health),
-            other => Err(other.into()),
-        }
-    }
-}
-
-impl Told for Activity {
-    fn of(answer: ControlAnswer) -> Result<Self, Box<ControlAnswer>> {
-        match answer {
-            ControlAnswer::Requests(activity) => Ok(activity),
-            other => Err(Box::new(other)),
-        }
-    }
-}
-
-impl Told for Failures {
-    fn of(answer: ControlAnswer) -> Result<Self, Box<ControlAnswer>> {
-        match answer {
-            ControlAnswer::Failures { failures } => Ok(Self { failures }),
-            other => Err(Box::new(other)),
-        }
-    }
-}
-
-impl Told for LogLevels {
-    fn of(answer: ControlAnswer) -> Result<Self, Box<ControlAnswer>> {
-        match answer {
-            ControlAnswer::LogLevel { levels } => Ok(Self { levels }),
-            other => Err(other.into()),
-        }
-    }
-}
-
-impl Told for ForwardState {
-    fn of(answer: ControlAnswer) -> Result<Self, Box<ControlAnswer>> {
-        match answer {
-            ControlAnswer::Forward(state) => Ok(state),
-            other => Err(other.into()),
-        }
-    }
-}
-
-impl Told for Changed {
-    fn of(answer: ControlAnswer) -> Result<Self, Box<ControlAnswer>> {
-        Ok(match answer {
-            ControlAnswer::Added { generation } => Self::Added { generation },
-            ControlAnswer::Replaced { generation, instead_of } => Self::Replaced { generation, instead_of },
-            ControlAnswer::Unchanged { generation } => Self::Unchanged { generation },
-            ControlAnswer::Removed => Self::Removed,
-            ControlAnswer::RolledBack { generation, instead_of, directory } => {
-                Self::RolledBack { generation, instead_of, directory }
+macro_rules! told {
+    ($($variant:ident => $told:ty),* $(,)?) => {$(
+        impl Told for $told {
+            fn of(answer: ControlAnswer) -> Result<Self, Box<ControlAnswer>> {
+                match answer {
+                    ControlAnswer::$variant(told) => Ok(told),
+                    other => Err(Box::new(other)),
+                }
             }
-            other => return Err(other.into()),
-        })
-    }
+        }
+    )*};
+}
+
+told! {
+    Handlers => Handlers,
+    Status => Health,
+    Requests => Activity,
+    Failures => Failures,
+    LogLevel => LogLevels,
+    Forward => ForwardState,
+    Changed => Changed,
 }

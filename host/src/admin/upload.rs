@@ -22,11 +22,11 @@ use super::{
     api::Api,
     asked::{Asked, next},
     problem::Problem,
-    told::{Changed, Told as _},
+    told::Told as _,
 };
 use crate::{
     catalog::load::{MAX_MANIFEST, checked_name},
-    control::protocol::ControlRequest,
+    control::protocol::{Changed, ControlRequest},
     sandbox::MAX_COMPONENT,
     web::PATIENCE,
 };

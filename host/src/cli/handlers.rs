@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     control::{
         client,
-        protocol::{ControlAnswer, ControlRequest},
+        protocol::{self, Changed, ControlAnswer, ControlRequest},
     },
     printable::printable,
     settings::patience,
@@ -112,28 +112,35 @@ impl What {
 /// The answer for a person.
 fn lines(answer: &ControlAnswer, name: &str) -> Vec<String> {
     let lines = match answer {
-        ControlAnswer::Handlers { directory, handlers } if handlers.is_empty() => {
+        ControlAnswer::Handlers(protocol::Handlers { directory, handlers }) if handlers.is_empty() => {
             vec![format!("no handler in {}", directory.display())]
         }
-        ControlAnswer::Handlers { handlers, .. } => handlers.iter().flat_map(handler).collect(),
+        ControlAnswer::Handlers(protocol::Handlers { handlers, .. }) => handlers.iter().flat_map(handler).collect(),
         // To another subcommand.
-        ControlAnswer::Forward(_) | ControlAnswer::Requests(_) | ControlAnswer::Failures { .. } => Vec::new(),
+        ControlAnswer::Forward(_) | ControlAnswer::Requests(_) | ControlAnswer::Failures(_) => Vec::new(),
         ControlAnswer::Metrics { text } => text.lines().map(str::to_owned).collect(),
-        ControlAnswer::Added { generation } => vec![format!("{name} is served: generation {generation}")],
-        ControlAnswer::Replaced { generation, instead_of } => {
+        ControlAnswer::Changed(changed) => changed_lines(changed, name),
+        // Of other commands.
+        ControlAnswer::Status(_) | ControlAnswer::LogLevel(_) | ControlAnswer::Failed { .. } => Vec::new(),
+    };
+    lines.iter().map(|line| printable(line, MAX_LINE)).collect()
+}
+
+/// What has become of a handler of this name.
+fn changed_lines(changed: &Changed, name: &str) -> Vec<String> {
+    match changed {
+        Changed::Added { generation } => vec![format!("{name} is served: generation {generation}")],
+        Changed::Replaced { generation, instead_of } => {
             vec![format!("{name} is replaced: generation {generation} instead of {instead_of}")]
         }
-        ControlAnswer::Unchanged { generation } => vec![format!("{name} is served already: generation {generation}")],
-        ControlAnswer::Removed => vec![format!("{name} is removed")],
-        ControlAnswer::RolledBack { generation, instead_of, directory } => {
+        Changed::Unchanged { generation } => vec![format!("{name} is served already: generation {generation}")],
+        Changed::Removed => vec![format!("{name} is removed")],
+        Changed::RolledBack { generation, instead_of, directory } => {
             let mut lines = vec![format!("{name} is rolled back: generation {generation} instead of {instead_of}")];
             lines.extend(directory.iter().map(|reason| format!("but a restart would serve another version: {reason}")));
             lines
         }
-        // Of other commands.
-        ControlAnswer::Status(_) | ControlAnswer::LogLevel { .. } | ControlAnswer::Failed { .. } => Vec::new(),
-    };
-    lines.iter().map(|line| printable(line, MAX_LINE)).collect()
+    }
 }
 
 fn handler(handler: &HandlerState) -> Vec<String> {

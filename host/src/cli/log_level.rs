@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Exit, Failed, Options, handlers::ask, say};
 use crate::{
-    control::protocol::{ControlAnswer, ControlRequest},
+    control::protocol::{ControlAnswer, ControlRequest, LogLevels},
     levels::Levels,
 };
 
@@ -26,8 +26,8 @@ impl LogLevel {
             Levels::new(levels).map_err(|error| Failed::new(Exit::Usage, error))?;
         }
         match ask(&config, &ControlRequest::LogLevel { levels: self.levels }, PATIENCE).await? {
-            ControlAnswer::LogLevel { levels } if options.json => say(serde_json::json!({ "levels": levels })),
-            ControlAnswer::LogLevel { levels } => say(levels),
+            ControlAnswer::LogLevel(levels) if options.json => say(serde_json::to_string(&levels)?),
+            ControlAnswer::LogLevel(LogLevels { levels }) => say(levels),
             other => anyhow::bail!("the host answered {other:?}"),
         }
         Ok(())

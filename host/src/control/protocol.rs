@@ -106,12 +106,7 @@ pub struct RuleState {
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub enum ControlAnswer {
     /// To [`ControlRequest::List`].
-    Handlers {
-        /// Where they are.
-        directory: PathBuf,
-        /// By name.
-        handlers: Vec<HandlerState>,
-    },
+    Handlers(Handlers),
     /// To [`ControlRequest::Metrics`].
     Metrics {
         /// As Prometheus reads it.
@@ -122,17 +117,51 @@ pub enum ControlAnswer {
     /// To [`ControlRequest::Forward`] and [`ControlRequest::ForwardSet`].
     Forward(ForwardState),
     /// To [`ControlRequest::LogLevel`].
-    LogLevel {
-        /// What is logged from now on.
-        levels: String,
-    },
+    LogLevel(LogLevels),
     /// To [`ControlRequest::Requests`].
     Requests(Activity),
     /// To [`ControlRequest::Failures`].
-    Failures {
-        /// The latest first.
-        failures: Vec<Failure>,
+    Failures(Failures),
+    /// Nothing has changed.
+    Failed {
+        /// What kind of reason it is.
+        kind: Kind,
+        /// Why.
+        message: String,
     },
+    /// To [`ControlRequest::Add`], [`ControlRequest::Remove`] and [`ControlRequest::Rollback`].
+    #[serde(untagged)]
+    Changed(Changed),
+}
+
+/// All handlers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Handlers {
+    /// Where they are.
+    pub directory: PathBuf,
+    /// By name.
+    pub handlers: Vec<HandlerState>,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogLevels {
+    /// A level, or several by target: `info,handler=debug`.
+    pub levels: String,
+}
+
+/// What failed lately.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Failures {
+    /// The latest first.
+    pub failures: Vec<Failure>,
+}
+
+/// What has become of a handler.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Changed {
     /// It is in force, for the first time.
     Added {
         /// Its number.
@@ -161,13 +190,6 @@ pub enum ControlAnswer {
         /// Why a restart would not serve the same; `null` where it would.
         directory: Option<String>,
     },
-    /// Nothing has changed.
-    Failed {
-        /// What kind of reason it is.
-        kind: Kind,
-        /// Why.
-        message: String,
-    },
 }
 
 /// Why nothing has changed.
@@ -194,29 +216,27 @@ impl ControlAnswer {
     }
 
     pub(crate) fn list(keeper: &Keeper) -> Self {
-        Self::Handlers { directory: keeper.directory().to_owned(), handlers: keeper.list() }
+        Self::Handlers(Handlers { directory: keeper.directory().to_owned(), handlers: keeper.list() })
     }
 
     pub(crate) fn added(added: Result<Change, Error>) -> Self {
-        match added {
-            Ok(Change::Added { generation }) => Self::Added { generation },
-            Ok(Change::Replaced { generation, instead_of }) => Self::Replaced { generation, instead_of },
-            Ok(Change::Unchanged { generation }) => Self::Unchanged { generation },
-            Err(error) => error.into(),
-        }
+        added.map_or_else(Self::from, |change| {
+            Self::Changed(match change {
+                Change::Added { generation } => Changed::Added { generation },
+                Change::Replaced { generation, instead_of } => Changed::Replaced { generation, instead_of },
+                Change::Unchanged { generation } => Changed::Unchanged { generation },
+            })
+        })
     }
 
     pub(crate) fn remove(keeper: &Keeper, name: &str) -> Self {
-        keeper.remove(name).map_or_else(Self::from, |()| Self::Removed)
+        keeper.remove(name).map_or_else(Self::from, |()| Self::Changed(Changed::Removed))
     }
 
     pub(crate) fn rollback(keeper: &Keeper, name: &str) -> Self {
-        match keeper.rollback(name) {
-            Ok(RolledBack { generation, instead_of, directory }) => {
-                Self::RolledBack { generation, instead_of, directory }
-            }
-            Err(error) => error.into(),
-        }
+        keeper.rollback(name).map_or_else(Self::from, |RolledBack { generation, instead_of, directory }| {
+            Self::Changed(Changed::RolledBack { generation, instead_of, directory })
+        })
     }
 }
 

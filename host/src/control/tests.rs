@@ -2,7 +2,10 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
-use super::{protocol::ControlRequest, *};
+use super::{
+    protocol::{Changed, ControlRequest, Handlers},
+    *,
+};
 use crate::{
     catalog::{Policy, keeper::Keeper, load},
     control::socket::{Config, Error},
@@ -65,15 +68,20 @@ async fn an_operator_lists_adds_rolls_back_and_removes() {
     let file = story.directory.path().join("a.wasm");
     fs::write(&file, answering("2")).unwrap();
     let add = ControlRequest::Add { file, name: None, force: false };
-    let ControlAnswer::Replaced { generation, instead_of } = story.ask(&add).await else { panic!("not replaced") };
-    assert_eq!(story.ask(&add).await, ControlAnswer::Unchanged { generation });
-    let ControlAnswer::Handlers { handlers, .. } = story.ask(&ControlRequest::List {}).await else { panic!("no list") };
+    let ControlAnswer::Changed(Changed::Replaced { generation, instead_of }) = story.ask(&add).await else {
+        panic!("not replaced")
+    };
+    assert_eq!(story.ask(&add).await, ControlAnswer::Changed(Changed::Unchanged { generation }));
+    let ControlAnswer::Handlers(Handlers { handlers, .. }) = story.ask(&ControlRequest::List {}).await else {
+        panic!("no list")
+    };
     assert_eq!(handlers[0].serving.as_ref().unwrap().generation, generation);
     let rollback = ControlRequest::Rollback { name: "a".into() };
-    let expected = ControlAnswer::RolledBack { generation: instead_of, instead_of: generation, directory: None };
+    let expected =
+        ControlAnswer::Changed(Changed::RolledBack { generation: instead_of, instead_of: generation, directory: None });
     assert_eq!(story.ask(&rollback).await, expected);
     assert!(matches!(story.ask(&rollback).await, ControlAnswer::Failed { kind: Kind::Unknown, .. }));
-    assert_eq!(story.ask(&ControlRequest::Remove { name: "a".into() }).await, ControlAnswer::Removed);
+    assert_eq!(story.ask(&ControlRequest::Remove { name: "a".into() }).await, ControlAnswer::Changed(Changed::Removed));
     assert!(matches!(story.ask(&rollback).await, ControlAnswer::Failed { kind: Kind::Unknown, .. }));
 }
 
@@ -87,7 +95,7 @@ async fn nonsense_is_answered_and_disturbs_nobody() {
         assert!(answer.starts_with(r#"{"answer":"failed","kind":"request""#), "{answer}");
     }
     story.say(&vec![b' '; 1 << 20]).await;
-    assert!(matches!(story.ask(&ControlRequest::List {}).await, ControlAnswer::Handlers { .. }));
+    assert!(matches!(story.ask(&ControlRequest::List {}).await, ControlAnswer::Handlers(_)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,7 +106,7 @@ async fn who_says_nothing_is_not_waited_for() {
     for _ in 0..MAX_CONNECTIONS {
         silent.push(UnixStream::connect(story.socket()).await.unwrap());
     }
-    assert!(matches!(story.ask(&ControlRequest::List {}).await, ControlAnswer::Handlers { .. }));
+    assert!(matches!(story.ask(&ControlRequest::List {}).await, ControlAnswer::Handlers(_)));
 }
 
 #[tokio::test]

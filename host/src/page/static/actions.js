@@ -140,7 +140,7 @@ function upload({ name, serving, seen, opener }) {
       if (seen) isAsSeen(seen);
       const handler = name ?? called.value.trim();
       const done = await api.add(handler, file.files[0], manifest.files[0], force.checked);
-      switch (done.outcome) {
+      switch (done.answer) {
         case "replaced": return `${handler} is replaced: generation ${done.generation} instead of ${done.instead_of}.`;
         case "unchanged": return `${handler} is served already: generation ${done.generation}.`;
         default: return `${handler} is served: generation ${done.generation}.`;
