@@ -59,8 +59,8 @@ fn open(body: &[u8]) -> Value {
 
 #[test]
 fn more_casts_at_once_than_may_be_unconfirmed_are_all_sent() {
-    /// What the transport lets wait for confirmations at once, of one exchange.
-    const UNCONFIRMED: u64 = 256;
+    /// What the transport lets wait for confirmations at once, of one exchange: half of what its channel may.
+    const UNCONFIRMED: u64 = 96;
     let vhost = unserved();
     let proxy = Proxy::start(&vhost.addresses()[0]);
     let client = Arc::new(client(&vhost.url_by(&[proxy.address().to_owned()])));

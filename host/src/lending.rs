@@ -4,6 +4,8 @@
 //! After it: [`crate::capability`] lends both while the handler waits for a call. Without that, a handler that calls its
 //! own service would wait for itself as soon as every permit is held by one that waits.
 //!
+//! A permit is lent as well while the broker says nothing of a reply ([`crate::serve`]).
+//!
 //! How many are lent is bounded: those who wait hold their instances and their deliveries. Beyond the bound, who waits
 //! keeps what it holds.
 
@@ -25,9 +27,29 @@ pub fn most_lent(max_in_flight: u16) -> u16 {
     max_in_flight.clamp(LEAST_LENT, MOST_LENT)
 }
 
+/// The most permits that are lent by requests of whose answer the broker says nothing: four times as many as there are. They hold
+/// their answers, and no instance.
+const UNCONFIRMED_SHARE: u16 = 4;
+
 /// What is lent in a service. Clones are the same.
 #[derive(Clone, Debug)]
-pub struct Lending(Arc<watch::Sender<u16>>, u16);
+pub struct Lending {
+    lent: Arc<watch::Sender<Lent>>,
+    most: Lent,
+}
+
+/// How many permits are lent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lent {
+    /// By requests that wait for others.
+    pub by_callers: u16,
+    /// By requests of whose answer the broker says nothing.
+    pub unconfirmed: u16,
+}
+
+/// A permit that is lent for good: its holder ends without it.
+#[derive(Debug)]
+pub struct Loan(Lending);
 
 /// One of a limited number of places, which its holder may lend.
 #[derive(Debug)]
@@ -64,34 +86,69 @@ struct Waits {
 struct Wait<'a>(&'a Standing);
 
 impl Lending {
-    /// Nothing is lent; at most so many may be.
+    /// Of a service that takes so many requests at once. Nothing is lent yet.
     #[must_use]
-    pub fn new(most: u16) -> Self {
-        Self(Arc::new(watch::Sender::new(0)), most)
+    pub fn of(max_in_flight: u16) -> Self {
+        let unconfirmed = max_in_flight.saturating_mul(UNCONFIRMED_SHARE).clamp(LEAST_LENT, MOST_LENT);
+        Self::new(Lent { by_callers: most_lent(max_in_flight), unconfirmed })
+    }
+
+    /// At most so many may be lent; nothing is yet.
+    #[must_use]
+    pub fn new(most: Lent) -> Self {
+        Self { lent: Arc::new(watch::Sender::new(Lent::default())), most }
     }
 
     /// How many are lent, as it changes.
     #[must_use]
-    pub fn lent(&self) -> watch::Receiver<u16> {
-        self.0.subscribe()
+    pub fn lent(&self) -> watch::Receiver<Lent> {
+        self.lent.subscribe()
     }
 
     /// How many may be lent.
     #[must_use]
-    pub fn most(&self) -> u16 {
-        self.1
+    pub fn most(&self) -> Lent {
+        self.most
+    }
+
+    /// Lends the permit of a request that waits for nothing but the broker's word on its answer; `None` where too many do.
+    #[must_use]
+    pub fn lend_unconfirmed(&self, permit: &Slot) -> Option<Loan> {
+        let may = self.lent.send_if_modified(|lent| {
+            let may = lent.unconfirmed < self.most.unconfirmed;
+            lent.unconfirmed += u16::from(may);
+            may
+        });
+        may.then(|| {
+            permit.release();
+            Loan(self.clone())
+        })
     }
 
     fn begin(&self) -> bool {
-        self.0.send_if_modified(|lent| {
-            let may = *lent < self.1;
-            *lent += u16::from(may);
+        self.lent.send_if_modified(|lent| {
+            let may = lent.by_callers < self.most.by_callers;
+            lent.by_callers += u16::from(may);
             may
         })
     }
 
     fn end(&self) {
-        self.0.send_modify(|lent| *lent = lent.saturating_sub(1));
+        self.lent.send_modify(|lent| lent.by_callers = lent.by_callers.saturating_sub(1));
+    }
+}
+
+impl Lent {
+    /// How many in all.
+    #[must_use]
+    pub fn sum(self) -> u16 {
+        self.by_callers.saturating_add(self.unconfirmed)
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        self.0.lent.send_modify(|lent| lent.unconfirmed = lent.unconfirmed.saturating_sub(1));
     }
 }
 

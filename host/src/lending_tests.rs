@@ -15,7 +15,7 @@ struct Scene {
 impl Scene {
     fn new(most: u16) -> Self {
         let one = || Arc::new(Semaphore::new(1));
-        Self { lending: Lending::new(most), permits: one(), places: one() }
+        Self { lending: Lending::new(Lent { by_callers: most, unconfirmed: 1 }), permits: one(), places: one() }
     }
 
     fn request(&self) -> Standing {
@@ -28,8 +28,13 @@ impl Scene {
         standing
     }
 
+    fn request_without_place(&self) -> Slot {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().unwrap();
+        Slot::new(Arc::clone(&self.permits), permit)
+    }
+
     fn free(&self) -> (usize, usize, u16) {
-        (self.permits.available_permits(), self.places.available_permits(), *self.lending.lent().borrow())
+        (self.permits.available_permits(), self.places.available_permits(), self.lending.lent().borrow().sum())
     }
 }
 
@@ -145,4 +150,17 @@ async fn beyond_the_bound_nothing_is_lent_and_a_wait_that_is_dropped_counts_no_m
     assert!(outer.waiting_for(std::future::pending::<()>()).now_or_never().is_none());
     drop(outer);
     assert_eq!(scene.free(), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn what_the_broker_has_yet_to_confirm_lends_its_permit_within_a_bound_of_its_own() {
+    let scene = Scene::new(0);
+    let request = scene.request();
+    let loan = scene.lending.lend_unconfirmed(&request.permit).expect("there is room for one");
+    assert_eq!(scene.free(), (1, 0, 1));
+    let next = scene.request_without_place();
+    assert!(scene.lending.lend_unconfirmed(&next).is_none(), "and for no more");
+    assert_eq!(scene.free(), (0, 0, 1));
+    drop(loan);
+    assert_eq!(scene.free(), (0, 0, 0));
 }

@@ -18,6 +18,7 @@ mod outage;
 mod quiet;
 mod said;
 mod traced;
+mod unconfirmed;
 mod width;
 mod work;
 
@@ -34,7 +35,7 @@ use crate::{
     dispatch,
     forward::Forwarding,
     journal::Recorder,
-    lending::{Lending, most_lent},
+    lending::Lending,
     metrics::Metrics,
     trace::Tracer,
     transport::{Deliveries, Transport},
@@ -46,11 +47,11 @@ use guard::guard;
 use late::Late;
 use outage::Outages;
 use quiet::Quiet;
+use unconfirmed::Unconfirmed;
 use width::Width;
 
-/// The longest that a request is held up by a reply or a dead letter while the broker is away, or takes nothing. It keeps its
-/// permit meanwhile: no more is taken than can be answered. (A broker that is there says what becomes of a message, or is
-/// silent for half a minute at most.)
+/// The longest that a request is held up by a reply or a dead letter while the broker is away, or takes nothing. (A broker that is
+/// there says what becomes of a message, or is silent for half a minute at most.)
 const HOLD_FOR: Duration = Duration::from_secs(3600);
 
 /// The longest that a request is held up by the copy that counts its attempts: longer than it takes to notice that a
@@ -115,6 +116,7 @@ struct Corridor {
     /// Requests that are settled only after their late reply or dead letter.
     unsettled: Semaphore,
     lending: Lending,
+    unconfirmed: Unconfirmed,
     tasks: TaskTracker,
     /// Ends every task where it is; what is unsettled goes back to the broker.
     abandon: CancellationToken,
@@ -127,8 +129,9 @@ struct Corridor {
 pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries: Deliveries, shutdown: Shutdown) {
     let With { transport, catalog, capabilities, forwarding, journal, tracer } = with;
     let permits = Arc::new(Semaphore::new(usize::from(config.max_in_flight)));
-    let lending = Lending::new(most_lent(config.max_in_flight));
+    let lending = Lending::of(config.max_in_flight);
     let corridor = Arc::new(Corridor {
+        unconfirmed: Unconfirmed::new(lending.clone(), metrics.clone()),
         metrics,
         transport,
         catalog,

@@ -115,10 +115,21 @@ pub(crate) fn panic_where_asked(request: &crate::envelope::Request) {
     assert_ne!(request.method.text(), Some(PANICS), "on purpose");
 }
 
+/// A queue of which the broker in memory never says whether it takes messages.
+pub(crate) const SILENT: &str = "silent";
+
+/// Waits for ever where a message is for such a queue.
+pub(crate) async fn silent_where_asked(destination: &crate::transport::Destination) {
+    let silent = crate::transport::Destination::Queue(SILENT.to_owned());
+    if *destination == silent {
+        std::future::pending().await
+    }
+}
+
 /// What a request holds that lends nothing.
 pub(crate) fn standing() -> Arc<crate::lending::Standing> {
-    use crate::lending::{Lending, Slot, Standing};
+    use crate::lending::{Lending, Lent, Slot, Standing};
     let permits = Arc::new(tokio::sync::Semaphore::new(1));
     let permit = Arc::clone(&permits).try_acquire_owned().unwrap();
-    Arc::new(Standing::new(Lending::new(0), Arc::new(Slot::new(permits, permit))))
+    Arc::new(Standing::new(Lending::new(Lent::default()), Arc::new(Slot::new(permits, permit))))
 }

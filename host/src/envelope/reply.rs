@@ -121,6 +121,15 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Bytes of it as it is sent, but for what every reply has.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        match self {
+            Self::Result(result) => result.get().len(),
+            Self::Failure(failure) => failure.encode().len(),
+        }
+    }
+
     /// The exception, if it is one.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {

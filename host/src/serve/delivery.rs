@@ -131,6 +131,11 @@ impl Claimed {
         Some(Arc::new(standing.telling(self.entry.progress().clone())))
     }
 
+    /// Its permit, as long as it holds one.
+    pub(super) fn permit(&self) -> Option<&Slot> {
+        self.held.permit().map(|permit| &**permit)
+    }
+
     /// Waits until the broker delivers the message again, for the connection that brought it has gone.
     pub(super) async fn lost(&self) {
         match &self.held {
@@ -161,6 +166,11 @@ impl Ended {
     /// Whether the broker still waits for the settlement.
     pub(super) fn is_unsettled(&self) -> bool {
         matches!(self.held, Claims::Unsettled(_))
+    }
+
+    /// Its permit, as long as it holds one.
+    pub(super) fn permit(&self) -> Option<&Slot> {
+        self.held.permit().map(|permit| &**permit)
     }
 
     /// Tells the broker, and only then lets go of all that was held. The message is left, for what is still to be sent.

@@ -13,6 +13,7 @@ use super::{
     late::{Delivered, Letter, Trouble},
 };
 use crate::{
+    lending::Slot,
     reply::{Buried, Fate, Verdict},
     trace::{Kind, Span},
     transport::{Company, Message},
@@ -55,19 +56,17 @@ impl Corridor {
     /// Sends the dead letter, if it is one, and settles the delivery.
     pub(super) async fn end(&self, ended: Ended, fate: Fate, notes: &Notes, outcome: &str, error: String) -> Message {
         let buried = match &self.dead_letters {
-            Some(_) if fate.is_dead() => {
-                Some(self.bury(&ended.message, ended.is_unsettled(), notes, outcome, error).await)
-            }
+            Some(_) if fate.is_dead() => Some(self.bury(&ended.message, Some(&ended), notes, outcome, error).await),
             Some(_) | None => None,
         };
         ended.settle(fate.disposition(buried)).await
     }
 
-    /// Sends a dead letter. One that its exchange does not take now waits, where it `may_wait` and not too many do.
+    /// Sends a dead letter. One that its exchange does not take now waits, where its delivery is unsettled and not too many do.
     pub(super) async fn bury(
         &self,
         message: &Message,
-        may_wait: bool,
+        ended: Option<&Ended>,
         notes: &Notes,
         outcome: &str,
         error: String,
@@ -77,7 +76,7 @@ impl Corridor {
         let death = Death { outcome, error, attempts: notes.attempts };
         let patience = self.transport.missing_queue_patience();
         let reason = match dead_letter::letter(to, message, &notes.particulars, death) {
-            Ok(letter) => match self.post(letter, may_wait, patience).await {
+            Ok(letter) => match self.post(letter, ended, patience).await {
                 Delivered::Taken => {
                     tracing::info!(exchange = to.exchange, "sent to the dead-letter exchange");
                     self.metrics.dead_letter();
@@ -103,9 +102,9 @@ impl Corridor {
         Buried::Refused
     }
 
-    /// Sends a letter, or lets it wait where its destination does not take it now, it `may_wait`, and not too many do.
-    async fn post(&self, mut letter: Letter, may_wait: bool, patience: Duration) -> Delivered {
-        let trouble = match self.try_once(&mut letter).await {
+    /// Sends a letter, or lets it wait where its destination does not take it now, its delivery is unsettled, and not too many do.
+    async fn post(&self, mut letter: Letter, ended: Option<&Ended>, patience: Duration) -> Delivered {
+        let trouble = match self.try_once(&mut letter, ended.and_then(Ended::permit)).await {
             Tried::NotNow(Trouble::Missing) => {
                 return Delivered::GivenUp("no queue is bound to it for this routing key".to_owned());
             }
@@ -113,22 +112,24 @@ impl Corridor {
             Tried::Ended(delivered) => return delivered,
         };
         match self.unsettled.try_acquire() {
-            Ok(_share) if may_wait => self.wait(letter, trouble, patience).await,
+            Ok(_share) if ended.is_some_and(Ended::is_unsettled) => self.wait(letter, trouble, patience).await,
             _ => Delivered::GivenUp(format!("{}, and too many messages wait", trouble.as_str())),
         }
     }
 
     /// Sends a letter once, where others do not wait for the same.
-    async fn try_once(&self, letter: &mut Letter) -> Tried {
+    async fn try_once(&self, letter: &mut Letter, permit: Option<&Slot>) -> Tried {
         if self.late.has(letter.destination()) {
             return Tried::NotNow(Trouble::Silent);
         }
-        self.send_once(letter).await
+        self.send_once(letter, permit).await
     }
 
     /// Sends a letter once, whoever waits.
-    pub(super) async fn send_once(&self, letter: &mut Letter) -> Tried {
-        match timeout(HOLD_FOR, letter.send(&self.transport, Company::Shared)).await {
+    pub(super) async fn send_once(&self, letter: &mut Letter, permit: Option<&Slot>) -> Tried {
+        let (destination, length) = (letter.destination().clone(), letter.length());
+        let sending = letter.send(&self.transport, Company::Shared);
+        match timeout(HOLD_FOR, self.unconfirmed.wait(&destination, length, permit, sending)).await {
             Ok(Ok(None)) => Tried::Ended(Delivered::Taken),
             Ok(Ok(Some(trouble))) => Tried::NotNow(trouble),
             Ok(Err(error)) => Tried::Ended(Delivered::GivenUp(error.to_string())),

@@ -21,7 +21,7 @@ use crate::{
     envelope::Request,
     forward::{Decision, Forwarding, Named, Why},
     journal::report::State,
-    metrics::{Connection, Went},
+    metrics::Went,
     printable::printable,
     reply::Kind,
     trace::{Span, Value},
@@ -173,7 +173,7 @@ impl Corridor {
         let trouble = if may_wait && self.late.has(&destination) {
             self.outages.trouble(&destination)
         } else {
-            let sending = self.send_once(&mut letter);
+            let sending = self.send_once(&mut letter, claimed.permit());
             let tried = tokio::select! {
                 biased;
                 tried = sending => tried,
@@ -204,17 +204,11 @@ impl Corridor {
         Some(delivered)
     }
 
-    fn broker_takes_messages(&self) -> bool {
-        let publications = self.metrics.connection(Connection::Publications);
-        // There are none where the broker is in this process.
-        publications.is_none_or(|publications| publications.open > 0 && publications.blocked == 0)
-    }
-
     /// Waits until a delivery is lost, and nothing more is said of what was sent: while there is a broker that takes messages, it
     /// says soon what became of them.
     async fn lost_with_the_broker(&self, claimed: &Claimed) {
         claimed.lost().await;
-        while self.broker_takes_messages() {
+        while self.unconfirmed.broker_takes_messages() {
             tokio::time::sleep(LOOK).await;
         }
     }

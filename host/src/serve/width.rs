@@ -1,7 +1,7 @@
 //! How much is taken from the broker at once.
 //!
 //! Before it: [`super::serve`] has permits. After it: the broker delivers as much as may run, and more while many of those that
-//! run wait for others, who may be in the same queue.
+//! run wait, for others who may be in the same queue, or for its word on their answers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,13 +11,13 @@ use tokio::{
 };
 
 use crate::{
-    lending::{Lending, Slot},
+    lending::{Lending, Lent, Slot},
     metrics::Metrics,
     transport::{Deliveries, Delivery},
 };
 
 /// How long few must have waited before less is taken again. Each change takes some round trips to the broker, in which nothing is
-/// delivered: where as many wait as it takes, and then not, there would be nothing else.
+/// delivered: where confirmations take now a little less and now a little more than a moment, there would be nothing else.
 const NARROW_AFTER: Duration = Duration::from_secs(30);
 
 /// How much is taken.
@@ -25,9 +25,9 @@ const NARROW_AFTER: Duration = Duration::from_secs(30);
 pub(super) struct Width {
     /// What is taken of a queue at once otherwise.
     prefetch: u16,
-    lent: watch::Receiver<u16>,
+    lent: watch::Receiver<Lent>,
     /// The most that may be lent.
-    most: u16,
+    most: Lent,
     is_wide: bool,
     /// Since when so few are lent that less would do.
     few_since: Option<Instant>,
@@ -72,11 +72,15 @@ impl Width {
     }
 
     /// How much more is to be taken from now on, where that changes; 0 is no more.
-    fn change(&mut self, lent: u16, now: Instant) -> Option<u16> {
-        let (sum, prefetch) = (u32::from(lent), u32::from(self.prefetch));
+    fn change(&mut self, lent: Lent, now: Instant) -> Option<u16> {
+        let (sum, prefetch) = (u32::from(lent.sum()), u32::from(self.prefetch));
         if !self.is_wide {
             self.is_wide = sum > 0 && 2 * sum >= prefetch;
-            return self.is_wide.then_some(self.most);
+            let more = match lent.unconfirmed {
+                0 => self.most.by_callers,
+                _ => self.most.sum(),
+            };
+            return self.is_wide.then_some(more);
         }
         let is_few = sum == 0 || 4 * sum < prefetch;
         let since = is_few.then(|| self.few_since.unwrap_or(now));
@@ -108,20 +112,22 @@ mod tests {
 
     #[test]
     fn more_is_taken_where_many_wait_and_less_only_after_few_have_waited_for_long() {
-        let mut width = Width::new(8, &Lending::new(64));
+        let most = Lent { by_callers: 64, unconfirmed: 100 };
+        let mut width = Width::new(8, &Lending::new(most));
         let (start, second) = (Instant::now(), Duration::from_secs(1));
-        assert_eq!(width.change(3, start), None);
-        assert_eq!(width.change(4, start), Some(64));
+        let lent = |by_callers, unconfirmed| Lent { by_callers, unconfirmed };
+        assert_eq!(width.change(lent(3, 0), start), None);
+        assert_eq!(width.change(lent(4, 0), start), Some(64));
         // Up and down, again and again, changes nothing.
         for n in 0..100 {
-            assert_eq!(width.change(0, start + n * second), None);
-            assert_eq!(width.change(8, start + n * second), None);
+            assert_eq!(width.change(lent(0, 0), start + n * second), None);
+            assert_eq!(width.change(lent(0, 8), start + n * second), None);
         }
         let few = start + 100 * second;
-        assert_eq!(width.change(1, few), None);
-        assert_eq!(width.change(1, few + NARROW_AFTER - second), None);
-        assert_eq!(width.change(0, few + NARROW_AFTER), Some(0));
-        assert_eq!(width.change(0, few + 2 * NARROW_AFTER), None);
-        assert_eq!(width.change(4, few + 2 * NARROW_AFTER), Some(64));
+        assert_eq!(width.change(lent(1, 0), few), None);
+        assert_eq!(width.change(lent(1, 0), few + NARROW_AFTER - second), None);
+        assert_eq!(width.change(lent(0, 0), few + NARROW_AFTER), Some(0));
+        assert_eq!(width.change(lent(0, 0), few + 2 * NARROW_AFTER), None);
+        assert_eq!(width.change(lent(0, 4), few + 2 * NARROW_AFTER), Some(164), "as many as may be unconfirmed, too");
     }
 }

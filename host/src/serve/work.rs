@@ -33,7 +33,7 @@ use crate::{
     printable::printable,
     reply::{self, Fate, Kind as Asked, Verdict},
     trace::{Kind, Span, Value},
-    transport::{Disposition, FORWARDS, Header, Message, Published, copy},
+    transport::{Destination, Disposition, FORWARDS, Header, Message, Published, copy},
 };
 
 /// What a claimed request comes to.
@@ -231,6 +231,9 @@ impl Corridor {
     async fn answer(&self, ended: Ended, reply_to: &ReplyTo, verdict: Verdict, notes: Notes) {
         let span = notes.span.child(|| "reply", Kind::Producer);
         let answering = guard(answer(&self.transport, &self.late, reply_to, &verdict.answer));
+        let queue = Destination::Queue(reply_to.queue.clone());
+        let bytes = verdict.answer.length().saturating_add(ended.message.body.len());
+        let answering = self.unconfirmed.wait(&queue, bytes, ended.permit(), answering);
         let (letter, trouble) = match timeout(HOLD_FOR, answering).await {
             Ok(Ok(Answered::Told)) => {
                 self.replied(span, ReplyFate::Confirmed);
@@ -278,7 +281,7 @@ impl Corridor {
                 self.dropped(reply_to, &reason);
                 // Its end is told already; what is left is to keep it for somebody to look at.
                 if verdict.fate == Fate::Done && self.dead_letters.is_some() {
-                    self.bury(&message, false, &notes, reply::UNANSWERED, reason).await;
+                    self.bury(&message, None, &notes, reply::UNANSWERED, reason).await;
                 }
             }
         }

@@ -1,7 +1,10 @@
 //! Replies that nobody takes, requests that would be answered for ever, and faults of the host itself.
 
 use super::*;
-use crate::{journal::report::State, testing::PANICS};
+use crate::{
+    journal::report::State,
+    testing::{PANICS, SILENT},
+};
 
 fn call(method: &str, reply_queue: &str) -> Message {
     message(json!({
@@ -60,6 +63,28 @@ async fn a_delivery_is_in_flight_until_it_is_settled_also_while_its_reply_waits(
     assert!(service.counts("nova_host_deliveries_in_flight 0"));
     assert!(service.journal.activity().requests.is_empty());
     assert!(service.counts("nova_host_replies_total{fate=\"dropped\"} 1"), "{}", service.metrics.encode());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_for_a_queue_that_says_nothing_holds_up_nobody_and_is_not_lost() {
+    let service = Service::start(catalog(ECHO, tight()), 2, LONG).await;
+    for n in 0..6 {
+        let mut call = call("m", SILENT);
+        call.body = String::from_utf8(call.body.to_vec()).unwrap().replace("\"u\"", &format!("\"u{n}\"")).into();
+        service.broker.inject(&topic(), &call);
+    }
+    // More than there are permits, and more than are taken at once otherwise.
+    let all_are_taken = async {
+        while service.broker.unsettled("t") != Some(6) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(2), all_are_taken).await.expect("sooner than the silence is judged");
+    service.call("m").await.unwrap();
+    assert!(service.counts("nova_host_permits_free 2"), "{}", service.metrics.encode());
+    assert!(service.counts("nova_host_deliveries_in_flight 6"));
+    let broker = service.crash().await;
+    assert_eq!((broker.waiting("t"), broker.unsettled("t")), (Some(6), Some(0)));
 }
 
 #[tokio::test(start_paused = true)]

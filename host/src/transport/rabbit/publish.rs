@@ -15,3 +15,4 @@ pub(crate) mod parcel;
 pub(crate) mod publisher;
 mod returned;
 mod underway;
+mod window;

@@ -5,6 +5,7 @@ mod cancelled;
 mod peer;
 mod publishing;
 mod serving;
+mod silent;
 mod starting;
 mod transient;
 

@@ -8,13 +8,19 @@
 //! Whether the queue is ill or the broker is busy tell the others: a message is *overtaken* when one is confirmed that
 //! was sent well after it, or when the broker answers a question that was asked well after it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
 /// A message is overtaken when another is confirmed, or a question answered, that was sent so much later. A quorum queue elects a new leader in a
 /// second or two, and a slow disk takes less for a confirmation.
 pub(crate) const OVERTAKEN: Duration = Duration::from_secs(3);
+
+/// How long a message that holds others up may wait before its queue is slow. Many times what a confirmation takes.
+const SLOW: Duration = Duration::from_millis(250);
 
 /// The longest that a confirmation is waited for where nothing is confirmed at all. Longer than it takes to notice that a
 /// connection is dead (two heartbeats of ten seconds): then everything is sent again on the next one.
@@ -26,6 +32,8 @@ pub(crate) struct Flights<J> {
     all: BTreeMap<u64, Flight<J>>,
     /// How many there are in each lane.
     counts: BTreeMap<usize, usize>,
+    /// How many there are for each name, by its hash.
+    named: HashMap<u64, usize>,
     next: u64,
     /// When the latest of the confirmed messages was sent; for each lane, and of all.
     newest_in: BTreeMap<usize, Instant>,
@@ -39,23 +47,34 @@ pub(crate) struct Flight<J> {
     pub(crate) job: J,
     /// Which way it went.
     pub(crate) lane: usize,
+    /// The hash of the name that it went to.
+    pub(crate) name: u64,
     /// When.
     pub(crate) since: Instant,
 }
 
+impl<J> Flight<J> {
+    /// Whether it has waited for longer than others should be held up.
+    pub(crate) fn is_slow(&self, now: Instant) -> bool {
+        now >= self.since + SLOW
+    }
+}
+
 impl<J> Default for Flights<J> {
     fn default() -> Self {
-        Self { all: BTreeMap::new(), counts: BTreeMap::new(), next: 0, newest_in: BTreeMap::new(), newest: None }
+        let (all, counts, newest_in) = Default::default();
+        Self { all, counts, named: HashMap::new(), next: 0, newest_in, newest: None }
     }
 }
 
 impl<J> Flights<J> {
-    /// Notes a message that is sent now; gives its number.
-    pub(crate) fn begin(&mut self, job: J, lane: usize, now: Instant) -> u64 {
+    /// Notes a message that is sent now, to a name of this hash; gives its number.
+    pub(crate) fn begin(&mut self, job: J, lane: usize, name: u64, now: Instant) -> u64 {
         let number = self.next;
         self.next += 1;
-        self.all.insert(number, Flight { job, lane, since: now });
+        self.all.insert(number, Flight { job, lane, name, since: now });
         *self.counts.entry(lane).or_default() += 1;
+        *self.named.entry(name).or_default() += 1;
         number
     }
 
@@ -67,6 +86,11 @@ impl<J> Flights<J> {
     /// How many there are in a lane.
     pub(crate) fn count(&self, lane: usize) -> usize {
         self.counts.get(&lane).copied().unwrap_or_default()
+    }
+
+    /// How many there are for a name.
+    pub(crate) fn count_of(&self, name: u64) -> usize {
+        self.named.get(&name).copied().unwrap_or_default()
     }
 
     /// Notes that the broker has said what became of a message, and gives it; `None` where its time was over before.
@@ -83,6 +107,11 @@ impl<J> Flights<J> {
         self.newest = self.newest.max(Some(asked));
     }
 
+    /// The message with this number, where it is on its way.
+    pub(crate) fn get(&self, number: u64) -> Option<&Flight<J>> {
+        self.all.get(&number)
+    }
+
     /// Whether a message has waited for so long that it is worth asking the broker whether it is there.
     pub(crate) fn is_doubtful(&self, now: Instant) -> bool {
         self.all.values().any(|flight| now >= flight.since + OVERTAKEN)
@@ -91,7 +120,7 @@ impl<J> Flights<J> {
     /// Takes a message out that has failed; `None` where its time was over before.
     pub(crate) fn fail(&mut self, number: u64) -> Option<Flight<J>> {
         let flight = self.all.remove(&number)?;
-        self.left(flight.lane);
+        self.left(flight.lane, flight.name);
         Some(flight)
     }
 
@@ -116,13 +145,20 @@ impl<J> Flights<J> {
     fn take(&mut self, is_wanted: impl Fn(&Flight<J>) -> bool) -> Vec<Flight<J>> {
         let taken: Vec<Flight<J>> =
             self.all.extract_if(.., |_, flight| is_wanted(flight)).map(|(_, flight)| flight).collect();
-        taken.iter().for_each(|flight| self.left(flight.lane));
+        taken.iter().for_each(|flight| self.left(flight.lane, flight.name));
         taken
     }
 
-    fn left(&mut self, lane: usize) {
+    fn left(&mut self, lane: usize, name: u64) {
         if let Some(count) = self.counts.get_mut(&lane) {
             *count = count.saturating_sub(1);
+        }
+        // Callers choose names: what is at none is forgotten.
+        if let Some(count) = self.named.get_mut(&name) {
+            *count -= 1;
+            if *count == 0 {
+                self.named.remove(&name);
+            }
         }
     }
 
@@ -149,9 +185,9 @@ mod tests {
     #[test]
     fn a_message_is_overdue_when_later_ones_are_confirmed_and_not_before() {
         let (mut flights, start) = (Flights::default(), Instant::now());
-        flights.begin("ill", 0, start);
-        let soon = flights.begin("soon", 1, start + OVERTAKEN - TICK);
-        let later = flights.begin("later", 1, start + OVERTAKEN);
+        flights.begin("ill", 0, 0, start);
+        let soon = flights.begin("soon", 1, 0, start + OVERTAKEN - TICK);
+        let later = flights.begin("later", 1, 0, start + OVERTAKEN);
         assert!(flights.confirm(soon).is_some());
         assert_eq!(jobs(flights.overdue(start + OVERTAKEN + TICK)), [] as [&str; 0]);
         assert!(flights.confirm(later).is_some());
@@ -162,8 +198,8 @@ mod tests {
     #[test]
     fn where_nothing_is_confirmed_nobody_is_ill_for_long() {
         let (mut flights, start) = (Flights::default(), Instant::now());
-        flights.begin("a", 0, start);
-        flights.begin("b", 1, start + LONGEST - TICK);
+        flights.begin("a", 0, 0, start);
+        flights.begin("b", 1, 0, start + LONGEST - TICK);
         assert_eq!(jobs(flights.overdue(start + LONGEST - TICK)), [] as [&str; 0]);
         assert_eq!(jobs(flights.overdue(start + LONGEST)), ["a"]);
         flights.restart(start + LONGEST + LONGEST);
@@ -173,7 +209,7 @@ mod tests {
     #[test]
     fn a_question_that_is_answered_tells_as_much_as_a_confirmation() {
         let (mut flights, start) = (Flights::default(), Instant::now());
-        flights.begin("ill", 0, start);
+        flights.begin("ill", 0, 0, start);
         assert!(!flights.is_doubtful(start + OVERTAKEN - TICK) && flights.is_doubtful(start + OVERTAKEN));
         flights.answered(start + OVERTAKEN - TICK);
         assert_eq!(jobs(flights.overdue(start + OVERTAKEN + TICK)), [] as [&str; 0]);
@@ -184,9 +220,9 @@ mod tests {
     #[test]
     fn a_lane_is_silent_until_something_later_is_confirmed_in_it() {
         let (mut flights, start) = (Flights::default(), Instant::now());
-        let before = flights.begin("before", 0, start);
-        flights.begin("ill", 0, start + TICK);
-        let after = flights.begin("after", 0, start + 2 * TICK);
+        let before = flights.begin("before", 0, 0, start);
+        flights.begin("ill", 0, 0, start + TICK);
+        let after = flights.begin("after", 0, 0, start + 2 * TICK);
         flights.confirm(before);
         assert!(flights.is_silent(0, start + TICK));
         flights.confirm(after);
@@ -202,7 +238,7 @@ mod tests {
             let (mut sent, mut left) = (0u64, Vec::new());
             for (step, lane, n) in steps {
                 match step {
-                    0 => { flights.begin(sent, lane, now); sent += 1; }
+                    0 => { flights.begin(sent, lane, n % 3, now); sent += 1; }
                     1 => left.extend(flights.confirm(n).map(|flight| flight.job)),
                     2 => left.extend(flights.overdue(now).into_iter().map(|flight| flight.job)),
                     3 => left.extend(flights.take_lane(lane).into_iter().map(|flight| flight.job)),
@@ -212,7 +248,7 @@ mod tests {
             left.extend(flights.overdue(now + LONGEST).into_iter().map(|flight| flight.job));
             left.sort_unstable();
             prop_assert_eq!(left, (0..sent).collect::<Vec<_>>());
-            prop_assert_eq!(flights.len(), 0);
+            prop_assert_eq!((flights.len(), flights.named.len()), (0, 0));
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What is remembered of queues that do not confirm, and of exchanges that refuse.
+//! What is remembered of queues that do not confirm, or only slowly, and of exchanges that refuse.
 //!
 //! Before it: [`super::outbox`] has waited in vain, or has lost a channel. After it: what goes to an ill queue goes alone,
-//! so that it holds up nobody, and what goes to a forbidden exchange is refused without losing the next channel. Pure:
+//! so that it holds up nobody, what goes to a slow one shares a channel with its like, and what goes to a forbidden exchange is refused without losing the next channel. Pure:
 //! the time is given.
 
 use std::{
@@ -28,6 +28,7 @@ const MAX_REMEMBERED: usize = 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Illness {
     queues: HashSet<(String, String)>,
+    slow: HashSet<(String, String)>,
     exchanges: HashMap<String, (Refusal, Instant)>,
 }
 
@@ -55,8 +56,24 @@ impl Illness {
         self.queues.insert(route.names())
     }
 
-    /// Notes that the broker has answered to a message for this route; whether that is news.
+    /// Whether messages for this route held others up, and the broker has spoken of none since.
+    pub(crate) fn is_slow(&self, route: &Route) -> bool {
+        !self.slow.is_empty() && self.slow.contains(&route.names())
+    }
+
+    /// Notes that a message for this route holds others up; whether that is news.
+    pub(crate) fn slows_down(&mut self, route: &Route) -> bool {
+        if self.slow.len() >= MAX_REMEMBERED {
+            self.slow.clear();
+        }
+        self.slow.insert(route.names())
+    }
+
+    /// Notes that the broker has answered to a message for this route; whether it was ill.
     pub(crate) fn recovers(&mut self, route: &Route) -> bool {
+        if !self.slow.is_empty() {
+            self.slow.remove(&route.names());
+        }
         !self.queues.is_empty() && self.queues.remove(&route.names())
     }
 
@@ -108,6 +125,15 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_is_slow_until_it_answers() {
+        let mut illness = Illness::default();
+        assert!(illness.slows_down(&route("a")) && !illness.slows_down(&route("a")));
+        assert!(illness.is_slow(&route("a")) && !illness.is_slow(&route("b")) && !illness.is_ill(&route("a")));
+        assert!(!illness.recovers(&route("a")), "it was not ill");
+        assert!(!illness.is_slow(&route("a")));
+    }
+
+    #[test]
     fn a_refusal_counts_for_a_while() {
         let (mut illness, now) = (Illness::default(), Instant::now());
         let refusal = Refusal::Other("no".to_owned());
@@ -122,8 +148,10 @@ mod tests {
         let (mut illness, now) = (Illness::default(), Instant::now());
         for n in 0..3 * MAX_REMEMBERED {
             illness.falls_ill(&route(&n.to_string()));
+            illness.slows_down(&route(&n.to_string()));
             illness.refuses(&n.to_string(), Refusal::TooLarge { limit: 1 }, now);
         }
-        assert!(illness.queues.len() <= MAX_REMEMBERED && illness.exchanges.len() <= MAX_REMEMBERED);
+        assert!(illness.queues.len() <= MAX_REMEMBERED && illness.slow.len() <= MAX_REMEMBERED);
+        assert!(illness.exchanges.len() <= MAX_REMEMBERED);
     }
 }

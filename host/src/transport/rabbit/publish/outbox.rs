@@ -21,11 +21,15 @@ use super::{
     flight::{self, Event},
     flights::{Flight, Flights},
     illness::{Bounds, Illness},
-    lanes::{ALONE, Lanes, MAX_UNCONFIRMED},
+    lanes::{ALONE, ASIDE, Lanes},
     parcel::{Attempted, Job},
     underway::Underway,
+    window::MAX_OF_ONE,
 };
-use crate::transport::publication::{Company, Published};
+use crate::transport::{
+    publication::{Company, Published},
+    topology::Route,
+};
 
 /// How often it is looked whose time is over.
 const LOOK: Duration = Duration::from_millis(250);
@@ -101,7 +105,7 @@ impl Outbox {
         if let Some(refusal) = self.illness.refusal_of(&parcel, &bounds, Instant::now()) {
             return job.answer(Attempted::Refused(refusal));
         }
-        let lane = self.lanes.of(&parcel.route);
+        let (lane, name) = self.lane_of(&parcel.route);
         if let Some(exchange) = &parcel.route.exchange
             && !self.exchanges.is_declared(&exchange.name)
         {
@@ -116,9 +120,15 @@ impl Outbox {
             return self.send_lonely();
         }
         if let Some(lane) = self.lanes.get(lane) {
-            lane.waiting.push_back(job);
+            lane.wait(name, job);
         }
         self.fill(lane);
+    }
+
+    /// The lane for a route now, and the hash of its names.
+    fn lane_of(&self, route: &Route) -> (usize, u64) {
+        let (lane, name) = self.lanes.of(route);
+        (if self.illness.is_slow(route) { ASIDE } else { lane }, name)
     }
 
     /// Sends what waits in a lane, as far as there is room.
@@ -135,18 +145,18 @@ impl Outbox {
         let Some(lane) = self.lanes.get(number) else { return };
         let life = lane.life;
         let Some(channel) = lane.channel.clone() else {
-            if !lane.waiting.is_empty() && !lane.is_opening {
+            if lane.waiting() > 0 && !lane.is_opening {
                 lane.is_opening = true;
                 self.underway.begin(flight::opening(&self.link.connection, number, life));
             }
             return;
         };
-        while self.flights.count(number) < MAX_UNCONFIRMED
-            && let Some(job) = lane.next()
+        while lane.has_room()
+            && let Some((name, job)) = lane.next(|name| self.flights.count_of(name) >= MAX_OF_ONE)
         {
             let parcel = Arc::clone(&job.parcel);
-            let flight = self.flights.begin(job, number, Instant::now());
-            lane.send();
+            let flight = self.flights.begin(job, number, name, Instant::now());
+            lane.send(flight);
             self.underway.begin(flight::sending(&channel, parcel, number, life, flight));
         }
     }
@@ -161,7 +171,8 @@ impl Outbox {
             }
             self.alone += 1;
             let parcel = Arc::clone(&job.parcel);
-            let number = self.flights.begin(job, ALONE, Instant::now());
+            // Of those it does not matter how many are for one name.
+            let number = self.flights.begin(job, ALONE, ALONE as u64, Instant::now());
             self.underway.begin(flight::sending_alone(&self.link.connection, parcel, number));
         }
     }
@@ -221,7 +232,7 @@ impl Outbox {
             self.underway.begin(flight::asking(&self.link.connection, now));
         }
         let mut stuck = HashSet::new();
-        for Flight { job, lane, since } in self.flights.overdue(now) {
+        for Flight { job, lane, since, .. } in self.flights.overdue(now) {
             if stuck.contains(&lane) && !self.illness.is_ill(&job.parcel.route) {
                 // Behind one that has its lane stuck.
                 job.answer(Attempted::Again);
@@ -245,6 +256,35 @@ impl Outbox {
             }
             job.answer(Attempted::Published(Published::Unconfirmed));
         }
+        for number in self.lanes.numbers() {
+            if let Some(lane) = self.lanes.get(number) {
+                lane.leave_behind(|flight| self.flights.get(flight).is_none());
+            }
+            if number != ASIDE {
+                self.set_aside(number, now);
+            }
+        }
+    }
+
+    /// Has the slow queues that hold a lane up share a channel of their own: the others go on with a new one.
+    fn set_aside(&mut self, number: usize, now: Instant) {
+        let Some(lane) = self.lanes.get(number) else { return };
+        let held_up_by: Vec<_> = lane.held_up_by().into_iter().filter_map(|flight| self.flights.get(flight)).collect();
+        let slow: Vec<_> = held_up_by.into_iter().filter(|flight| flight.is_slow(now)).collect();
+        if slow.is_empty() || !lane.retire(lane.life) {
+            return;
+        }
+        let names = slow.iter().map(|flight| flight.name).collect();
+        let waiting = lane.take_for(&names);
+        for Flight { job, .. } in slow {
+            let route = &job.parcel.route;
+            if self.illness.slows_down(route) {
+                tracing::debug!(exchange = route.exchange_name(), key = route.key, "RabbitMQ confirms slowly here");
+            }
+        }
+        if let Some(aside) = self.lanes.get(ASIDE) {
+            waiting.into_iter().for_each(|(name, job)| aside.wait(name, job));
+        }
     }
 
     /// Gives the channel of a lane up, with what is on its way there.
@@ -265,7 +305,7 @@ impl Outbox {
                     Ok(channel) => lane.channel = Some(channel),
                     Err(error) => {
                         tracing::debug!(reason = failure::text(&error), "no channel to publish on");
-                        lane.waiting.drain(..).for_each(|job| job.answer(Attempted::Again));
+                        lane.take_waiting().into_iter().for_each(|job| job.answer(Attempted::Again));
                     }
                 }
             }

@@ -26,7 +26,7 @@ use crate::transport::{
 
 impl Outbox {
     pub(super) fn note_said(&mut self, number: usize, life: u64, flight: u64, said: lapin::Result<Confirmation>) {
-        let ledger = self.lanes.get(number).and_then(|lane| lane.hear(life));
+        let ledger = self.lanes.get(number).and_then(|lane| lane.hear(life, flight));
         let (returned, is_taken) = match said {
             Ok(Confirmation::Ack(returned)) => (returned, true),
             Ok(Confirmation::Nack(returned)) => (returned, false),
@@ -72,7 +72,7 @@ impl Outbox {
             }
             Published::Confirmed => {
                 let (life, waiting) = self.doubts.taken(route, now);
-                let lane = self.lanes.of(route);
+                let (lane, _) = self.lane_of(route);
                 if life.is_some_and(|life| self.lanes.get(lane).is_some_and(|lane| lane.retire(life))) {
                     tracing::info!(queue = route.key, "RabbitMQ refused on one channel what it takes on another");
                 }
