@@ -16,6 +16,7 @@ mod heartbeat;
 mod late;
 mod outage;
 mod quiet;
+mod record;
 mod said;
 mod traced;
 mod width;
@@ -36,6 +37,7 @@ use crate::{
     journal::Recorder,
     lending::{Lending, most_lent},
     metrics::Metrics,
+    recording::Keeper,
     trace::Tracer,
     transport::{Deliveries, Transport},
 };
@@ -89,6 +91,8 @@ pub struct With {
     pub journal: Recorder,
     /// Which requests are traced.
     pub tracer: Tracer,
+    /// Who keeps recordings; `None` where nothing is recorded.
+    pub recordings: Option<Keeper>,
 }
 
 /// What all deliveries share.
@@ -104,6 +108,7 @@ struct Corridor {
     forwarding: Option<Forwarding>,
     journal: Recorder,
     tracer: Tracer,
+    recordings: Option<Keeper>,
     outages: Outages,
     /// The name of this server.
     server: String,
@@ -125,7 +130,7 @@ struct Corridor {
 ///
 /// Does not return an error: nothing that a message, a guest or a broker does ends the service.
 pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries: Deliveries, shutdown: Shutdown) {
-    let With { transport, catalog, capabilities, forwarding, journal, tracer } = with;
+    let With { transport, catalog, capabilities, forwarding, journal, tracer, recordings } = with;
     let permits = Arc::new(Semaphore::new(usize::from(config.max_in_flight)));
     let lending = Lending::new(most_lent(config.max_in_flight));
     let corridor = Arc::new(Corridor {
@@ -139,6 +144,7 @@ pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries:
         forwarding,
         journal,
         tracer,
+        recordings,
         outages: Outages::default(),
         server: config.server.clone(),
         duplicates: Duplicates::default(),

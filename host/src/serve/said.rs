@@ -69,15 +69,15 @@ pub(super) fn arrived<'a>(request: &'a Request, request_id: Option<&'a str>, tra
     }
 }
 
-/// Says in the log what became of a request.
-pub(super) fn log(verdict: &Verdict, took: Duration) {
+/// Says in the log what became of a request, and which recording has it.
+pub(super) fn log(verdict: &Verdict, took: Duration, recording: Option<&str>) {
     let outcome = verdict.name.as_str();
     let failure = verdict.answer.failure().map(|failure| printable(&failure.to_string(), MAX_FAILURE));
     let failure = failure.as_ref().map(tracing::field::display);
     match verdict.level {
-        Level::ERROR => tracing::error!(outcome, ?took, failure, "handled"),
-        Level::WARN => tracing::warn!(outcome, ?took, failure, "handled"),
-        Level::INFO => tracing::info!(outcome, ?took, failure, "handled"),
-        _ => tracing::debug!(outcome, ?took, failure, "handled"),
+        Level::ERROR => tracing::error!(outcome, ?took, failure, recording, "handled"),
+        Level::WARN => tracing::warn!(outcome, ?took, failure, recording, "handled"),
+        Level::INFO => tracing::info!(outcome, ?took, failure, recording, "handled"),
+        _ => tracing::debug!(outcome, ?took, failure, recording, "handled"),
     }
 }
