@@ -7,7 +7,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -148,7 +148,8 @@ impl Keeper {
     pub fn end(&self, begun: Begun, draft: Draft, outcome: &str, is_failure: bool, took: Duration) -> Option<String> {
         let Inner { config, metrics, queued, .. } = &*self.0;
         let is_slow = config.outcomes.slow.is_some_and(|than| took > than);
-        if !begun.is_chosen && !is_slow && !(is_failure && config.outcomes.failures) {
+        let is_kept = begun.is_chosen || is_slow || (is_failure && config.outcomes.failures);
+        if !is_kept {
             return None;
         }
         let Some(taped) = begun.tape.taken() else {
@@ -176,10 +177,7 @@ impl Keeper {
 
     fn sent(&self, order: Order) -> bool {
         let writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        match writer.as_ref().map(|writer| writer.orders.try_send(order)) {
-            Some(Ok(())) => true,
-            Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None => false,
-        }
+        writer.as_ref().is_some_and(|writer| writer.orders.try_send(order).is_ok())
     }
 
     /// Whether another one may be kept in this second.

@@ -9,6 +9,7 @@
 
 mod player;
 mod recorder;
+mod turn;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,13 +19,13 @@ use tokio::sync::Notify;
 pub use player::{Difference, Played, Rule};
 pub use recorder::Taped;
 
-use super::fault::Fault;
 use crate::{
-    envelope::{Answer, Text},
+    envelope::Text,
     recording::{Call, Ended},
 };
 use player::Player;
 use recorder::Recorder;
+use turn::{Kind, Turn};
 
 /// A tape, or none. Clones are the same tape.
 #[derive(Clone, Debug, Default)]
@@ -41,28 +42,6 @@ struct Inner {
 enum Reel {
     Recording(Recorder),
     Replaying(Player),
-}
-
-/// What is to be done about a call.
-#[derive(Debug)]
-pub(super) enum Turn {
-    /// The work; where there is a number, its answer is that call's.
-    Work(Option<usize>),
-    /// To say this.
-    Told(Text),
-    /// To say what follows from nothing but this count: the tape has no more of these.
-    Beyond(u64),
-    /// Nothing any more.
-    Over,
-}
-
-/// What a call is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Others are asked.
-    Asks,
-    /// Something is looked at.
-    Notices,
 }
 
 /// A guest that is not told anything any more.
@@ -147,16 +126,16 @@ impl Tape {
     }
 
     /// Takes down the end.
-    pub(super) fn ends(&self, answer: &Result<Answer, Fault>) {
+    pub(super) fn ends(&self, ended: impl FnOnce() -> Ended) {
         if let Some(Reel::Recording(recorder)) = self.reel().as_deref_mut() {
-            recorder.ends(ended(answer));
+            recorder.ends(ended());
         }
     }
 
     /// An end, for tests.
     #[cfg(test)]
     pub(crate) fn ends_for_tests(&self) {
-        self.ends(&Err(Fault::Declined));
+        self.ends(|| Ended::Declined);
     }
 
     /// Takes down how much memory there was.
@@ -301,30 +280,6 @@ pub(super) fn text(value: &impl Serialize) -> Text {
 /// Nothing is asked but the call itself.
 pub(super) fn nothing() -> Text {
     Text::null()
-}
-
-/// What a guest did in the end, as a recording has it.
-#[must_use]
-pub fn ended(answer: &Result<Answer, Fault>) -> Ended {
-    let fault = match answer {
-        Ok(Answer::Result(result)) => return Ended::Replied(result.clone()),
-        Ok(Answer::Failure(failure)) => return Ended::Failed(failure.clone()),
-        Err(Fault::Declined) => return Ended::Declined,
-        Err(fault) => fault,
-    };
-    let kind = match fault {
-        Fault::Trapped { .. } => "trapped",
-        Fault::TimedOut { .. } => "timed_out",
-        Fault::OutOfMemory { .. } => "out_of_memory",
-        Fault::OutOfStack { .. } => "out_of_stack",
-        Fault::OutOfTables { .. } => "out_of_tables",
-        Fault::OutOfInstances { .. } => "out_of_instances",
-        Fault::InvalidResult { .. } => "invalid_result",
-        Fault::ResultTooLarge { .. } => "result_too_large",
-        Fault::Declined => "declined",
-        Fault::Unavailable { .. } => "unavailable",
-    };
-    Ended::Faulted { kind: kind.to_owned(), message: fault.to_string(), frames: fault.frames().to_vec() }
 }
 
 #[cfg(test)]

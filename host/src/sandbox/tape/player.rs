@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use super::{Kind, Turn};
+use super::turn::{Kind, Turn};
 use crate::{
     envelope::Text,
     recording::{Call, is_like},
