@@ -117,6 +117,11 @@ fn a_failure_is_recorded_and_its_id_is_in_the_log_and_in_its_dead_letter() {
     let letter = eventually("a dead letter", || vhost.take("letters", 1).pop());
     let died = letter.properties["headers"]["x-dead-recording"].as_str().expect("an id").to_owned();
     eventually("the line with the id", || host.log().contains(&format!("recording=\"{died}\"")).then_some(()));
+    let socket = format!("control.socket={path}/control.sock");
+    let mut failures = Command::new(nova_host());
+    let failures = failures.args(["failures", "--set", &socket]).output().expect("nova-host runs");
+    let failures = String::from_utf8_lossy(&failures.stdout).into_owned();
+    assert!(failures.contains(&format!("  recording {died}")), "{failures}");
     host.stop();
 
     let run = |arguments: &[&str]| {
@@ -151,6 +156,10 @@ fn a_trap_is_replayed_with_its_frames_and_every_call() {
     desk.call("panic", &json!({"message": "on fire"}));
     let told = desk.told(&["replay", "recordings", "--trace", "--wat-trap"]);
     assert!(told.contains("nova:rpc/log.write [\"info\",\"a line\"] -> null"), "{told}");
+    // The handler says nothing to anybody, whatever is logged.
+    let output = desk.run(&["replay", "recordings", "--log", "trace"]);
+    let logged = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && logged.contains("TRACE") && !logged.contains("a line"), "{logged:.3000}");
     assert!(told.contains("same  panic: trapped") && told.contains("  at nova_guest::call::Call::run"), "{told}");
 }
 

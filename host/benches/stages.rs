@@ -190,6 +190,7 @@ fn journal(criterion: &mut Criterion) {
         message: &message,
         frames: &frames,
         limit: None,
+        recording: None,
     };
     let mut group = criterion.benchmark_group("journal");
     group.bench_function("a request", |bencher| bencher.iter(|| run(Ending::Replied, None)));

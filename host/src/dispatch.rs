@@ -206,7 +206,7 @@ impl Resolved {
             },
             since,
         };
-        let draft = tape.is_on().then(|| recorded::draft(&generation, policy, &invocation));
+        let draft = recorded::draft(&generation, policy, &invocation, tape);
         let work = Work::Invoke(generation, Box::new(invocation));
         Ok(Admitted { work, span: run, _place: Some(place), progress, draft })
     }

@@ -71,7 +71,7 @@ pub async fn replay(program: &Program, recording: &Recording) -> Comparison {
     let started = Instant::now();
     let is_same_code = program.digest().as_str() == recording.handler.digest;
     let rule = if is_same_code && recording.served == 0 { Rule::Exact } else { Rule::Told };
-    let tape = Tape::replaying(recording.calls.clone(), rule);
+    let tape = Tape::replaying(recording.calls.clone(), rule, recording.redacted > 0);
     let ran = match endpoint(program, recording, is_same_code).await {
         Ok(endpoint) => tokio::select! {
             answer = program.handle(invocation(recording, endpoint, &tape)) => Some(ended(&answer)),
@@ -87,7 +87,7 @@ pub async fn replay(program: &Program, recording: &Recording) -> Comparison {
         None => stopped(),
     };
     // A run that has gone another way ends in another way too, which says nothing more.
-    if differences.is_empty() && !is_like(&recording.ended.comparable(), &ended.comparable()) {
+    if differences.is_empty() && !is_like(&recording.ended.comparable(), &ended.comparable(), recording.redacted > 0) {
         let shown =
             |ended: &Ended| crate::printable::printable(&format!("{}: {}", ended.kind(), ended.comparable()), 300);
         differences.push(Difference {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::Desk;
-use crate::harness::{guests, languages};
+use crate::harness::{Web, guests, languages};
 
 /// What the calculators may do. Nobody listens on that port.
 const MANIFEST: &str = r#"
@@ -82,4 +82,34 @@ fn javascript_records_and_replays() {
 #[test]
 fn c_records_and_replays() {
     tell(&languages().join("c.wasm"), true);
+}
+
+#[test]
+fn what_a_server_answered_is_told_again_without_it() {
+    for component in [guests().join("courier.wasm"), languages().join("python.wasm"), languages().join("go.wasm")] {
+        let web = Web::start(|_| {
+            let body = "é".repeat(50_000);
+            let head =
+                "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Subject-Token: gAAAAABsubject\r\nConnection: close";
+            format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+        });
+        let url = format!("http://127.0.0.1:{}/v3", web.port());
+        let desk = Desk::with(
+            &[&component],
+            &MANIFEST.replace("http://127.0.0.1:1\"", &format!("http://127.0.0.1:{}\"", web.port())),
+        );
+        let headers = json!([["X-Auth-Token", "gAAAAABtoken"]]);
+        let asked = json!({"verb": "POST", "url": url, "headers": headers, "body": "{\"password\": \"hunter2!\"}"});
+        let called = desk.run(&["call", "fetch", &asked.to_string(), "--version", "1.3"]);
+        assert!(called.status.success(), "{called:?}");
+        assert!(web.next().contains("hunter2!"), "the server gets what was sent");
+        drop(web);
+        let all = desk.replayed(&["--trace"]);
+        assert!(all.len() == 1 && all[0]["same"] == true, "{all:#?}");
+        let told = all[0].to_string();
+        assert!(told.contains("incoming-body.read") && told.contains("éé"), "{}", component.display());
+        for secret in ["gAAAAABtoken", "gAAAAABsubject", "hunter2!"] {
+            assert!(!told.contains(secret), "{secret} of {}", component.display());
+        }
+    }
 }

@@ -28,8 +28,10 @@ pub(super) struct Recordings {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// List the recordings of record.directory, the oldest first
+    /// List recordings, the oldest first
     List {
+        /// A directory of recordings; without it record.directory
+        directory: Option<PathBuf>,
         /// Only those of this method
         #[arg(long)]
         method: Option<String>,
@@ -54,7 +56,13 @@ impl Recordings {
         let config = options.load(&[("log", "off")])?;
         telemetry::start(&config.log, options.json)?;
         match self.what {
-            What::List { method, last } => listed(&config, method.as_deref(), last, options.json),
+            What::List { directory, method, last } => {
+                let directory = match &directory {
+                    Some(directory) => directory,
+                    None => self::directory(&config)?,
+                };
+                listed(directory, method.as_deref(), last, options.json)
+            }
             What::Show { recording } => {
                 let path = one(&config, &recording)?;
                 if options.json {
@@ -72,8 +80,7 @@ impl Recordings {
     }
 }
 
-fn listed(config: &Config, method: Option<&str>, last: usize, is_json: bool) -> anyhow::Result<()> {
-    let directory = directory(config)?;
+fn listed(directory: &Path, method: Option<&str>, last: usize, is_json: bool) -> anyhow::Result<()> {
     let all = list(directory).map_err(|error| unreadable(directory, &error))?;
     let mut rows = Vec::new();
     for Listed { path, bytes, id } in all.into_iter().rev() {

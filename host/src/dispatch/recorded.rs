@@ -6,15 +6,18 @@ use crate::{
     catalog::{Generation, Policy},
     envelope::Text,
     recording::{Asked, Bounds, Component, Draft},
-    sandbox::{Invocation, Limits},
+    sandbox::{Invocation, Limits, Tape},
 };
 
-/// What is known of a request.
-pub(super) fn draft(generation: &Generation, policy: Policy, invocation: &Invocation) -> Draft {
+/// What is known of a request; `None` where it is not taped, or is too large for the tape, which is of no use then.
+pub(super) fn draft(generation: &Generation, policy: Policy, invocation: &Invocation, tape: &Tape) -> Option<Draft> {
+    if !tape.is_on() || !tape.takes(invocation.arguments.len()) {
+        return None;
+    }
     let program = &generation.program;
     let Invocation { endpoint, method, namespace, version, arguments, info, .. } = invocation;
     let empty = || Text::of(&serde_json::Map::new());
-    Draft {
+    Some(Draft {
         handler: Component {
             name: generation.name.clone(),
             digest: program.digest().as_str().to_owned(),
@@ -34,7 +37,7 @@ pub(super) fn draft(generation: &Generation, policy: Policy, invocation: &Invoca
         policy: policy.as_str(),
         limits: bounds(program.limits()),
         config: program.grants().config.clone(),
-    }
+    })
 }
 
 fn bounds(limits: &Limits) -> Bounds {

@@ -145,14 +145,21 @@ impl Keeper {
 
     /// Keeps a request that has ended, where it is to be kept; gives the recording's id. It is written a moment later.
     #[must_use]
-    pub fn end(&self, begun: Begun, draft: Draft, outcome: &str, is_failure: bool, took: Duration) -> Option<String> {
+    pub fn end(
+        &self,
+        begun: Begun,
+        draft: Option<Draft>,
+        outcome: &str,
+        is_failure: bool,
+        took: Duration,
+    ) -> Option<String> {
         let Inner { config, metrics, queued, .. } = &*self.0;
         let is_slow = config.outcomes.slow.is_some_and(|than| took > than);
         let is_kept = begun.is_chosen || is_slow || (is_failure && config.outcomes.failures);
         if !is_kept {
             return None;
         }
-        let Some(taped) = begun.tape.taken() else {
+        let (Some(draft), Some(taped)) = (draft, begun.tape.taken()) else {
             metrics.recording(RecordingFate::TooLarge);
             return None;
         };

@@ -38,7 +38,7 @@ async fn ended(keeper: &Keeper, method: &str, is_failure: bool, took: Duration) 
         since: Instant::now(),
     };
     program(ECHO, tight()).handle(invocation).await.unwrap();
-    keeper.end(begun, draft(), "outcome", is_failure, took)
+    keeper.end(begun, Some(draft()), "outcome", is_failure, took)
 }
 
 fn scratch() -> tempfile::TempDir {
@@ -86,6 +86,6 @@ async fn what_is_beyond_the_budget_is_counted_and_not_kept() {
         ..draft()
     };
     begun.tape.ends_for_tests();
-    assert_eq!(small.end(begun, large, "outcome", false, QUICK), None);
+    assert_eq!(small.end(begun, Some(large), "outcome", false, QUICK), None);
     assert!(metrics.encode().contains("nova_host_recordings_total{fate=\"too_large\"} 1"));
 }

@@ -174,11 +174,12 @@ impl Found {
     }
 }
 
-/// Whether a recorded text, in which stars may stand for something, is like another.
+/// Whether a recorded text is another one; where it is redacted, stars in it may stand for anything.
 #[must_use]
-pub fn is_like(recorded: &str, got: &str) -> bool {
+pub fn is_like(recorded: &str, got: &str, is_redacted: bool) -> bool {
     recorded == got
-        || (recorded.len() == got.len()
+        || (is_redacted
+            && recorded.len() == got.len()
             && recorded.bytes().zip(got.bytes()).all(|(recorded, got)| recorded == got || recorded == b'*'))
 }
 

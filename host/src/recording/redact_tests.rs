@@ -101,7 +101,7 @@ fn secrets_of_the_manifest_have_a_placeholder_of_their_length_and_others_stay() 
 }
 
 #[test]
-fn stars_are_like_whatever_has_their_length() {
-    assert!(is_like("a***b", "axyzb") && is_like("", ""));
-    assert!(!is_like("a***b", "axyb") && !is_like("a***b", "axyzc"));
+fn stars_of_a_redacted_text_are_like_whatever_has_their_length() {
+    assert!(is_like("a***b", "axyzb", true) && is_like("", "", false));
+    assert!(!is_like("a***b", "axyb", true) && !is_like("a***b", "axyzc", true) && !is_like("a***b", "axyzb", false));
 }

@@ -57,10 +57,10 @@ impl Tape {
         Self::of(Reel::Recording(Recorder::new(most, is_chosen)))
     }
 
-    /// A tape that tells what was recorded.
+    /// A tape that tells what was recorded. Where that is redacted, its stars are like any letter.
     #[must_use]
-    pub fn replaying(calls: Vec<Call>, rule: Rule) -> Self {
-        Self::of(Reel::Replaying(Player::new(calls, rule)))
+    pub fn replaying(calls: Vec<Call>, rule: Rule, is_redacted: bool) -> Self {
+        Self::of(Reel::Replaying(Player::new(calls, rule, is_redacted)))
     }
 
     fn of(reel: Reel) -> Self {
@@ -71,6 +71,15 @@ impl Tape {
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// Makes room for so many bytes beside the calls; gives whether there was.
+    #[must_use]
+    pub fn takes(&self, bytes: usize) -> bool {
+        match self.reel().as_deref_mut() {
+            Some(Reel::Recording(recorder)) => recorder.takes(bytes).is_some(),
+            Some(Reel::Replaying(_)) | None => false,
+        }
     }
 
     /// Whether the guest is told what is on a tape, and nothing that it does leaves it.

@@ -15,6 +15,7 @@ impl Corridor {
     /// Decides whether a request is taped; where nothing is recorded, that is all.
     pub(super) fn begins_recording(&self, resolved: &Resolved) -> Begun {
         match &self.recordings {
+            Some(_) if resolved.handler().is_none() => Begun::default(),
             Some(keeper) => keeper.begin(resolved.method(), resolved.request_id().as_deref()),
             None => Begun::default(),
         }
@@ -29,7 +30,7 @@ impl Corridor {
         took: Duration,
         notes: &mut Notes,
     ) {
-        let (Some(keeper), Some(draft)) = (&self.recordings, draft) else { return };
+        let Some(keeper) = self.recordings.as_ref().filter(|_| begun.tape.is_on()) else { return };
         let is_failure = !matches!(outcome, Outcome::Replied(_));
         notes.particulars.recording = keeper.end(begun, draft, outcome.ending().as_str(), is_failure, took);
     }

@@ -40,7 +40,7 @@ pub(super) fn span(request: &Request, request_id: Option<&str>, trace_id: Option
 }
 
 /// Decides what becomes of an outcome, and has the journal know.
-pub(super) fn judged(entry: &Entry, outcome: Outcome, kind: Kind, took: Duration) -> Verdict {
+pub(super) fn judged(entry: &Entry, outcome: Outcome, kind: Kind, took: Duration, recording: Option<&str>) -> Verdict {
     let limit = outcome.limit();
     let frames = if let Outcome::Faulted(fault) = &outcome { fault.frames().to_vec() } else { Vec::new() };
     let verdict = verdict(outcome, kind);
@@ -50,6 +50,7 @@ pub(super) fn judged(entry: &Entry, outcome: Outcome, kind: Kind, took: Duration
         message: &failure.message,
         frames: &frames,
         limit,
+        recording,
     });
     entry.end(verdict.name, took, problem.as_ref());
     verdict

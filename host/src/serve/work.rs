@@ -127,8 +127,9 @@ impl Corridor {
         };
         let kind = if reply_to.is_some() { Asked::Call } else { Asked::Cast };
         let took = started.elapsed();
-        let verdict = judged(&entry, outcome, kind, took);
-        log(&verdict, took, notes.particulars.recording.as_deref());
+        let recording = notes.particulars.recording.as_deref();
+        let verdict = judged(&entry, outcome, kind, took, recording);
+        log(&verdict, took, recording);
         traced::ends(&notes.span, &verdict);
         match &reply_to {
             Some(reply_to) => self.answer(claimed.end(), reply_to, verdict, notes).await,

@@ -62,6 +62,7 @@ pub struct Difference {
 pub(super) struct Player {
     calls: Vec<Call>,
     rule: Rule,
+    is_redacted: bool,
     told: Vec<bool>,
     /// Where to look for the next one: of all of them, or by the import.
     next: HashMap<&'static str, usize>,
@@ -76,9 +77,9 @@ const ALL: &str = "";
 const ASKING: &str = "asking";
 
 impl Player {
-    pub(super) fn new(calls: Vec<Call>, rule: Rule) -> Self {
+    pub(super) fn new(calls: Vec<Call>, rule: Rule, is_redacted: bool) -> Self {
         let told = vec![false; calls.len()];
-        Self { calls, rule, told, next: HashMap::new(), is_over: false, played: Played::default() }
+        Self { calls, rule, is_redacted, told, next: HashMap::new(), is_over: false, played: Played::default() }
     }
 
     /// What is to be done about a call.
@@ -92,7 +93,8 @@ impl Player {
             Rule::Told => self.from(import, |call| call.import == import),
         };
         let call = at.and_then(|at| self.calls.get(at));
-        let fits = call.is_some_and(|call| call.import == import && is_like(call.asked.get(), asked.get()));
+        let fits =
+            call.is_some_and(|call| call.import == import && is_like(call.asked.get(), asked.get(), self.is_redacted));
         let (Some(at), Some(call), true) = (at, call, fits) else {
             if kind == Kind::Notices && self.rule == Rule::Told {
                 self.played.beyond += 1;
@@ -126,7 +128,7 @@ impl Player {
             Rule::Told => self.from(import, |call| call.import == import),
         };
         let call = at.and_then(|at| self.calls.get(at)).cloned();
-        if !call.as_ref().is_some_and(|call| is_like(call.asked.get(), line.get()))
+        if !call.as_ref().is_some_and(|call| is_like(call.asked.get(), line.get(), self.is_redacted))
             && self.played.said.len() < MAX_DIFFERENCES
         {
             let number = self.played.made.len() + 1;

@@ -103,7 +103,7 @@ impl Recorder {
         })
     }
 
-    fn takes(&mut self, bytes: usize) -> Option<()> {
+    pub(super) fn takes(&mut self, bytes: usize) -> Option<()> {
         self.left = self.left.and_then(|left| left.checked_sub(bytes));
         if self.left.is_none() {
             self.calls = Vec::new();
