@@ -12,6 +12,9 @@ use crate::{
     envelope::{Context, Text},
 };
 
+/// The time that is left where a recording does not say: that of the default limit.
+const PLENTY_MS: u64 = 60_000;
+
 /// What a guest can ask about its request.
 #[derive(Debug)]
 pub struct RequestInfo {
@@ -105,7 +108,7 @@ impl Host for Asked {
             let left = self.deadline.saturating_duration_since(Instant::now());
             if self.is_request() { u64::try_from(left.as_millis()).unwrap_or(u64::MAX) } else { 0 }
         };
-        self.tape().notices("nova:rpc/request-info.time-left-ms", nothing, left, |_| 0)
+        self.tape().notices("nova:rpc/request-info.time-left-ms", nothing, left, |_, last| last.unwrap_or(PLENTY_MS))
     }
 
     fn decline(&mut self) {

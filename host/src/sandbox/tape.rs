@@ -169,20 +169,20 @@ impl Tape {
         }
     }
 
-    /// Something that the guest looks at. `beyond` is what it sees where the tape has no more of it, after so many of these
-    /// and the last one of the tape.
+    /// Something that the guest looks at. `beyond` is what it sees where the tape has no more of it, of so many of these and
+    /// the last one that it was told.
     pub(super) fn notices<T: Serialize + DeserializeOwned>(
         &self,
         import: &'static str,
         asked: impl FnOnce() -> Text,
         work: impl FnOnce() -> T,
-        beyond: impl FnOnce(u64) -> T,
+        beyond: impl FnOnce(u64, Option<T>) -> T,
     ) -> T {
         match self.turn(Kind::Notices, import, asked) {
             Turn::Work(number) => self.worked(number, work()),
-            Turn::Told(answer) => self.read(import, &answer).unwrap_or_else(|_| beyond(0)),
-            Turn::Beyond(count) => beyond(count),
-            Turn::Over => beyond(0),
+            Turn::Told(answer) => self.read(import, &answer).unwrap_or_else(|_| beyond(0, None)),
+            Turn::Beyond(count, last) => beyond(count, last.and_then(|last| serde_json::from_str(last.get()).ok())),
+            Turn::Over => beyond(0, None),
         }
     }
 
@@ -192,7 +192,7 @@ impl Tape {
         import: &'static str,
         asked: impl FnOnce() -> Text,
         work: impl Future<Output = T>,
-        beyond: impl FnOnce(u64) -> T,
+        beyond: impl FnOnce(u64, Option<T>) -> T,
     ) -> T {
         match self.turn(Kind::Notices, import, asked) {
             Turn::Work(number) => self.worked(number, work.await),
@@ -200,7 +200,7 @@ impl Tape {
                 Ok(answer) => answer,
                 Err(Over) => std::future::pending().await,
             },
-            Turn::Beyond(count) => beyond(count),
+            Turn::Beyond(count, last) => beyond(count, last.and_then(|last| serde_json::from_str(last.get()).ok())),
             Turn::Over => std::future::pending().await,
         }
     }
@@ -219,7 +219,7 @@ impl Tape {
         match self.turn(Kind::Asks, import, asked) {
             Turn::Work(number) => Ok(self.worked(number, work())),
             Turn::Told(answer) => self.read(import, &answer),
-            Turn::Beyond(_) | Turn::Over => Err(Over),
+            Turn::Beyond(..) | Turn::Over => Err(Over),
         }
     }
 
@@ -236,7 +236,7 @@ impl Tape {
                 Ok(answer) => answer,
                 Err(Over) => std::future::pending().await,
             },
-            Turn::Beyond(_) | Turn::Over => std::future::pending().await,
+            Turn::Beyond(..) | Turn::Over => std::future::pending().await,
         }
     }
 

@@ -236,12 +236,12 @@ impl Host for Traced<'_> {
     async fn get_span_context(&mut self) -> Option<SpanContext> {
         let ids = || self.trace.marks.as_ref()?.ids().map(|Ids { trace, span, flags }| (trace, span, flags));
         let import = "nova:rpc/trace.get-span-context";
-        let (trace, span, flags) = self.trace.tape.notices(import, nothing, ids, |_| None)?;
+        let (trace, span, flags) = self.trace.tape.notices(import, nothing, ids, |_, _| None)?;
         Some(SpanContext { trace_id: trace, span_id: span, trace_flags: flags })
     }
 
     async fn is_recording(&mut self) -> bool {
-        self.trace.tape.notices("nova:rpc/trace.is-recording", nothing, || self.is_seen(), |_| false)
+        self.trace.tape.notices("nova:rpc/trace.is-recording", nothing, || self.is_seen(), |_, _| false)
     }
 
     async fn set_attribute(&mut self, key: String, value: trace::Value) {

@@ -66,6 +66,8 @@ pub(super) struct Player {
     told: Vec<bool>,
     /// Where to look for the next one: of all of them, or by the import.
     next: HashMap<&'static str, usize>,
+    /// What was told last, by the import.
+    last: HashMap<&'static str, Text>,
     is_over: bool,
     played: Played,
 }
@@ -79,7 +81,16 @@ const ASKING: &str = "asking";
 impl Player {
     pub(super) fn new(calls: Vec<Call>, rule: Rule, is_redacted: bool) -> Self {
         let told = vec![false; calls.len()];
-        Self { calls, rule, is_redacted, told, next: HashMap::new(), is_over: false, played: Played::default() }
+        Self {
+            calls,
+            rule,
+            is_redacted,
+            told,
+            next: HashMap::new(),
+            last: HashMap::new(),
+            is_over: false,
+            played: Played::default(),
+        }
     }
 
     /// What is to be done about a call.
@@ -98,7 +109,7 @@ impl Player {
         let (Some(at), Some(call), true) = (at, call, fits) else {
             if kind == Kind::Notices && self.rule == Rule::Told {
                 self.played.beyond += 1;
-                return Turn::Beyond(self.played.beyond);
+                return Turn::Beyond(self.played.beyond, self.last.get(import).cloned());
             }
             let expected = call.map(shown);
             self.differs(import, expected, Some(shown_of(import, asked)));
@@ -108,7 +119,12 @@ impl Player {
         let call = call.clone();
         self.pass(at, &call);
         match call.answer {
-            Some(answer) => Turn::Told(answer),
+            Some(answer) => {
+                if kind == Kind::Notices && self.rule == Rule::Told {
+                    self.last.insert(import, answer.clone());
+                }
+                Turn::Told(answer)
+            }
             None => {
                 (self.is_over, self.played.is_cut) = (true, true);
                 Turn::Over

@@ -11,8 +11,8 @@ pub(in crate::sandbox) enum Turn {
     Work(Option<usize>),
     /// To say this.
     Told(Text),
-    /// To say what follows from nothing but this count: the tape has no more of these.
-    Beyond(u64),
+    /// To say what follows from this count and from the last one that was told: the tape has no more of these.
+    Beyond(u64, Option<Text>),
     /// Nothing any more.
     Over,
 }

@@ -42,7 +42,7 @@ impl Wasi {
     fn is_ready(&self, handle: u32) -> wasmtime::Result<bool> {
         let wake = self.wake(handle)?;
         let is_past = || wake.is_past(Instant::now());
-        Ok(self.tape.notices("wasi:io/poll.ready", nothing, is_past, |_| true))
+        Ok(self.tape.notices("wasi:io/poll.ready", nothing, is_past, |_, _| true))
     }
 }
 
@@ -52,7 +52,8 @@ async fn wait<T: View>(mut store: Store<'_, T>, handles: &[u32]) -> wasmtime::Re
     let wakes = handles.iter().map(|handle| wasi.wake(*handle)).collect::<wasmtime::Result<Vec<_>>>()?;
     let (woken, tape) = (Arc::clone(&wasi.http.woken), wasi.tape.clone());
     let all = || (0..).take(handles.len()).collect();
-    let ready = tape.notices_in_time("wasi:io/poll.poll", || text(&handles.len()), wait_for(&woken, &wakes), |_| all());
+    let ready =
+        tape.notices_in_time("wasi:io/poll.poll", || text(&handles.len()), wait_for(&woken, &wakes), |_, _| all());
     let ready = ready.await;
     // An edited recording may name any.
     let is_there = |at: &u32| usize::try_from(*at).is_ok_and(|at| at < handles.len());

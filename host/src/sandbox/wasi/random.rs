@@ -26,7 +26,7 @@ fn bytes<T: View>(mut store: Store<'_, T>, import: &'static str, length: u64) ->
         getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
         Ok(Blob(bytes))
     };
-    let beyond = |count: u64| Ok(Blob(pseudo(count).take(size).collect()));
+    let beyond = |count: u64, _| Ok(Blob(pseudo(count).take(size).collect()));
     let tape = &store.data_mut().wasi().tape;
     let bytes: Result<Blob, String> = tape.notices(import, || text(&length), fill, beyond);
     let Blob(bytes) = bytes.map_err(misuse)?;
@@ -40,7 +40,7 @@ fn number<T: View>(store: &mut Store<'_, T>, import: &'static str) -> wasmtime::
         getrandom::fill(&mut number).map_err(|error| error.to_string())?;
         Ok(u64::from_le_bytes(number))
     };
-    let beyond = |count: u64| Ok(count.wrapping_mul(MIX));
+    let beyond = |count: u64, _| Ok(count.wrapping_mul(MIX));
     let number: Result<u64, String> = store.data_mut().wasi().tape.notices(import, nothing, fill, beyond);
     number.map_err(misuse)
 }
