@@ -38,6 +38,7 @@ mod oslo;
 mod page;
 mod performance;
 mod rabbit;
+mod recordings;
 mod refusals;
 mod releases;
 mod state;

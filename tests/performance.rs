@@ -9,6 +9,7 @@ mod end_to_end;
 mod languages;
 pub(crate) mod measure;
 mod page;
+mod recording;
 mod scale;
 mod stages;
 
@@ -32,6 +33,8 @@ fn what_is_measured_can_be_measured() {
     page.fill("callers", || scale::many_callers(size));
     page.fill("payloads", || scale::payloads(size));
     page.fill("in flight", || scale::in_flight(size));
+    page.fill("recording", || recording::cost(1, turn));
+    page.fill("replay", || recording::rate(3));
     let text = page.finish();
     assert!(!text.contains("{{"), "{text}");
     std::fs::write(repository().join("target/performance.md"), text).expect("target/ is writable");
@@ -56,5 +59,7 @@ fn at_length() {
     page.fill("callers", || scale::many_callers(size));
     page.fill("payloads", || scale::payloads(size));
     page.fill("in flight", || scale::in_flight(size));
+    page.fill("recording", || recording::cost(9, turn));
+    page.fill("replay", || recording::rate(2000));
     std::fs::write(repository().join("docs/performance.md"), page.finish()).expect("docs/ is writable");
 }

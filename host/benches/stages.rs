@@ -105,7 +105,12 @@ impl Bench {
             let admit = |request| {
                 let resolved = dispatch::resolve(current, dispatch::Options::default(), request).expect("it is served");
                 self.runtime
-                    .block_on(resolved.admit(&capabilities, &standing(), &nova_host::trace::Span::default()))
+                    .block_on(resolved.admit(
+                        &capabilities,
+                        &standing(),
+                        &nova_host::trace::Span::default(),
+                        &nova_host::sandbox::Tape::default(),
+                    ))
                     .expect("there is room")
             };
             bencher.iter_batched(|| request.clone(), admit, BatchSize::SmallInput);
@@ -185,6 +190,7 @@ fn journal(criterion: &mut Criterion) {
         message: &message,
         frames: &frames,
         limit: None,
+        recording: None,
     };
     let mut group = criterion.benchmark_group("journal");
     group.bench_function("a request", |bencher| bencher.iter(|| run(Ending::Replied, None)));

@@ -16,6 +16,8 @@ mod log_level;
 mod metrics;
 mod new;
 mod panics;
+mod recordings;
+mod replay;
 mod requests;
 mod schema;
 mod serve;
@@ -101,6 +103,10 @@ enum Command {
     Metrics,
     /// Write a project to begin with, in Rust, Python, JavaScript, C or Go
     New(new::New),
+    /// List, show and export recordings of requests
+    Recordings(recordings::Recordings),
+    /// Run recorded requests again, without a broker, and compare; ends with code 3 where one differs
+    Replay(replay::Replay),
     /// Say what a component offers and imports
     Inspect(inspect::Inspect),
     /// Print what a typed handler's methods take and return, as JSON Schema or as a Python module
@@ -133,6 +139,8 @@ impl Cli {
             Command::Status => status::run(&options).await,
             Command::Inspect(inspect) => inspect.run(&options).await,
             Command::New(new) => new.run(),
+            Command::Recordings(recordings) => recordings.run(&options),
+            Command::Replay(replay) => replay.run(&options).await,
             Command::Schema(schema) => schema.run(&options).await,
             Command::Watch(watch) => watch.run(&options).await,
         }

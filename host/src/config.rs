@@ -15,6 +15,7 @@ use crate::{
     catalog::load,
     control, forward,
     metrics::http,
+    recording,
     sandbox::Limits,
     serve,
     settings::{Problems, Settings},
@@ -68,6 +69,8 @@ pub struct Config {
     pub metrics: http::Config,
     /// The section `tracing`; `None` where nothing is traced.
     pub trace: Option<trace::Config>,
+    /// The section `record`; `None` where nothing is.
+    pub record: Option<recording::Config>,
     /// The section `forward`; `None` where nothing is.
     pub forward: Option<forward::Config>,
     /// What the operator should know although the service starts, a line each.
@@ -168,6 +171,7 @@ impl Config {
             capability: capability::Config::read(all),
             metrics: http::Config::read(all),
             trace: trace::Config::read(all, &server, &mut warnings),
+            record: recording::Config::read(all),
             server,
             warnings,
         };

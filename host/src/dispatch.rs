@@ -7,6 +7,7 @@
 mod foresight;
 mod outcome;
 mod ping;
+mod recorded;
 mod session;
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
@@ -21,7 +22,8 @@ use crate::{
     envelope::{Answer, Arguments, Field, Request, Text},
     journal::{Progress, report::State},
     lending::Standing,
-    sandbox::{Fault, Full, Invocation, Place, RequestInfo, marks},
+    recording::Draft,
+    sandbox::{Fault, Full, Invocation, Place, RequestInfo, Tape, marks},
     trace::{Kind, Span, Value},
     version::Version,
 };
@@ -79,6 +81,8 @@ pub struct Admitted {
     /// Its place among the handler's own requests.
     _place: Option<Place>,
     progress: Progress,
+    /// What its recording begins with, where it is taped.
+    draft: Option<Draft>,
 }
 
 /// Finds who answers, and nothing more: no handler has seen the request yet.
@@ -142,9 +146,16 @@ impl Resolved {
         }
     }
 
+    /// The id of the call that the request is a part of, else its own.
+    #[must_use]
+    pub fn request_id(&self) -> Option<String> {
+        let Answerer::Handler(asked) = &self.answerer else { return None };
+        asked.request.context.get_str("request_id").or_else(|| asked.request.unique_id.clone())
+    }
+
     /// Waits for a place among the handler's own requests, as long as one of them may take. What its manifest grants is
     /// done with the capabilities, and what the request holds by its `standing` is lent while it waits for others. What
-    /// happens is recorded below the request's `span`.
+    /// happens is recorded below the request's `span`, and what its handler asks on the `tape`.
     ///
     /// # Errors
     ///
@@ -158,12 +169,14 @@ impl Resolved {
         capabilities: &Capabilities,
         standing: &Arc<Standing>,
         span: &Span,
+        tape: &Tape,
     ) -> Result<Admitted, Refusal> {
-        let progress = standing.progress().clone();
+        let (progress, policy) = (standing.progress().clone(), self.policy);
         let asked = match self.answerer {
             Answerer::Handler(asked) => asked,
             Answerer::Host(outcome) => {
-                return Ok(Admitted { work: Work::Done(outcome), span: Span::default(), _place: None, progress });
+                let (work, span) = (Work::Done(outcome), Span::default());
+                return Ok(Admitted { work, span, _place: None, progress, draft: None });
             }
         };
         let Asked { since, generation, endpoint, method, version, request } = *asked;
@@ -189,15 +202,23 @@ impl Resolved {
                 reply_wanted: request.reply_to.is_some(),
                 session,
                 marks: marks(&run),
+                tape: tape.clone(),
             },
             since,
         };
+        let draft = recorded::draft(&generation, policy, &invocation, tape);
         let work = Work::Invoke(generation, Box::new(invocation));
-        Ok(Admitted { work, span: run, _place: Some(place), progress })
+        Ok(Admitted { work, span: run, _place: Some(place), progress, draft })
     }
 }
 
 impl Admitted {
+    /// What its recording begins with; `None` where it is not taped, and the second time.
+    #[must_use]
+    pub fn draft(&mut self) -> Option<Draft> {
+        self.draft.take()
+    }
+
     /// Runs the request to its outcome, its effects included. Only now the handler's code sees it.
     ///
     /// # Cancel safety

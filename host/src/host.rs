@@ -21,6 +21,7 @@ use crate::{
     forward::Forwarding,
     journal::Recorder,
     metrics::{Metrics, Phase},
+    recording,
     sandbox::{self, Compiler, Sandbox, SetUpError},
     serve::{Shutdown, With, serve},
     trace::Tracer,
@@ -114,6 +115,8 @@ pub struct Observers {
     pub journal: Recorder,
     /// Which requests are traced.
     pub tracer: Tracer,
+    /// Who keeps recordings of requests.
+    pub recordings: Option<recording::Keeper>,
 }
 
 /// Makes the keeper of the handlers, which has none yet.
@@ -155,7 +158,7 @@ impl Host {
         transport: Transport,
         current: Current,
         forwarding: Option<Forwarding>,
-        Observers { journal, tracer }: Observers,
+        Observers { journal, tracer, recordings }: Observers,
     ) -> Result<Self, Error> {
         let (capability, exchange) = (&config.capability, &config.control_exchange);
         let capabilities = Capabilities::new(capability, &transport, exchange, &config.rabbit)?;
@@ -183,6 +186,7 @@ impl Host {
                 forwarding,
                 journal,
                 tracer,
+                recordings,
             },
             deliveries,
             shutdown.clone(),

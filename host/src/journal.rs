@@ -81,6 +81,8 @@ pub struct Problem<'a> {
     pub frames: &'a [String],
     /// The limit that it ran into.
     pub limit: Option<Limit>,
+    /// The id of its recording, where there is one.
+    pub recording: Option<&'a str>,
 }
 
 impl Default for Recorder {
@@ -212,6 +214,7 @@ fn failure(live: &Live, outcome: Ending, took_us: u64, problem: &Problem<'_>, cl
         message: printed(problem.message, MAX_MESSAGE).into_owned(),
         frames: problem.frames.iter().take(MAX_FRAMES).map(|frame| printed(frame, MAX_FRAME).into_owned()).collect(),
         limit: problem.limit.map(|limit| limit.as_str().to_owned()),
+        recording: problem.recording.map(str::to_owned),
         took_us,
     }
 }

@@ -44,6 +44,9 @@ pub mod sandbox;
 
 pub mod capability;
 
+pub mod recording;
+pub mod replay;
+
 pub mod reply;
 
 mod buckets;

@@ -15,6 +15,7 @@ mod outgoing;
 mod permits;
 mod phase;
 mod process;
+mod recordings;
 mod spans;
 mod words;
 
@@ -34,7 +35,9 @@ use tokio::time::Instant;
 pub use deliveries::InFlight;
 pub use permits::Idle;
 pub use phase::Phase;
-pub use words::{Code, Connection, Door, Effect, Ending, Limit, Origin, ReplyFate, Sending, Sent, SpanFate, Went};
+pub use words::{
+    Code, Connection, Door, Effect, Ending, Limit, Origin, RecordingFate, ReplyFate, Sending, Sent, SpanFate, Went,
+};
 
 /// What all names begin with.
 const PREFIX: &str = "nova_host";
@@ -69,6 +72,7 @@ struct Inner {
     outgoing: outgoing::Outgoing,
     permits: permits::Permits,
     phase: phase::Current,
+    recordings: recordings::Recordings,
     spans: spans::Spans,
 }
 
@@ -147,6 +151,7 @@ impl Default for Metrics {
             outgoing: outgoing::Outgoing::register(all),
             permits: permits::Permits::register(all),
             phase: phase::Current::register(all),
+            recordings: recordings::Recordings::register(all),
             spans: spans::Spans::register(all),
             registry,
             process,

@@ -21,6 +21,7 @@ mod places;
 mod program;
 mod request_info;
 mod state;
+mod tape;
 mod trace;
 mod turns;
 pub mod typed;
@@ -46,13 +47,14 @@ use crate::{
 
 pub use cache::Error as CacheError;
 pub use compile::{CompileLimits, Compiler, child};
-pub use fault::Fault;
+pub use fault::{Fault, ended};
 pub use limits::Limits;
 pub use offer::EndpointOffer;
 pub use places::{Full, Place};
 use program::Allowed;
 pub use program::{Invocation, Program};
 pub use request_info::RequestInfo;
+pub use tape::{Difference, Played, Rule, Tape, Taped};
 pub use trace::{Ids, Marks, marks};
 
 /// The largest component that is loaded: 128 MiB. Python's, the largest in use, have 20.

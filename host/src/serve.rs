@@ -16,6 +16,7 @@ mod heartbeat;
 mod late;
 mod outage;
 mod quiet;
+mod record;
 mod said;
 mod traced;
 mod unconfirmed;
@@ -37,6 +38,7 @@ use crate::{
     journal::Recorder,
     lending::Lending,
     metrics::Metrics,
+    recording::Keeper,
     trace::Tracer,
     transport::{Deliveries, Transport},
 };
@@ -90,6 +92,8 @@ pub struct With {
     pub journal: Recorder,
     /// Which requests are traced.
     pub tracer: Tracer,
+    /// Who keeps recordings; `None` where nothing is recorded.
+    pub recordings: Option<Keeper>,
 }
 
 /// What all deliveries share.
@@ -105,6 +109,7 @@ struct Corridor {
     forwarding: Option<Forwarding>,
     journal: Recorder,
     tracer: Tracer,
+    recordings: Option<Keeper>,
     outages: Outages,
     /// The name of this server.
     server: String,
@@ -127,7 +132,7 @@ struct Corridor {
 ///
 /// Does not return an error: nothing that a message, a guest or a broker does ends the service.
 pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries: Deliveries, shutdown: Shutdown) {
-    let With { transport, catalog, capabilities, forwarding, journal, tracer } = with;
+    let With { transport, catalog, capabilities, forwarding, journal, tracer, recordings } = with;
     let permits = Arc::new(Semaphore::new(usize::from(config.max_in_flight)));
     let lending = Lending::of(config.max_in_flight);
     let corridor = Arc::new(Corridor {
@@ -142,6 +147,7 @@ pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries:
         forwarding,
         journal,
         tracer,
+        recordings,
         outages: Outages::default(),
         server: config.server.clone(),
         duplicates: Duplicates::default(),

@@ -33,7 +33,7 @@ pub(super) struct Size {
 const MIB: f64 = (1 << 20) as f64;
 
 /// A service with a client.
-struct Service {
+pub(super) struct Service {
     host: Serve,
     runtime: Runtime,
     client: Arc<Client>,
@@ -44,7 +44,7 @@ struct Service {
 
 impl Service {
     /// Serves the files of a directory that `fill` makes; `None` serves ours.
-    fn start(fill: Option<&dyn Fn(&Scratch)>, more: &str) -> Self {
+    pub(super) fn start(fill: Option<&dyn Fn(&Scratch)>, more: &str) -> Self {
         let (vhost, scratch) = (Broker::shared().vhost(), Scratch::new());
         std::fs::create_dir(scratch.path().join("handlers")).expect("the scratch directory is writable");
         let directory = match fill {
@@ -68,8 +68,13 @@ impl Service {
         Self { host, runtime, client, vhost, scratch, started_in }
     }
 
-    fn calls(&self, of: &Invocation, outstanding: usize, time: Duration) -> measure::Round {
+    pub(super) fn calls(&self, of: &Invocation, outstanding: usize, time: Duration) -> measure::Round {
         measure::calls(&self.runtime, &self.client, of, outstanding, time)
+    }
+
+    /// Its process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.host.pid()
     }
 
     fn rss(&self) -> f64 {
@@ -83,7 +88,7 @@ fn request(namespace: Option<&str>, method: &str, arguments: Value) -> Invocatio
     Invocation { target, method: method.to_owned(), arguments, context, origin }
 }
 
-fn add(namespace: Option<&str>) -> Invocation {
+pub(super) fn add(namespace: Option<&str>) -> Invocation {
     request(namespace, "add", json!({"a": 1, "b": 2}))
 }
 

@@ -82,6 +82,16 @@ impl Values {
         self.0.iter().map(|(name, value)| (name.as_str(), value.text.as_str()))
     }
 
+    /// All names with their values, and whether each is a secret.
+    pub fn given(&self) -> impl Iterator<Item = (&str, &str, bool)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.text.as_str(), value.is_secret))
+    }
+
+    /// Values that a recording has.
+    pub fn told(given: impl IntoIterator<Item = (String, String, bool)>) -> Self {
+        Self(given.into_iter().map(|(name, text, is_secret)| (name, Value { text, is_secret })).collect())
+    }
+
     /// All names with what may be shown of their values.
     #[must_use]
     pub fn shown(&self) -> Vec<(String, String)> {

@@ -3,10 +3,12 @@
 //! Before it: [`super::Session`]. After it: the guest, which may well tell its caller. So nothing here names a broker's
 //! address or anything else of the host's; that is logged.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{client, envelope::Failure, metrics::Sent, transport};
 
 /// Why there is no result. The guest gets the kind and the text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Error {
     /// The other side says so.
     Remote(Box<Failure>),

@@ -23,6 +23,8 @@ pub use request::{Request, is_forbidden, is_name, is_path, is_value};
 pub use talk::Meter;
 pub(crate) use tls::{Trust, check, read};
 
+use serde::{Deserialize, Serialize};
+
 /// Names in small letters and values, in their order.
 pub type Fields = Vec<(String, Vec<u8>)>;
 
@@ -36,7 +38,7 @@ pub struct Head {
 }
 
 /// Why there is no response, or no more of it. `Display` is for the guest and for the log: nothing in it is secret.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Error {
     /// Not granted.
     #[error("it is not granted (grants.http in the manifest)")]

@@ -11,6 +11,7 @@ use crate::{
     envelope::{Context, Text},
     host::{self, Host, Observers},
     metrics::Metrics,
+    recording::Keeper,
     settings::{Setting, patience},
     transport::{Retry, Routing, Transport, Url},
     version::Version,
@@ -196,8 +197,11 @@ impl Session {
                 let keeper = host::keeper(config, &metrics).await.map_err(Failed::from)?;
                 host::load(&keeper).await.map_err(Failed::from)?;
                 let current = keeper.current().clone();
+                let recordings = config.record.as_ref().map(|record| Keeper::start(record, &metrics)).transpose();
+                let recordings = recordings.map_err(|error| Failed::new(Exit::Usage, error))?;
+                let observers = Observers { recordings, ..Observers::default() };
                 Some(
-                    Host::start(config, &metrics, transport.clone(), current, None, Observers::default())
+                    Host::start(config, &metrics, transport.clone(), current, None, observers)
                         .await
                         .map_err(Failed::from)?,
                 )

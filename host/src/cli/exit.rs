@@ -14,7 +14,7 @@ pub enum Exit {
     Remote = 1,
     /// The command line or the configuration is wrong.
     Usage = 2,
-    /// A handler was refused, or the handlers cannot be loaded at all.
+    /// A handler was refused, or the handlers cannot be loaded at all, or a recorded request ends otherwise in one.
     Handlers = 3,
     /// The broker cannot be reached or refuses.
     Transport = 4,
@@ -33,7 +33,7 @@ pub const INTERNAL: u8 = 70;
 
 /// For `--help`.
 pub(super) const HELP: &str = "\
-Exit codes: 0 done; 1 the remote side failed; 2 wrong command line or configuration; 3 a handler was refused; \
+Exit codes: 0 done; 1 the remote side failed; 2 wrong command line or configuration; 3 a handler was refused, or a replay differs; \
 4 the broker cannot be reached or refuses, or nobody serves the topic; 5 no reply in time; 6 no running \
 host on the control socket; 7 a project does not build; 8 the host takes no requests now; 70 internal error.";
 

@@ -64,6 +64,7 @@ fn lines(failure: &Failure) -> Vec<String> {
         say("handler", format!("{handler}, generation {generation}, sha256:{digest}"));
     }
     failure.limit.iter().for_each(|limit| say("limit", format!("limits.{limit}")));
+    failure.recording.iter().for_each(|id| say("recording", id.clone()));
     requested.request_id.iter().for_each(|id| say("request", id.clone()));
     requested.message_id.iter().for_each(|id| say("message", id.clone()));
     requested.trace_id.iter().for_each(|id| say("trace", id.clone()));
@@ -98,6 +99,7 @@ mod tests {
             message: "too late".into(),
             frames: vec!["at outer".into(), "at inner".into()],
             limit: Some("timeout".into()),
+            recording: Some("1-a".into()),
             took_us: 60_000_123,
         };
         let told = lines(&failure);
@@ -107,13 +109,14 @@ mod tests {
             "  raised    nova_host.errors.HandlerTimedOut: too late",
             "  handler   conductor, generation 3, sha256:0123456789ab",
             "  limit     limits.timeout",
+            "  recording 1-a",
             "  request   req-1",
             "  frames    at outer",
             "            at inner",
         ];
         assert_eq!(told[1..], expected);
         let requested = Requested { handler: None, request_id: None, ..requested };
-        let bare = Failure { requested, limit: None, frames: Vec::new(), ..failure };
+        let bare = Failure { requested, limit: None, recording: None, frames: Vec::new(), ..failure };
         assert_eq!(lines(&bare).len(), 2);
     }
 }

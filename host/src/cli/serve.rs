@@ -29,6 +29,7 @@ use crate::{
         board::{Board, Shown},
         tail::Tail,
     },
+    recording::Keeper,
     trace::{self, Tracer},
     transport::Transport,
 };
@@ -56,9 +57,11 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
         Some((tracer, spans)) => (tracer, Some(spans)),
         None => (Tracer::default(), None),
     };
+    let recordings = config.record.as_ref().map(|record| Keeper::start(record, &metrics)).transpose();
+    let recordings = recordings.map_err(|error| Failed::new(Exit::Usage, error))?;
     let beside = Beside::default();
     let doors = Doors { control, admin, levels, tail };
-    let started = start(&config, doors, &metrics, &beside, (looks, tracer));
+    let started = start(&config, doors, &metrics, &beside, (looks, tracer, recordings));
     let served = serve(started, &systemd, &mut signals).await;
     let flush = async {
         if let Some(spans) = spans {
@@ -115,7 +118,7 @@ async fn start(
     doors: Doors,
     metrics: &Metrics,
     beside: &Beside,
-    (looks, tracer): (Looks, Tracer),
+    (looks, tracer, recordings): (Looks, Tracer, Option<Keeper>),
 ) -> Result<Host, Failed> {
     let keeper = host::keeper(config, metrics).await?;
     let forwarding = Forwarding::new(config.forward.as_ref());
@@ -143,7 +146,7 @@ async fn start(
     if let Some(connections) = transport.connections() {
         metrics.tell_of(connections);
     }
-    Ok(Host::start(config, metrics, transport, current, forwarding, Observers { journal, tracer }).await?)
+    Ok(Host::start(config, metrics, transport, current, forwarding, Observers { journal, tracer, recordings }).await?)
 }
 
 /// The control socket. Where somebody has chosen its place, the service does not start without it.

@@ -61,6 +61,7 @@ mod tests {
                         &crate::capability::Capabilities::default(),
                         &crate::testing::standing(),
                         &crate::trace::Span::default(),
+                        &crate::sandbox::Tape::default(),
                     )
                     .await
                     .unwrap()

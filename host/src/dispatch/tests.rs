@@ -19,7 +19,8 @@ fn request(message: &str) -> Request {
 async fn dispatch(catalog: &Current, request: Request) -> Outcome {
     let admitted = match resolve(catalog, Options::default(), request) {
         Ok(resolved) => {
-            resolved.admit(&Capabilities::default(), &crate::testing::standing(), &crate::trace::Span::default()).await
+            let (standing, span) = (crate::testing::standing(), crate::trace::Span::default());
+            resolved.admit(&Capabilities::default(), &standing, &span, &Tape::default()).await
         }
         Err(refusal) => Err(refusal),
     };
@@ -94,7 +95,10 @@ async fn what_a_handler_adds_to_its_trace_is_its_runs_in_its_request() {
     for _ in 0..2 {
         let (span, mut ended) = crate::trace::recorded();
         let resolved = resolve(&catalog, Options::default(), request(r#"{"method": "m"}"#)).unwrap();
-        let admitted = resolved.admit(&Capabilities::default(), &crate::testing::standing(), &span).await.unwrap();
+        let admitted = resolved
+            .admit(&Capabilities::default(), &crate::testing::standing(), &span, &Tape::default())
+            .await
+            .unwrap();
         assert!(matches!(admitted.run().await, Outcome::Replied(_)));
         let run = ended().into_iter().find(|run| run.contains("run guest")).expect("its run");
         assert!(run.contains("Truth(true)") && run.contains("Event {"), "{run}");

@@ -177,6 +177,18 @@ impl Context {
         }
     }
 
+    /// The entries as they came: a JSON object.
+    #[must_use]
+    pub fn entries(&self) -> String {
+        struct Object<'a>(&'a Context);
+        impl Serialize for Object<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_map(self.0.0.iter().map(|(key, value)| (key, value)))
+            }
+        }
+        to_text(&Object(self))
+    }
+
     /// The context as a Python endpoint gets it: a JSON object, with `client_timeout` added.
     #[must_use]
     pub fn to_json(&self, client_timeout: &Text) -> String {

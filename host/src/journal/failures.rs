@@ -61,6 +61,7 @@ mod tests {
             message: String::new(),
             frames: Vec::new(),
             limit: None,
+            recording: None,
             took_us: 0,
         }
     }

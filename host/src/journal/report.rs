@@ -112,6 +112,9 @@ pub struct Failure {
     pub frames: Vec<String>,
     /// The limit that it ran into: the name of a setting below `limits.`.
     pub limit: Option<String>,
+    /// The id of its recording, where it was recorded.
+    #[serde(default)]
+    pub recording: Option<String>,
     /// Microseconds from its start to its outcome.
     pub took_us: u64,
 }

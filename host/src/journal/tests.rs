@@ -21,7 +21,14 @@ fn arrived(method: &str) -> Arrived<'_> {
 }
 
 fn problem<'a>(message: &'a str, frames: &'a [String]) -> Problem<'a> {
-    Problem { module: "nova_host.errors", class: "HandlerTimedOut", message, frames, limit: Some(Limit::Timeout) }
+    Problem {
+        module: "nova_host.errors",
+        class: "HandlerTimedOut",
+        message,
+        frames,
+        limit: Some(Limit::Timeout),
+        recording: None,
+    }
 }
 
 #[test]

@@ -105,6 +105,22 @@ words! {
 }
 
 words! {
+    /// What became of a recording that was to be kept.
+    RecordingFate {
+        /// It is written.
+        Kept = "kept",
+        /// There were as many in this second as may be.
+        OverRate = "over_rate",
+        /// More was taped than is kept of one request.
+        TooLarge = "too_large",
+        /// Too many waited to be written.
+        Dropped = "dropped",
+        /// It could not be written.
+        Failed = "failed",
+    }
+}
+
+words! {
     /// A limit that a request ran into; the setting is `limits.` and this word.
     Limit {
         /// Wall-clock time.

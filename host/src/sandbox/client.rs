@@ -5,12 +5,15 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::{
     bindings::{
         client::{self, Host},
         types,
     },
     request_info::Asked,
+    tape::{Tape, nothing, text},
 };
 use crate::{
     capability::{Error, Outgoing, Recipient},
@@ -22,40 +25,74 @@ const NOBODY: &str = "there is no request: describe and self-tests ask nobody";
 
 impl Host for Asked {
     async fn call(&mut self, request: client::Request) -> Result<String, client::Error> {
-        match self.session() {
-            Some(session) => result(session.call(outgoing(request)).await),
-            None => Err(nobody()),
-        }
+        let (session, tape) = (self.session(), self.tape());
+        let asked = asked(&tape, std::slice::from_ref(&request));
+        let called = tape.asks_in_time("nova:rpc/client.call", asked, async {
+            match session {
+                Some(session) => session.call(outgoing(request)).await,
+                None => Err(nobody()),
+            }
+        });
+        result(called.await)
     }
 
     async fn call_many(&mut self, requests: Vec<client::Request>) -> Vec<Result<String, client::Error>> {
-        match self.session() {
-            Some(session) => {
-                let results = session.call_many(requests.into_iter().map(outgoing).collect()).await;
-                results.into_iter().map(result).collect()
+        let (session, tape) = (self.session(), self.tape());
+        let asked = asked(&tape, &requests);
+        let called = tape.asks_in_time("nova:rpc/client.call-many", asked, async {
+            match session {
+                Some(session) => session.call_many(requests.into_iter().map(outgoing).collect()).await,
+                None => requests.iter().map(|_| Err(nobody())).collect(),
             }
-            None => (0..requests.len()).map(|_| Err(Error::Denied(NOBODY.to_owned()))).map(result).collect(),
-        }
+        });
+        called.await.into_iter().map(result).collect()
     }
 
     async fn cast(&mut self, request: client::Request) -> Result<(), client::Error> {
-        match self.session() {
-            Some(session) => session.cast(outgoing(request), false).await.map_err(error),
-            None => Err(nobody()),
-        }
+        self.send("nova:rpc/client.cast", request, false).await
     }
 
     async fn fanout(&mut self, request: client::Request) -> Result<(), client::Error> {
-        match self.session() {
-            Some(session) => session.cast(outgoing(request), true).await.map_err(error),
-            None => Err(nobody()),
-        }
+        self.send("nova:rpc/client.fanout", request, true).await
     }
 }
 
+impl Asked {
+    async fn send(
+        &mut self,
+        import: &'static str,
+        request: client::Request,
+        fanout: bool,
+    ) -> Result<(), client::Error> {
+        let (session, tape) = (self.session(), self.tape());
+        let asked = asked(&tape, std::slice::from_ref(&request));
+        let sent = tape.asks_in_time(import, asked, async {
+            match session {
+                Some(session) => session.cast(outgoing(request), fanout).await,
+                None => Err(nobody()),
+            }
+        });
+        sent.await.map_err(error)
+    }
+}
+
+/// What a tape has of requests. Made before they are sent, which takes them.
+fn asked(tape: &Tape, requests: &[client::Request]) -> impl FnOnce() -> Text + use<> {
+    let of = |request: &client::Request| {
+        let client::Request { target, method, arguments, timeout_ms, monitor_ms } = request;
+        let client::Target { broker, topic, server, namespace, version } = target;
+        json!({
+            "broker": broker, "topic": topic, "server": server, "namespace": namespace, "version": version,
+            "method": method, "arguments": arguments, "timeout_ms": timeout_ms, "monitor_ms": monitor_ms,
+        })
+    };
+    let requests = tape.is_on().then(|| text(&requests.iter().map(of).collect::<Vec<_>>()));
+    move || requests.unwrap_or_else(nothing)
+}
+
 /// Where there is no session.
-fn nobody() -> client::Error {
-    client::Error::Denied(NOBODY.to_owned())
+fn nobody() -> Error {
+    Error::Denied(NOBODY.to_owned())
 }
 
 fn outgoing(request: client::Request) -> Outgoing {

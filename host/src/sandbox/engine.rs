@@ -58,6 +58,10 @@ pub(super) fn config() -> Config {
         .concurrency_support(false)
         // In the component model's specification by now; for typed handlers.
         .wasm_component_model_map(true)
+        // The same bits on every machine, and in every replay: else a NaN's are the processor's. It costs floating-point code an
+        // instruction or two for each operation, and other code nothing.
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
         // Debug information is the guest's: what reads it recurses and allocates as it says, in this process.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(MAX_FRAMES));

@@ -10,7 +10,7 @@ use super::{
     log::clean,
     wasi::Ended,
 };
-use crate::settings::Bytes;
+use crate::{envelope::Answer, recording, settings::Bytes};
 
 /// A frame's text is cut beyond this many bytes.
 const MAX_FRAME: usize = 300;
@@ -154,6 +154,30 @@ impl Fault {
             fault => fault,
         }
     }
+}
+
+/// What a guest did in the end, as a recording has it.
+#[must_use]
+pub fn ended(answer: &Result<Answer, Fault>) -> recording::Ended {
+    let fault = match answer {
+        Ok(Answer::Result(result)) => return recording::Ended::Replied(result.clone()),
+        Ok(Answer::Failure(failure)) => return recording::Ended::Failed(failure.clone()),
+        Err(Fault::Declined) => return recording::Ended::Declined,
+        Err(fault) => fault,
+    };
+    let kind = match fault {
+        Fault::Trapped { .. } => "trapped",
+        Fault::TimedOut { .. } => "timed_out",
+        Fault::OutOfMemory { .. } => "out_of_memory",
+        Fault::OutOfStack { .. } => "out_of_stack",
+        Fault::OutOfTables { .. } => "out_of_tables",
+        Fault::OutOfInstances { .. } => "out_of_instances",
+        Fault::InvalidResult { .. } => "invalid_result",
+        Fault::ResultTooLarge { .. } => "result_too_large",
+        Fault::Declined => "declined",
+        Fault::Unavailable { .. } => "unavailable",
+    };
+    recording::Ended::Faulted { kind: kind.to_owned(), message: fault.to_string(), frames: fault.frames().to_vec() }
 }
 
 /// The last cause: wasmtime's contexts around it hold the backtrace.

@@ -94,7 +94,8 @@ impl Instances {
         let deadline = since + limits.timeout;
         let Shared { ticker, turns, .. } = &*self.shared;
         let is_request = info.is_some();
-        let kept = is_request.then(|| self.take()).flatten();
+        let tape = info.as_ref().map(|info| info.tape.clone()).unwrap_or_default();
+        let kept = if is_request && !tape.wants_fresh() { self.take() } else { None };
         if is_request {
             self.metrics.instance(if kept.is_some() { Origin::Kept } else { Origin::Fresh });
         }
@@ -115,16 +116,18 @@ impl Instances {
                 Live { store, instance, served: 0 }
             }
         };
+        tape.begins(live.served);
         let ran = within(ticker, turns, &self.metrics, deadline, call(&live.instance, &mut live.store)).await;
         let state = live.store.data_mut();
         state.flush();
+        tape.used(state.limiter.memory());
         if state.log.exceeded() {
             self.metrics.hit(Limit::Log);
         }
         let is_declined = state.asked.is_declined();
         match ran {
             Ok(answer) => {
-                if is_request {
+                if is_request && !tape.is_replaying() {
                     self.keep(live, limits);
                 }
                 if is_declined { Err(Fault::Declined) } else { Ok(answer) }

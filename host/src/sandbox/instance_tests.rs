@@ -136,3 +136,17 @@ async fn no_more_are_kept_than_there_is_room_for_and_for_how_long() {
     assert_eq!(second.instances().waiting(|_| true), [true; 0]);
     assert_eq!(counts(&second, 2).await, "12");
 }
+
+#[tokio::test]
+async fn a_request_that_is_chosen_for_recording_runs_in_a_fresh_instance_and_others_say_what_theirs_has_served() {
+    let program = counting("", reusing(9, tight()));
+    assert_eq!(counts(&program, 2).await, "12");
+    let taped = async |is_chosen| {
+        let tape = Tape::recording(1000, is_chosen);
+        let mut invocation = invocation("{}");
+        invocation.info.tape = tape.clone();
+        program.handle(invocation).await.unwrap();
+        tape.taken().unwrap().served
+    };
+    assert_eq!((taped(false).await, taped(true).await), (2, 0));
+}

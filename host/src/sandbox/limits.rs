@@ -136,6 +136,11 @@ impl Limiter {
         Self { limits: limits.clone(), memory: 0, tables: 0, started: (0, 0) }
     }
 
+    /// Bytes of linear memory.
+    pub(super) fn memory(&self) -> usize {
+        self.memory
+    }
+
     /// The instance is there, and no request has run in it.
     pub(super) fn is_started(&mut self) {
         self.started = (self.memory, self.tables);

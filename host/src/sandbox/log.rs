@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
-use super::bindings::log::{Host, Level};
+use super::{
+    bindings::log::{Host, Level},
+    tape::{Tape, text},
+};
 use crate::{capability::Grants, printable::printable, settings::Bytes};
 
 /// The target of guests' lines, for log filters.
@@ -26,6 +29,8 @@ pub(super) struct Log {
     decided: bool,
     /// Whether a traceback has begun.
     traced: bool,
+    /// Where its lines are taped; told from a tape, nobody hears them.
+    tape: Tape,
 }
 
 /// How Python begins to say why it ends; the first line after it that is not indented says it.
@@ -40,7 +45,14 @@ const LAST_WORDS: [&str; 2] = ["panic: ", "fatal error: "];
 impl Log {
     pub(super) fn new(limit: Bytes, grants: &Arc<Grants>) -> Self {
         let grants = Arc::clone(grants);
-        Self { grants, left: limit.0, dropped: 0, panic: None, said: None, decided: false, traced: false }
+        let tape = Tape::default();
+        Self { grants, left: limit.0, dropped: 0, panic: None, said: None, decided: false, traced: false, tape }
+    }
+
+    /// The same for a request that is taped, or told from a tape.
+    pub(super) fn taped(mut self, tape: Tape) -> Self {
+        self.tape = tape;
+        self
     }
 
     /// Whether lines were dropped.
@@ -71,8 +83,8 @@ impl Log {
     }
 
     /// Makes ready for another request. What was left out of the last one's is said in its span, which is the current one.
-    pub(super) fn begin(&mut self, limit: Bytes) {
-        *self = Self::new(limit, &self.grants);
+    pub(super) fn begin(&mut self, limit: Bytes, tape: Tape) {
+        *self = Self::new(limit, &self.grants).taped(tape);
     }
 
     /// Takes a line that was printed.
@@ -81,7 +93,10 @@ impl Log {
         if is_error {
             self.said(&line);
         }
-        self.line(level, &line);
+        let import = if is_error { "wasi:cli/stderr.line" } else { "wasi:cli/stdout.line" };
+        if self.tape.says(import, || text(&line)) {
+            self.line(level, &line);
+        }
     }
 
     /// Remembers a line of standard error: the one under a traceback of Python's, the first of Go's runtime, else the
@@ -132,11 +147,25 @@ impl Drop for Log {
 impl Host for Log {
     fn write(&mut self, level: Level, message: String) {
         let message = self.scrubbed(message);
-        self.line(level, &message);
+        if self.tape.says("nova:rpc/log.write", || text(&(word(level), &message))) {
+            self.line(level, &message);
+        }
     }
 
     fn panicking(&mut self, message: String) {
-        self.panic = Some(clean(&self.scrubbed(message)));
+        let message = self.scrubbed(message);
+        self.tape.says("nova:rpc/log.panicking", || text(&message));
+        self.panic = Some(clean(&message));
+    }
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Trace => "trace",
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
     }
 }
 

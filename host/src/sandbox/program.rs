@@ -15,7 +15,7 @@ use super::{
     bindings::{self, DynamicIndices, HANDLER, OFFERED},
     chain,
     failure::failure_of,
-    fault::Fault,
+    fault::{Fault, ended},
     instance::Instances,
     limits::Limits,
     offer::{EndpointOffer, check},
@@ -179,10 +179,13 @@ impl Program {
     ///
     /// Dropped half-way, the instance ends where it is.
     pub async fn handle(&self, invocation: Invocation) -> Result<Answer, Fault> {
-        match &self.entry {
+        let tape = invocation.info.tape.clone();
+        let answer = match &self.entry {
             Entry::Dynamic(indices) => self.handle_dynamic(indices, invocation).await,
             Entry::Typed(interface) => self.handle_typed(interface, invocation).await,
-        }
+        };
+        tape.ends(|| ended(&answer));
+        answer
     }
 
     async fn handle_dynamic(&self, indices: &DynamicIndices, invocation: Invocation) -> Result<Answer, Fault> {
@@ -225,6 +228,12 @@ impl Program {
             Some(module) => Self { errors_module: module.into(), ..self },
             None => self,
         }
+    }
+
+    /// The module for the exceptions that a typed handler's errors name.
+    #[must_use]
+    pub fn errors_module(&self) -> &str {
+        &self.errors_module
     }
 
     /// The types of its methods, where it is a typed handler.

@@ -2,11 +2,18 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{bindings::request_info::Host, trace::Marks};
+use super::{
+    bindings::request_info::Host,
+    tape::{Tape, nothing},
+    trace::Marks,
+};
 use crate::{
     capability::Session,
     envelope::{Context, Text},
 };
+
+/// The time that is left where a recording does not say: that of the default limit.
+const PLENTY_MS: u64 = 60_000;
 
 /// What a guest can ask about its request.
 #[derive(Debug)]
@@ -21,6 +28,8 @@ pub struct RequestInfo {
     pub session: Option<Arc<Session>>,
     /// Where what the handler adds to its span goes; `None` where nobody traces.
     pub marks: Option<Box<dyn Marks>>,
+    /// What passes at its imports is taped here, or told from here.
+    pub tape: Tape,
 }
 
 impl RequestInfo {
@@ -28,7 +37,7 @@ impl RequestInfo {
     #[must_use]
     pub fn bare() -> Self {
         let (context, client_timeout) = (Context::default(), Text::null());
-        Self { context, client_timeout, reply_wanted: true, session: None, marks: None }
+        Self { context, client_timeout, reply_wanted: true, session: None, marks: None, tape: Tape::default() }
     }
 }
 
@@ -66,6 +75,11 @@ impl Asked {
         self.is_declined
     }
 
+    /// Where what it asks is taped, or told from.
+    pub(super) fn tape(&self) -> Tape {
+        self.info.as_ref().map(|info| info.tape.clone()).unwrap_or_default()
+    }
+
     /// What may be done for the request, where anything may.
     pub(super) fn session(&self) -> Option<Arc<Session>> {
         self.info.as_ref()?.session.clone()
@@ -90,8 +104,11 @@ impl Host for Asked {
     }
 
     fn time_left_ms(&mut self) -> u64 {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if self.is_request() { u64::try_from(left.as_millis()).unwrap_or(u64::MAX) } else { 0 }
+        let left = || {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if self.is_request() { u64::try_from(left.as_millis()).unwrap_or(u64::MAX) } else { 0 }
+        };
+        self.tape().notices("nova:rpc/request-info.time-left-ms", nothing, left, |_, last| last.unwrap_or(PLENTY_MS))
     }
 
     fn decline(&mut self) {

@@ -14,6 +14,7 @@ use super::{
     limits::{Limiter, Limits},
     log::Log,
     request_info::{Asked, RequestInfo},
+    tape::Tape,
     trace::{OfRequest, Trace, Traced},
     turns::Turns,
     wasi::{self, View, Wasi},
@@ -47,15 +48,16 @@ impl View for State {
 impl State {
     /// Makes ready for a request in an instance that has answered another.
     pub(super) fn begin(&mut self, limits: &Limits, mut info: Option<RequestInfo>, deadline: Instant) {
-        self.log.begin(limits.log);
+        let tape = tape(info.as_ref());
+        self.log.begin(limits.log, tape.clone());
         self.trace = traced(&mut info);
         self.asked = Asked::new(info, deadline);
-        self.wasi.begin(self.asked.session());
+        self.wasi.begin(self.asked.session(), tape);
     }
 
     /// Lets go of a request: its context holds a token, its log says in its span what was left out.
     pub(super) fn end(&mut self) {
-        self.log.begin(Bytes(0));
+        self.log.begin(Bytes(0), Tape::default());
         self.trace = Trace::default();
         self.asked.end();
         self.wasi.end();
@@ -96,10 +98,10 @@ pub(super) fn store(
     mut info: Option<RequestInfo>,
     deadline: Instant,
 ) -> Store<State> {
-    let trace = traced(&mut info);
+    let (tape, trace) = (tape(info.as_ref()), traced(&mut info));
     let asked = Asked::new(info, deadline);
-    let wasi = Wasi::new(asked.session());
-    let (limiter, log) = (Limiter::new(limits), Log::new(limits.log, grants));
+    let wasi = Wasi::new(asked.session()).taped(tape.clone());
+    let (limiter, log) = (Limiter::new(limits), Log::new(limits.log, grants).taped(tape));
     let state = State { limiter, log, asked, trace, grants: Arc::clone(grants), wasi };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
@@ -118,7 +120,13 @@ pub(super) fn store(
 /// What a request adds to its trace.
 fn traced(info: &mut Option<RequestInfo>) -> Trace {
     let is_request = info.is_some();
-    Trace::new(info.as_mut().and_then(|info| info.marks.take()), is_request)
+    let marks = info.as_mut().and_then(|info| info.marks.take());
+    Trace::new(marks, is_request).taped(tape(info.as_ref()))
+}
+
+/// Where a request is taped, or told from.
+fn tape(info: Option<&RequestInfo>) -> Tape {
+    info.map(|info| info.tape.clone()).unwrap_or_default()
 }
 
 /// Runs a future of the guest until the deadline and a little longer, for host functions that do not return in time.

@@ -45,6 +45,18 @@ async fn a_request_runs_and_its_result_comes_back() {
 }
 
 #[tokio::test]
+async fn a_nan_has_the_same_bits_on_every_machine() {
+    // 0/0: x86 makes it negative. The result is "0" where it is canonical.
+    let bits = "(i32.reinterpret_f32 (f32.div (f32.convert_i32_u (local.get 0)) (f32.convert_i32_u (local.get 0))))";
+    let digit = format!("(i32.add (i32.const 48) (i32.ne {bits} (i32.const 0x7fc00000)))");
+    let handle = format!(
+        "(i32.store8 (i32.const 3990) {digit}) (i32.store (i32.const 404) (i32.const 3990))
+         (i32.store (i32.const 408) (i32.const 1)) (i32.const 400)"
+    );
+    assert_eq!(run(&handle).await.unwrap(), Answer::Result(Text::parse("0".into()).unwrap()));
+}
+
+#[tokio::test]
 async fn a_guest_says_what_it_offers() {
     let offers = load(sandbox(), &guest(ECHO), tight()).unwrap().describe().await.unwrap();
     assert_eq!(offers, [EndpointOffer { namespace: None, version: "1.0".into(), methods: vec!["m".into()] }]);

@@ -10,6 +10,7 @@ use wasmtime::component::HasData;
 use super::{
     bindings::trace::{self, Attribute, Host, SpanContext},
     log::Log,
+    tape::{Tape, nothing},
 };
 use crate::{
     printable::printed,
@@ -96,6 +97,7 @@ pub(super) struct Trace {
     keys: HashSet<String>,
     events: usize,
     dropped: Dropped,
+    tape: Tape,
 }
 
 /// What was left out.
@@ -123,7 +125,14 @@ impl HasData for OfRequest {
 impl Trace {
     /// Of a request, or of none.
     pub(super) fn new(marks: Option<Box<dyn Marks>>, is_request: bool) -> Self {
-        Self { marks, is_request, keys: HashSet::new(), events: 0, dropped: Dropped::default() }
+        let (keys, dropped, tape) = (HashSet::new(), Dropped::default(), Tape::default());
+        Self { marks, is_request, keys, events: 0, dropped, tape }
+    }
+
+    /// The same for a request that is taped, or told from a tape.
+    pub(super) fn taped(mut self, tape: Tape) -> Self {
+        self.tape = tape;
+        self
     }
 
     /// Where it goes, if anybody records it.
@@ -225,12 +234,14 @@ impl Traced<'_> {
 
 impl Host for Traced<'_> {
     async fn get_span_context(&mut self) -> Option<SpanContext> {
-        let Ids { trace, span, flags } = self.trace.marks.as_ref()?.ids()?;
+        let ids = || self.trace.marks.as_ref()?.ids().map(|Ids { trace, span, flags }| (trace, span, flags));
+        let import = "nova:rpc/trace.get-span-context";
+        let (trace, span, flags) = self.trace.tape.notices(import, nothing, ids, |_, _| None)?;
         Some(SpanContext { trace_id: trace, span_id: span, trace_flags: flags })
     }
 
     async fn is_recording(&mut self) -> bool {
-        self.is_seen()
+        self.trace.tape.notices("nova:rpc/trace.is-recording", nothing, || self.is_seen(), |_, _| false)
     }
 
     async fn set_attribute(&mut self, key: String, value: trace::Value) {

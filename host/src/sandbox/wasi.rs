@@ -21,7 +21,7 @@ use wasmtime::{
     component::{Component, Linker},
 };
 
-use super::log::Log;
+use super::{log::Log, tape::Tape};
 use crate::capability::Session;
 
 pub(super) use cli::flush;
@@ -77,6 +77,8 @@ pub(super) struct Wasi {
     output: cli::Output,
     /// That of the request, where there is one: what it may ask over HTTP.
     session: Option<Arc<Session>>,
+    /// Where what it notices and asks is taped, or told from.
+    tape: Tape,
 }
 
 /// What the functions of WASI see of a store's data.
@@ -96,7 +98,13 @@ impl Wasi {
             http: http::Table::default(),
             output: cli::Output::default(),
             session,
+            tape: Tape::default(),
         }
+    }
+
+    /// The same for a request that is taped, or told from a tape.
+    pub(super) fn taped(self, tape: Tape) -> Self {
+        Self { tape, ..self }
     }
 
     /// Whether the guest keeps more than half of what it may, handles or headers.
@@ -105,13 +113,13 @@ impl Wasi {
     }
 
     /// Makes ready for another request.
-    pub(super) fn begin(&mut self, session: Option<Arc<Session>>) {
-        self.session = session;
+    pub(super) fn begin(&mut self, session: Option<Arc<Session>>, tape: Tape) {
+        (self.session, self.tape) = (session, tape);
     }
 
     /// Lets go of what belongs to a request that has ended, whatever handles the guest keeps on it.
     pub(super) fn end(&mut self) {
-        self.session = None;
+        (self.session, self.tape) = (None, Tape::default());
         self.http.end();
     }
 

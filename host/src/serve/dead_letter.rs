@@ -38,6 +38,8 @@ pub(super) struct Particulars {
     version: Option<String>,
     /// The handler that was found, and the digest of its code.
     pub(super) handler: Option<(String, String)>,
+    /// The id of its recording, where there is one.
+    pub(super) recording: Option<String>,
 }
 
 /// Why it died.
@@ -60,6 +62,7 @@ impl Particulars {
             namespace: request.namespace.text().map(name),
             version: request.version.text().map(name),
             handler: None,
+            recording: None,
         }
     }
 }
@@ -108,6 +111,7 @@ fn headers(message: &Message, particulars: &Particulars, death: Death<'_>, death
     add("x-dead-version", particulars.version.as_ref());
     add("x-dead-handler", particulars.handler.as_ref().map(|(name, _)| name));
     add("x-dead-digest", particulars.handler.as_ref().map(|(_, digest)| digest));
+    add("x-dead-recording", particulars.recording.as_ref());
     headers
 }
 

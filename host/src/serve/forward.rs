@@ -71,7 +71,13 @@ impl Corridor {
                 {
                     let words = printable(&fault.to_string(), MAX_NAME);
                     tracing::warn!(fault = words, "the handler has failed, the request goes on");
-                    judged(&claimed.entry, Outcome::Faulted(fault), Kind::Cast, claimed.since.elapsed());
+                    judged(
+                        &claimed.entry,
+                        Outcome::Faulted(fault),
+                        Kind::Cast,
+                        claimed.since.elapsed(),
+                        notes.particulars.recording.as_deref(),
+                    );
                     Why::Failed
                 }
                 Ok(worked) => {

@@ -40,7 +40,7 @@ pub(super) fn span(request: &Request, request_id: Option<&str>, trace_id: Option
 }
 
 /// Decides what becomes of an outcome, and has the journal know.
-pub(super) fn judged(entry: &Entry, outcome: Outcome, kind: Kind, took: Duration) -> Verdict {
+pub(super) fn judged(entry: &Entry, outcome: Outcome, kind: Kind, took: Duration, recording: Option<&str>) -> Verdict {
     let limit = outcome.limit();
     let frames = if let Outcome::Faulted(fault) = &outcome { fault.frames().to_vec() } else { Vec::new() };
     let verdict = verdict(outcome, kind);
@@ -50,6 +50,7 @@ pub(super) fn judged(entry: &Entry, outcome: Outcome, kind: Kind, took: Duration
         message: &failure.message,
         frames: &frames,
         limit,
+        recording,
     });
     entry.end(verdict.name, took, problem.as_ref());
     verdict
@@ -69,15 +70,15 @@ pub(super) fn arrived<'a>(request: &'a Request, request_id: Option<&'a str>, tra
     }
 }
 
-/// Says in the log what became of a request.
-pub(super) fn log(verdict: &Verdict, took: Duration) {
+/// Says in the log what became of a request, and which recording has it.
+pub(super) fn log(verdict: &Verdict, took: Duration, recording: Option<&str>) {
     let outcome = verdict.name.as_str();
     let failure = verdict.answer.failure().map(|failure| printable(&failure.to_string(), MAX_FAILURE));
     let failure = failure.as_ref().map(tracing::field::display);
     match verdict.level {
-        Level::ERROR => tracing::error!(outcome, ?took, failure, "handled"),
-        Level::WARN => tracing::warn!(outcome, ?took, failure, "handled"),
-        Level::INFO => tracing::info!(outcome, ?took, failure, "handled"),
-        _ => tracing::debug!(outcome, ?took, failure, "handled"),
+        Level::ERROR => tracing::error!(outcome, ?took, failure, recording, "handled"),
+        Level::WARN => tracing::warn!(outcome, ?took, failure, recording, "handled"),
+        Level::INFO => tracing::info!(outcome, ?took, failure, recording, "handled"),
+        _ => tracing::debug!(outcome, ?took, failure, recording, "handled"),
     }
 }

@@ -31,6 +31,7 @@ fn with(transport: &Transport, catalog: Catalog, forwarding: Option<Forwarding>)
         forwarding,
         journal: Recorder::default(),
         tracer: Tracer::default(),
+        recordings: None,
     }
 }
 

@@ -127,8 +127,9 @@ impl Corridor {
         };
         let kind = if reply_to.is_some() { Asked::Call } else { Asked::Cast };
         let took = started.elapsed();
-        let verdict = judged(&entry, outcome, kind, took);
-        log(&verdict, took);
+        let recording = notes.particulars.recording.as_deref();
+        let verdict = judged(&entry, outcome, kind, took, recording);
+        log(&verdict, took, recording);
         traced::ends(&notes.span, &verdict);
         match &reply_to {
             Some(reply_to) => self.answer(claimed.end(), reply_to, verdict, notes).await,
@@ -186,7 +187,8 @@ impl Corridor {
             claimed.message.body = Bytes::new();
         }
         let Some(standing) = claimed.standing(&self.lending) else { return Worked::GivenBack };
-        let admitted = match resolved.admit(&self.capabilities, &standing, &notes.span).await {
+        let begun = self.begins_recording(&resolved);
+        let mut admitted = match resolved.admit(&self.capabilities, &standing, &notes.span, &begun.tape).await {
             Ok(admitted) => admitted,
             Err(refusal) => return Worked::Outcome(Outcome::Refused(refusal)),
         };
@@ -202,7 +204,10 @@ impl Corridor {
         }
         claimed.entry.progress().enter(State::Running);
         // On the heap, as in `deliver`: what holds it is moved several times before it is a task, with all of its room.
-        Worked::Outcome(Box::pin(admitted.run()).await)
+        let (draft, started) = (admitted.draft(), Instant::now());
+        let outcome = Box::pin(admitted.run()).await;
+        self.ends_recording(begun, draft, &outcome, started.elapsed(), notes);
+        Worked::Outcome(outcome)
     }
 
     /// Puts a copy that counts its attempts at the end of the same queue. Where that is not possible, or not sure in

@@ -27,7 +27,12 @@ async fn outcome(world: &World, asks: Asks<'_>, handle: &str, limits: Limits) ->
     let catalog = Catalog::default().with(generation("guest", "1.0", &["m"], program)).unwrap();
     let resolved = resolve(&current(catalog), Options::default(), request()).unwrap();
     resolved
-        .admit(&world.capabilities, &crate::testing::standing(), &crate::trace::Span::default())
+        .admit(
+            &world.capabilities,
+            &crate::testing::standing(),
+            &crate::trace::Span::default(),
+            &crate::sandbox::Tape::default(),
+        )
         .await
         .unwrap()
         .run()

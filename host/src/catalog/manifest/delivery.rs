@@ -32,6 +32,17 @@ pub enum Policy {
     AtMostOnce,
 }
 
+impl Policy {
+    /// As a manifest writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AtLeastOnce => "at-least-once",
+            Self::AtMostOnce => "at-most-once",
+        }
+    }
+}
+
 impl Setting for Policy {
     fn parse(text: &str) -> Result<Self, String> {
         match text {

@@ -15,6 +15,7 @@ use super::{
     handles::{Count, Done, InputStream, IoError, OutputStream, Pollable, Read, StreamError, Wake},
     http, misuse, versioned,
 };
+use crate::sandbox::tape::{nothing, text};
 
 /// Bytes that `check-write` invites to write at once; what is written beyond it is taken as well.
 const WRITE: u64 = 4096;
@@ -39,7 +40,9 @@ impl Wasi {
     }
 
     fn is_ready(&self, handle: u32) -> wasmtime::Result<bool> {
-        Ok(self.wake(handle)?.is_past(Instant::now()))
+        let wake = self.wake(handle)?;
+        let is_past = || wake.is_past(Instant::now());
+        Ok(self.tape.notices("wasi:io/poll.ready", nothing, is_past, |_, _| true))
     }
 }
 
@@ -47,8 +50,14 @@ impl Wasi {
 async fn wait<T: View>(mut store: Store<'_, T>, handles: &[u32]) -> wasmtime::Result<Vec<u32>> {
     let wasi = store.data_mut().wasi();
     let wakes = handles.iter().map(|handle| wasi.wake(*handle)).collect::<wasmtime::Result<Vec<_>>>()?;
-    let woken = Arc::clone(&wasi.http.woken);
-    Ok(wait_for(&woken, &wakes).await)
+    let (woken, tape) = (Arc::clone(&wasi.http.woken), wasi.tape.clone());
+    let all = || (0..).take(handles.len()).collect();
+    let ready =
+        tape.notices_in_time("wasi:io/poll.poll", || text(&handles.len()), wait_for(&woken, &wakes), |_, _| all());
+    let ready = ready.await;
+    // An edited recording may name any.
+    let is_there = |at: &u32| usize::try_from(*at).is_ok_and(|at| at < handles.len());
+    if ready.iter().all(is_there) { Ok(ready) } else { Err(misuse("the recording has more ready than was polled")) }
 }
 
 async fn wait_for(woken: &Notify, wakes: &[Wake]) -> Vec<u32> {
@@ -76,6 +85,10 @@ async fn wait_for(woken: &Notify, wakes: &[Wake]) -> Vec<u32> {
 
 async fn wait_for_body<T: View>(store: &mut Store<'_, T>, handle: u32) -> wasmtime::Result<()> {
     let wasi = store.data_mut().wasi();
+    if wasi.tape.is_replaying() {
+        // What came of it is on the tape.
+        return Ok(());
+    }
     let (wake, woken) = (wasi.body_wake(handle)?, Arc::clone(&wasi.http.woken));
     wait_for(&woken, &[wake]).await;
     Ok(())

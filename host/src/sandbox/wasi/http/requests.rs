@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde_json::json;
 use tokio::sync::oneshot;
 use wasmtime::{
     StoreContextMut,
@@ -14,7 +15,11 @@ use super::{
     codes::{ErrorCode, Method, Scheme},
     table::lock,
 };
-use crate::capability::http::{Error, Origin, Request, Timeouts, is_name, is_path};
+use crate::{
+    capability::http::{Error, Fetch, Origin, Request, Timeouts, is_name, is_path},
+    recording::Blob,
+    sandbox::tape::text,
+};
 
 /// Bytes of a method: WebDAV's longest have 16.
 const MAX_METHOD: usize = 64;
@@ -77,6 +82,8 @@ impl Wasi {
         if !is_whole || announced.is_some_and(|announced| announced != bytes.len().to_string().as_bytes()) {
             return Ok(Err(ErrorCode::RequestBodySize(u64::try_from(bytes.len()).ok())));
         }
+        let blob = || text(&Blob(bytes.clone()));
+        self.tape.asks("wasi:http/types.outgoing-body.finish", blob, || ())?;
         // The request may have been given up.
         done.send(bytes).ok();
         Ok(Ok(()))
@@ -91,7 +98,10 @@ impl Wasi {
         let Slot::Request(Outgoing { method, is_secure, authority, path, headers, body }) = self.remove(handle)? else {
             return Err(misuse("it sent a request that is none"));
         };
-        let Some(session) = self.session.clone() else { return Ok(Err(Error::Denied.into())) };
+        let session = self.session.clone();
+        if session.is_none() && !self.tape.is_replaying() {
+            return Ok(Err(Error::Denied.into()));
+        }
         let origin = authority.and_then(|authority| Origin::parse(is_secure.unwrap_or(true), &authority));
         let Some(origin) = origin else { return Ok(Err(Error::Uri.into())) };
         let path = path.filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned());
@@ -102,7 +112,22 @@ impl Wasi {
             body
         });
         let request = Request { method, origin, path, headers };
-        match session.fetch(request, body, timeouts, Arc::clone(&self.http.woken)) {
+        let asked = self.tape.is_on().then(|| {
+            let Request { method, origin, path, headers } = &request;
+            let headers: Vec<_> = headers.iter().map(|(name, value)| (name, Blob(value.clone()))).collect();
+            json!({ "method": method, "to": origin.to_string(), "path": path, "headers": headers })
+        });
+        let mut fetch = None;
+        let fetched: Result<(), Error> = self.tape.asks(
+            "wasi:http/outgoing-handler.handle",
+            || text(&asked),
+            || {
+                let session = session.ok_or(Error::Denied)?;
+                fetch = Some(session.fetch(request, body, timeouts, Arc::clone(&self.http.woken))?);
+                Ok(())
+            },
+        )?;
+        match fetched.map(|()| fetch.unwrap_or_else(Fetch::nowhere)) {
             Ok(fetch) => Ok(Ok(Resource::new_own(self.insert(Slot::Future(Arc::new(fetch)))?))),
             Err(error) => Ok(Err(error.into())),
         }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use wasmtime::{
     StoreContextMut,
     component::{LinkerInstance, Resource, ResourceType},
@@ -16,25 +18,65 @@ use super::{
     Awaited, FieldsHandle, FutureIncomingResponse, FutureTrailers, IncomingBody, IncomingResponse, Slot,
     codes::ErrorCode,
 };
-use crate::capability::http::{Fetch, Head, is_forbidden};
+use crate::{
+    capability::http::{Error, Fetch, Fields, Head, is_forbidden},
+    recording::Blob,
+    sandbox::tape::nothing,
+};
 
 type Store<'a, T> = StoreContextMut<'a, T>;
 
 /// What a future has: nothing yet, or once a result.
 type Got<T> = Option<Result<Result<T, ErrorCode>, ()>>;
 
+/// The same as a tape has it.
+#[derive(Serialize, Deserialize)]
+enum Come<T> {
+    NotYet,
+    Taken,
+    Here(Result<T, Error>),
+}
+
+/// Headers as a tape has them.
+type Headers = Vec<(String, Blob)>;
+
+/// A head as a tape has it.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    status: u16,
+    headers: Headers,
+}
+
+impl Told {
+    fn of(Head { status, headers }: Head) -> Self {
+        Self { status, headers: blobs(headers) }
+    }
+}
+
+fn blobs(fields: Fields) -> Headers {
+    fields.into_iter().map(|(name, value)| (name, Blob(value))).collect()
+}
+
+fn plain(headers: Headers) -> Fields {
+    headers.into_iter().map(|(name, Blob(value))| (name, value)).collect()
+}
+
 impl Wasi {
     /// What came of a request, once.
     fn response(&mut self, handle: u32) -> wasmtime::Result<Got<Resource<IncomingResponse>>> {
         let fetch = self.fetch(handle)?;
-        if !fetch.exchange().is_answered() {
-            return Ok(None);
-        }
-        let Some(head) = fetch.head() else { return Ok(Some(Err(()))) };
-        let Head { status, mut headers } = match head {
-            Ok(head) => head,
-            Err(error) => return Ok(Some(Ok(Err(error.into())))),
+        let look = || match fetch.exchange().is_answered() {
+            false => Come::NotYet,
+            true => fetch.head().map_or(Come::Taken, |head| Come::Here(head.map(Told::of))),
         };
+        let come = self.tape.asks("wasi:http/types.future-incoming-response.get", nothing, look)?;
+        let Told { status, headers } = match come {
+            Come::NotYet => return Ok(None),
+            Come::Taken => return Ok(Some(Err(()))),
+            Come::Here(Ok(head)) => head,
+            Come::Here(Err(error)) => return Ok(Some(Ok(Err(error.into())))),
+        };
+        let mut headers = plain(headers);
         // They were the connection's, which is none of the guest's.
         headers.retain(|(name, _)| !is_forbidden(name));
         let response = Slot::Response { status, headers, fetch: Some(fetch) };
@@ -43,21 +85,26 @@ impl Wasi {
 
     /// What comes behind a body, once.
     fn trailers(&mut self, handle: u32) -> wasmtime::Result<Got<Option<Resource<FieldsHandle>>>> {
-        let trailers = self.with(handle, |slot| match slot {
-            Slot::Trailers { is_taken: true, .. } => Ok(Some(Err(()))),
+        let tape = self.tape.clone();
+        let come = self.with(handle, |slot| match slot {
+            Slot::Trailers { is_taken: true, .. } => Ok(Come::Taken),
             Slot::Trailers { fetch, is_taken } => {
-                let trailers = fetch.trailers();
-                *is_taken = trailers.is_some();
-                Ok(trailers.map(Ok))
+                let look = || match fetch.trailers() {
+                    None => Come::NotYet,
+                    Some(trailers) => Come::Here(trailers.map(|trailers| trailers.map(blobs))),
+                };
+                let come: Come<Option<Headers>> = tape.asks("wasi:http/types.future-trailers.get", nothing, look)?;
+                *is_taken = matches!(come, Come::Here(_));
+                Ok(come)
             }
             _ => Err(misuse(NONE)),
         })?;
-        Ok(match trailers {
-            None => None,
-            Some(Err(())) => Some(Err(())),
-            Some(Ok(Err(error))) => Some(Ok(Err(error.into()))),
-            Some(Ok(Ok(None))) => Some(Ok(Ok(None))),
-            Some(Ok(Ok(Some(trailers)))) => Some(Ok(Ok(Some(self.new_fields(trailers, true)?)))),
+        Ok(match come {
+            Come::NotYet => None,
+            Come::Taken => Some(Err(())),
+            Come::Here(Err(error)) => Some(Ok(Err(error.into()))),
+            Come::Here(Ok(None)) => Some(Ok(Ok(None))),
+            Come::Here(Ok(Some(trailers))) => Some(Ok(Ok(Some(self.new_fields(plain(trailers), true)?)))),
         })
     }
 

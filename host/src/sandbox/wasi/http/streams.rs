@@ -13,7 +13,7 @@ use super::{
     Awaited, Slot,
     table::{FIRST, lock},
 };
-use crate::capability::http::Error;
+use crate::{capability::http::Error, recording::Blob, sandbox::tape::text};
 
 /// Bytes that `check-write` invites to write at once.
 pub(in crate::sandbox::wasi) const WRITE: u64 = 64 << 10;
@@ -30,17 +30,19 @@ impl Wasi {
     /// Reads what has come of a body, which may be nothing yet.
     pub(in crate::sandbox::wasi) fn read_body(&mut self, handle: u32, most: u64) -> wasmtime::Result<Read> {
         let most = usize::try_from(most.min(READ))?;
-        let read = self.with(handle, |slot| match slot {
+        let tape = self.tape.clone();
+        let read: Result<Blob, Option<Error>> = self.with(handle, |slot| match slot {
             Slot::Input { has_failed: true, .. } => Ok(Err(None)),
             Slot::Input { fetch, has_failed } => {
-                let read = fetch.read(most);
+                let read = || fetch.read(most).map(Blob);
+                let read = tape.asks("wasi:http/types.incoming-body.read", || text(&most), read)?;
                 *has_failed = read.is_err();
                 Ok(read)
             }
             _ => Err(misuse("it read from a stream that is none")),
         })?;
         match read {
-            Ok(bytes) => Ok(Ok(bytes)),
+            Ok(Blob(bytes)) => Ok(Ok(bytes)),
             Err(None) => Ok(Err(StreamError::Closed)),
             Err(Some(error)) => Ok(Err(StreamError::Failed(self.io_error(error)?))),
         }
@@ -76,7 +78,8 @@ impl Wasi {
             return Ok(Err(StreamError::Closed));
         }
         // Counted before anything is kept.
-        let counted = self.session.as_ref().map_or(Err(Error::Denied), |session| session.meter().send(length));
+        let count = || self.session.as_ref().map_or(Err(Error::Denied), |session| session.meter().send(length));
+        let counted = self.tape.asks("wasi:http/types.outgoing-body.write", || text(&length), count)?;
         match counted {
             Ok(()) => {
                 write(&mut written.bytes);

@@ -1,0 +1,179 @@
+//! The section `record`: which requests are recorded, and how much of that is kept.
+//!
+//! Before it: [`crate::config`]. After it: [`super::Keeper`].
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::settings::{Bytes, Setting, Settings};
+
+/// Bytes of all recordings: some ten thousand of small requests.
+const DEFAULT_BYTES: Bytes = Bytes(256 << 20);
+
+/// Recordings in a second: what a disk takes without anybody noticing, and enough of a failure that happens to all requests.
+const DEFAULT_PER_SECOND: u32 = 20;
+
+/// Bytes that are taped of one request, before they are compressed.
+const DEFAULT_REQUEST: Bytes = Bytes(4 << 20);
+
+/// Stands for every method.
+const ANY: &str = "*";
+
+/// Which requests are recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where recordings are kept.
+    pub directory: PathBuf,
+    /// Methods whose every request is recorded.
+    pub methods: Vec<String>,
+    /// Endings that are recorded.
+    pub outcomes: Outcomes,
+    /// The part of all other requests that is recorded.
+    pub share: Share,
+    /// Bytes of all recordings; the oldest go first.
+    pub bytes: Bytes,
+    /// Recordings in a second.
+    pub per_second: u32,
+    /// Bytes that are taped of one request.
+    pub request: Bytes,
+    /// Names of values that are secret, beside those that always are.
+    pub redact: Vec<String>,
+}
+
+/// Endings that are recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// Whatever is no result.
+    pub failures: bool,
+    /// Requests that took longer than this.
+    pub slow: Option<Duration>,
+}
+
+/// A part of the whole, from 0 to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Share(f64);
+
+impl Config {
+    /// Takes the settings; `None` where no directory is named, and nothing is recorded.
+    #[must_use]
+    pub fn read(settings: &mut Settings) -> Option<Self> {
+        let directory = settings.take_optional::<PathBuf>("record.directory");
+        let methods = settings.take_optional::<Vec<String>>("record.methods").unwrap_or_default();
+        let outcomes = settings.take("record.outcomes", Outcomes::default());
+        let share = settings.take("record.share", Share::default());
+        let bytes = settings.take_within("record.bytes", DEFAULT_BYTES, Bytes(1 << 20)..=Bytes(1 << 40));
+        let per_second = settings.take_within("record.per_second", DEFAULT_PER_SECOND, 1..=100_000);
+        let request = settings.take_within("record.request_bytes", DEFAULT_REQUEST, Bytes(1 << 10)..=Bytes(32 << 20));
+        let redact = settings.take_optional::<Vec<String>>("record.redact").unwrap_or_default();
+        let is_asked_for = !methods.is_empty() || outcomes != Outcomes::default() || share.0 > 0.0;
+        let directory = match directory {
+            Some(directory) if is_asked_for => directory,
+            Some(_) => {
+                let nothing =
+                    "nothing is recorded there: say what with record.methods, record.outcomes or record.share";
+                settings.problem("record.directory", nothing);
+                return None;
+            }
+            None if is_asked_for => {
+                settings.problem("record.directory", "is missing: say where recordings are kept");
+                return None;
+            }
+            None => return None,
+        };
+        Some(Self { directory, methods, outcomes, share, bytes, per_second, request, redact })
+    }
+
+    /// Whether every request of a method is recorded.
+    #[must_use]
+    pub fn names(&self, method: &str) -> bool {
+        self.methods.iter().any(|name| name == method || name == ANY)
+    }
+}
+
+impl Outcomes {
+    /// Whether which requests these are is known only at their end.
+    #[must_use]
+    pub fn are_any(self) -> bool {
+        self != Self::default()
+    }
+}
+
+impl Share {
+    /// Whether a request with this id is in this part. By the id, so that every service with the same share decides alike, and
+    /// all requests of one call of the API are recorded or none.
+    #[must_use]
+    pub fn has(self, id: &str) -> bool {
+        if self.0 <= 0.0 {
+            return false;
+        }
+        // FNV-1a, and the last step of SplitMix64, for ids that differ in a letter.
+        let hash = id
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        #[expect(clippy::cast_precision_loss, reason = "a share is not exact")]
+        let place = (hash >> 11) as f64 / (1_u64 << 53) as f64;
+        self.0 >= 1.0 || place < self.0
+    }
+}
+
+impl Setting for Share {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.trim().parse::<f64>() {
+            Ok(share) if (0.0..=1.0).contains(&share) => Ok(Self(share)),
+            Ok(_) | Err(_) => Err("is no share from 0 (none) to 1 (all), such as 0.01".to_owned()),
+        }
+    }
+}
+
+impl Setting for Outcomes {
+    /// `failures`, `slow > 500ms`, or both.
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut outcomes = Self::default();
+        for word in Vec::<String>::parse(text)? {
+            if word == "failures" {
+                outcomes.failures = true;
+            } else if let Some(("slow", than)) = word.split_once('>').map(|(slow, than)| (slow.trim(), than)) {
+                outcomes.slow = Some(Duration::parse(than.trim())?);
+            } else {
+                return Err(format!("{word:?} is neither \"failures\" nor \"slow > 500ms\""));
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Option<Config>, Vec<String>> {
+        let mut settings = Settings::default();
+        settings.add_file(text).unwrap();
+        let config = Config::read(&mut settings);
+        settings.finish().map(|_| config).map_err(|problems| problems.0)
+    }
+
+    #[test]
+    fn nothing_is_recorded_unless_a_place_and_a_choice_are_named() {
+        assert_eq!(read(""), Ok(None));
+        assert!(read("record.share = 0.1").unwrap_err()[0].starts_with("record.directory: is missing"));
+        assert!(read("record.directory = \"/r\"").unwrap_err()[0].contains("nothing is recorded there"));
+        let text = "[record]\ndirectory = \"/r\"\noutcomes = [\"failures\", \"slow > 500ms\"]\nmethods = [\"a\"]";
+        let config = read(text).unwrap().unwrap();
+        assert_eq!(config.outcomes, Outcomes { failures: true, slow: Some(Duration::from_millis(500)) });
+        assert!(config.names("a") && !config.names("b"));
+        let wrong = read("record.directory = \"/r\"\nrecord.outcomes = [\"fast\"]").unwrap_err();
+        assert_eq!(wrong[0], "record.outcomes: \"fast\" is neither \"failures\" nor \"slow > 500ms\"");
+    }
+
+    #[test]
+    fn a_share_is_taken_by_the_id() {
+        let share = Share::parse("0.1").unwrap();
+        let taken = (0..10_000).filter(|number| share.has(&format!("req-{number}"))).count();
+        assert!((900..1100).contains(&taken), "{taken}");
+        assert_eq!(share.has("req-1"), share.has("req-1"));
+        assert!(Share::parse("1").unwrap().has("") && !Share::default().has(""));
+        assert!(["-1", "2", "NaN", ""].iter().all(|wrong| Share::parse(wrong).is_err()));
+    }
+}
