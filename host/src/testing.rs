@@ -1,5 +1,6 @@
 //! What unit tests share: guests of a few lines of WebAssembly text, and a sandbox to run them in.
 
+pub(crate) mod memory;
 pub(crate) mod typed;
 
 use std::{

@@ -19,6 +19,9 @@ use super::{Digest, compile::trusted};
 /// The bytes of a checksum, which stands before the code.
 const CHECKSUM: usize = 32;
 
+/// How components are prepared for the compiler; another number for every other way.
+const PREPARED: u8 = 1;
+
 /// The bits of a mode by which others may write.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
@@ -73,6 +76,7 @@ impl Cache {
         trusted_place(directory, metadata.uid(), metadata.mode())?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
+        PREPARED.hash(&mut hasher);
         Ok(Self { directory: directory.to_owned(), engine: hasher.finish() })
     }
 
