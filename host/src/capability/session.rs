@@ -297,7 +297,7 @@ impl Session {
     /// Holds a request against grants and limits, and counts it.
     fn admit(&self, request: Outgoing, fanout: bool) -> Result<Checked, Error> {
         let mut used = self.used();
-        used.requests += 1;
+        used.requests = used.requests.saturating_add(1);
         if used.requests > self.allowance.requests {
             self.metrics.hit(Limit::RpcRequests);
             let message = format!("more than {} requests (limits.rpc_requests)", self.allowance.requests);

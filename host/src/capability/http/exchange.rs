@@ -283,6 +283,21 @@ impl Fetch {
         self.exchange.room.notify_one();
     }
 
+    /// The request for which it was made has ended: nothing is kept of what has come.
+    pub fn forget(&self) {
+        let mut progress = self.exchange.progress();
+        progress.body = VecDeque::new();
+        progress.is_discarded = true;
+        if let Some(head) = &mut progress.head {
+            *head = Err(Error::Terminated);
+        }
+        if let Some(end) = &mut progress.end {
+            *end = Err(Error::Terminated);
+        }
+        drop(progress);
+        self.exchange.room.notify_one();
+    }
+
     /// The trailers, when all has come.
     #[must_use]
     pub fn trailers(&self) -> Option<Result<Option<Fields>, Error>> {
