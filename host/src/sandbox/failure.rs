@@ -33,11 +33,19 @@ const SIZED: [&str; 4] = ["BlockingIOError", "UnicodeDecodeError", "UnicodeEncod
 /// Digits of an integer that fits into 64 bits in any case.
 const SIZED_DIGITS: usize = 18;
 
+/// Bytes of a message: it is in the traceback as well, often in the arguments, and escaped twice on its way.
+const MAX_MESSAGE: usize = 64 << 10;
+
+/// A message without secrets, of at most [`MAX_MESSAGE`] bytes and a mark where it was cut.
+pub(super) fn cut(message: String, grants: &Grants) -> String {
+    grants.config.scrub_start(message, MAX_MESSAGE)
+}
+
 /// Makes an exception of the guest's, without the secrets of its configuration.
 pub(super) fn failure_of(failure: bindings::Failure, grants: &Grants) -> Failure {
     let bindings::Failure { class, module, message, args, kwargs, traceback } = failure;
     let scrub = |text| grants.config.scrub(text);
-    let (message, args, kwargs) = (scrub(message), scrub(args), scrub(kwargs));
+    let (message, args, kwargs) = (cut(message, grants), scrub(args), scrub(kwargs));
     let (module, class) = (scrub(module), scrub(class));
     let (module, class) = match class.is_empty() {
         true => (BUILTINS.to_owned(), CLASS.to_owned()),
