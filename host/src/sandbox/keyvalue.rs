@@ -28,9 +28,8 @@ impl Host for Asked {
     }
 
     async fn list_keys(&mut self, cursor: Option<String>) -> Result<KeyResponse, Error> {
-        let keyvalue::Page { keys, more } = self.keeper()?.keys(cursor).await.map_err(other)?;
-        let cursor = keys.last().filter(|_| more).cloned();
-        Ok(KeyResponse { keys, cursor })
+        let keyvalue::Page { keys, next } = self.keeper()?.keys(cursor).await.map_err(other)?;
+        Ok(KeyResponse { keys, cursor: next })
     }
 
     async fn increment(&mut self, key: String, delta: i64) -> Result<i64, Error> {
