@@ -22,7 +22,8 @@ use crate::{
 mod guest;
 
 pub(crate) use guest::{
-    Asks, CALL, CAST, DECLINE, DESCRIBE, ECHO, LOOP, answering, answering_with, asking, guest, guest_with, marking,
+    Asks, CALL, CAST, DECLINE, DESCRIBE, ECHO, LOOP, answering, answering_with, asking, guest, guest_with, hoarding,
+    marking,
 };
 
 /// Limits under which a guest that misbehaves ends soon.

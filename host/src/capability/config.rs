@@ -97,7 +97,8 @@ impl Values {
     /// by line.
     #[must_use]
     pub fn scrub(&self, text: String) -> String {
-        let scrub = |text: String, secret: &String| if text.contains(secret) { text.replace(secret, STARS) } else { text };
+        let scrub =
+            |text: String, secret: &String| if text.contains(secret) { text.replace(secret, STARS) } else { text };
         self.hidden.iter().fold(text, scrub)
     }
 

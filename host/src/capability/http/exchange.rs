@@ -130,7 +130,7 @@ impl Work {
         drop(body);
         let _place = places.acquire().await.map_err(|_| Error::Terminated)?;
         let reachable = if is_private { Reachable::Private } else { Reachable::Public };
-        let connecting = connect(&request.origin, reachable, &trust);
+        let connecting = connect(&request.origin, reachable, &trust, meter.metrics.name());
         let stream = within(timeouts.connect, connecting, Error::ConnectTimeout).await?;
         let mut talk = Talk::new(stream, unsent, meter);
 

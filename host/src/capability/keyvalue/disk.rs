@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use redb::{Database, ReadableDatabase as _, ReadOnlyTable, ReadableTable, Table, TableDefinition};
+use redb::{Database, ReadOnlyTable, ReadableDatabase as _, ReadableTable, Table, TableDefinition};
 
 use super::{
     Error,

@@ -135,7 +135,8 @@ impl<'a> View<'a> {
 
     fn used(&self) -> Result<usize, Error> {
         let mut used = 0;
-        self.rows.see(&name(self.handler, ""), &mut |content| used = content.try_into().map_or(0, u64::from_be_bytes))?;
+        self.rows
+            .see(&name(self.handler, ""), &mut |content| used = content.try_into().map_or(0, u64::from_be_bytes))?;
         Ok(usize::try_from(used).unwrap_or(usize::MAX))
     }
 

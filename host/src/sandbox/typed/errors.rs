@@ -13,7 +13,11 @@ use super::{
 use crate::{
     capability::Grants,
     envelope::{Failure, Text, failure::BUILTINS},
-    sandbox::{bindings, failure::{cut, failure_of}, fault::Fault},
+    sandbox::{
+        bindings,
+        failure::{cut, failure_of},
+        fault::Fault,
+    },
     settings::Bytes,
 };
 

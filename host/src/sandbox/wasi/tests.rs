@@ -239,7 +239,10 @@ async fn what_is_polled_at_once_has_a_limit() {
         r#"(export "[method]pollable.block" (func (param "self" (borrow $p))))))"#,
         r#"(export "poll" (func (param "in" (list (borrow $p))) (result (list u32))))))"#,
     );
-    let poll = [("after", "clock", "subscribe-duration", "(param i64) (result i32)"), ("poll", "poll", "poll", "(param i32 i32 i32)")];
+    let poll = [
+        ("after", "clock", "subscribe-duration", "(param i64) (result i32)"),
+        ("poll", "poll", "poll", "(param i32 i32 i32)"),
+    ];
     let body = |count: usize| {
         format!(
             "(local $p i32) (local.set $p (call $after (i64.const 1)))

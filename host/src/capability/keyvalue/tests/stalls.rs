@@ -94,7 +94,10 @@ async fn keys_behind_thousands_that_are_over_are_found_in_every_store() {
     for (store, _home) in stores() {
         let bucket = bucket(&store, "h", 4 << 20);
         let ttl = |n: usize| (n < LOOKED + 10).then_some(Duration::ZERO);
-        bucket.write((0..LOOKED + 12).map(|n| (format!("{n:06}"), Some((Vec::new(), ttl(n))))).collect()).await.unwrap();
+        bucket
+            .write((0..LOOKED + 12).map(|n| (format!("{n:06}"), Some((Vec::new(), ttl(n))))).collect())
+            .await
+            .unwrap();
         let first = bucket.keys(None).await.unwrap();
         assert_eq!(first, Page { keys: Vec::new(), next: Some(format!("{:06}", LOOKED - 1)) });
         let second = bucket.keys(first.next).await.unwrap();
