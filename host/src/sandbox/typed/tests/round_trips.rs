@@ -130,7 +130,17 @@ fn values(ty: &Type) -> BoxedStrategy<Val> {
         Type::Map(types) => {
             // Equal keys would be one.
             let entries = prop::collection::vec((values(&types.0), values(&types.1)), 0..3);
-            entries.prop_map(Val::Map).boxed()
+            // Of the same key once more, the last would win.
+            let once = |entries: Vec<(Val, Val)>| {
+                let mut once: Vec<(Val, Val)> = Vec::new();
+                for entry in entries {
+                    if once.iter().all(|(key, _)| *key != entry.0) {
+                        once.push(entry);
+                    }
+                }
+                Val::Map(once)
+            };
+            entries.prop_map(once).boxed()
         }
     }
 }
