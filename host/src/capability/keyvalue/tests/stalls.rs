@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use super::{super::rows::LOOKED, *};
+use crate::testing::memory::peak;
 
 /// Rows that count how many of them are looked at.
 #[derive(Default)]
@@ -42,6 +43,23 @@ fn rows(count: usize, ttl: Option<Duration>) -> Counted {
     Part::new(&mut counted, "h", usize::MAX).write(writes).unwrap();
     counted.looked.set(0);
     counted
+}
+
+/// Attacks the host's memory: entries without letters, of which the places and the times take more than what is in them.
+#[tokio::test]
+async fn what_counts_is_about_what_an_entry_takes() {
+    for (ttl, times) in [(None, 1), (Some(Duration::from_secs(3600)), 2)] {
+        let writes: BTreeMap<_, _> = (0..20_000).map(|n| (format!("{n:06}"), Some((Vec::new(), ttl)))).collect();
+        let mut rows = BTreeMap::<Vec<u8>, Vec<u8>>::new();
+        let (_, most) = peak(async {
+            writes.into_iter().for_each(|(key, write)| {
+                let one = BTreeMap::from([(key, write)]);
+                Part::new(&mut rows, "handler", usize::MAX).write(one).unwrap();
+            })
+        })
+        .await;
+        assert!(most < times * 20_000 * (6 + ENTRY), "{} each", most / 20_000);
+    }
 }
 
 /// Attacks the others: a million keys, and then one more, again and again.
