@@ -168,11 +168,13 @@ impl Session {
     pub async fn call_many(&self, requests: Vec<Outgoing>) -> Vec<Result<Text, Error>> {
         let at_once = usize::from(self.allowance.outstanding);
         // Refused, they wait for nothing, and there may be tens of thousands.
-        let call = async |(at, request)| {
+        // One after the other: the first have what there is.
+        let next = async |(at, request)| {
             breathe(at).await;
-            self.call(request).await
+            request
         };
-        stream::iter(requests.into_iter().enumerate()).map(call).buffered(at_once).collect().await
+        let requests = stream::iter(requests.into_iter().enumerate()).then(next);
+        requests.map(|request| self.call(request)).buffered(at_once).collect().await
     }
 
     /// Casts, to every server of the topic where `fanout` says so: now, or when the handler has succeeded.

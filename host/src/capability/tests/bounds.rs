@@ -143,4 +143,10 @@ async fn many_calls_at_once_let_others_work_in_between() {
     });
     assert!(results.await.iter().all(Result::is_err));
     assert!(polls > 5, "{polls}");
+    // Those that come first have what there is.
+    let session = world.session("limits.rpc_requests = 100", cause());
+    let results = session.call_many((0..200).map(request).collect()).await;
+    let is_denied = |error: &crate::capability::Error| matches!(error, crate::capability::Error::Denied(_));
+    let denied: Vec<bool> = results.iter().map(|result| result.as_ref().is_err_and(is_denied)).collect();
+    assert_eq!(denied, (0..200).map(|at| at < 100).collect::<Vec<_>>());
 }
