@@ -16,7 +16,7 @@ use crate::{
 /// Bytes of each name: AMQP's bound on routing keys.
 const MAX_NAME: usize = 255;
 
-/// Calls of one list that are begun before others may work.
+/// Calls of one list that may end before others may work.
 const IN_A_ROW: usize = 64;
 
 /// A request of a handler's.
@@ -58,9 +58,9 @@ pub(super) struct Checked {
     pub(super) fanout: bool,
 }
 
-/// Lets others work, before some of many calls: this is the place of one among them.
-pub(super) async fn breathe(at: usize) {
-    if at % IN_A_ROW == IN_A_ROW - 1 {
+/// Lets others work, after some of many calls: so many have ended.
+pub(super) async fn breathe(ended: usize) {
+    if ended.is_multiple_of(IN_A_ROW) {
         tokio::task::yield_now().await;
     }
 }

@@ -167,14 +167,14 @@ impl Session {
     /// As [`Session::call`].
     pub async fn call_many(&self, requests: Vec<Outgoing>) -> Vec<Result<Text, Error>> {
         let at_once = usize::from(self.allowance.outstanding);
-        // Refused, they wait for nothing, and there may be tens of thousands.
-        // One after the other: the first have what there is.
-        let next = async |(at, request)| {
-            breathe(at).await;
-            request
-        };
-        let requests = stream::iter(requests.into_iter().enumerate()).then(next);
-        requests.map(|request| self.call(request)).buffered(at_once).collect().await
+        let mut calls = stream::iter(requests).map(|request| self.call(request)).buffered(at_once);
+        let mut results = Vec::new();
+        while let Some(result) = calls.next().await {
+            results.push(result);
+            // Refused, they wait for nothing, and there may be tens of thousands.
+            breathe(results.len()).await;
+        }
+        results
     }
 
     /// Casts, to every server of the topic where `fanout` says so: now, or when the handler has succeeded.
