@@ -26,4 +26,4 @@ pub use outgoing::{Outgoing, Recipient};
 pub use session::{Cause, Session, Spans};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

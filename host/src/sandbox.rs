@@ -41,7 +41,7 @@ use crate::{
     capability::{GRANTABLE, Grants},
     lending::most_lent,
     metrics::{Code, Metrics},
-    printable::printable,
+    printable::{printable, written},
     settings::Bytes,
 };
 
@@ -342,7 +342,8 @@ impl Digest {
 
 /// A wasmtime error and its causes in one line, without the backtrace.
 fn chain(error: &wasmtime::Error) -> String {
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    // One of them shows all frames.
+    let causes: Vec<String> = error.chain().map(|cause| written(&cause, MAX_CHAIN)).collect();
     printable(&causes.join(": ").replace('\n', " "), MAX_CHAIN)
 }
 

@@ -1,5 +1,6 @@
 //! What unit tests share: guests of a few lines of WebAssembly text, and a sandbox to run them in.
 
+pub(crate) mod memory;
 pub(crate) mod typed;
 
 use std::{
@@ -21,7 +22,8 @@ use crate::{
 mod guest;
 
 pub(crate) use guest::{
-    Asks, CALL, CAST, DECLINE, DESCRIBE, ECHO, LOOP, answering, answering_with, asking, guest, guest_with, marking,
+    Asks, CALL, CAST, DECLINE, DESCRIBE, ECHO, LOOP, answering, answering_with, asking, guest, guest_with, hoarding,
+    marking,
 };
 
 /// Limits under which a guest that misbehaves ends soon.

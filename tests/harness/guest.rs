@@ -63,6 +63,18 @@ pub(crate) const CAST: &str = "(call $cast (i32.const 3000) (i32.const 3600))
 
 /// A component that may send a request: its `handle` is made of [`CALL`], [`CAST`] and others.
 pub(crate) fn asking(asks: Asks<'_>, handle: &str) -> Vec<u8> {
+    asking_with(asks, "", handle)
+}
+
+/// The same with the state `$set`, and `$many`, which sends the request of a list.
+pub(crate) fn hoarding(asks: Asks<'_>, handle: &str) -> Vec<u8> {
+    let imports = r#"
+            (import "nova:rpc/client@0.1.0" "call-many" (func $many (param i32 i32 i32)))
+            (import "nova:rpc/keyvalue@0.1.0" "set" (func $set (param i32 i32 i32 i32 i32 i64 i32)))"#;
+    asking_with(asks, imports, handle)
+}
+
+fn asking_with(asks: Asks<'_>, more: &str, handle: &str) -> Vec<u8> {
     // The record is at 3000, its texts from 3200, what comes back at 3600; the parts of a failure at 3900.
     let Asks { broker, topic, method, arguments, server, timeout_ms } = asks;
     let (mut data, mut texts) = ([0; 104], Vec::new());
@@ -104,10 +116,12 @@ pub(crate) fn asking(asks: Asks<'_>, handle: &str) -> Vec<u8> {
         literal(&data),
         literal(&texts),
     );
-    let imports = r#"
+    let imports = format!(
+        r#"
             (import "nova:rpc/client@0.1.0" "call" (func $call (param i32 i32)))
-            (import "nova:rpc/client@0.1.0" "cast" (func $cast (param i32 i32)))"#;
-    guest_of("capable", imports, DESCRIBE, handle, &fields)
+            (import "nova:rpc/client@0.1.0" "cast" (func $cast (param i32 i32))){more}"#
+    );
+    guest_of("capable", &imports, DESCRIBE, handle, &fields)
 }
 
 fn guest_of(world: &str, imports: &str, describe: &str, handle: &str, fields: &str) -> Vec<u8> {

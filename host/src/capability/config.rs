@@ -26,8 +26,12 @@ const MIN_LINE: usize = 16;
 const STARS: &str = "***";
 
 /// The values of one handler, by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Values(BTreeMap<String, Value>);
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Values {
+    by_name: BTreeMap<String, Value>,
+    /// What is looked for in texts, the longest first: each secret, each longer line of one, and both as JSON writes them.
+    hidden: Vec<String>,
+}
 
 /// One value. `Debug` and `Display` show no secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -68,52 +72,95 @@ impl Values {
                 Err(reason) => problems.push(format!("config.{name}: {reason}")),
             }
         }
-        Self(values)
+        let hidden = hidden(&values);
+        Self { by_name: values, hidden }
     }
 
     /// One value.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|value| value.text.as_str())
+        self.by_name.get(name).map(|value| value.text.as_str())
     }
 
     /// All names with their values.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.text.as_str()))
+        self.by_name.iter().map(|(name, value)| (name.as_str(), value.text.as_str()))
     }
 
     /// All names with their values, and whether each is a secret.
     pub fn given(&self) -> impl Iterator<Item = (&str, &str, bool)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.text.as_str(), value.is_secret))
+        self.by_name.iter().map(|(name, value)| (name.as_str(), value.text.as_str(), value.is_secret))
     }
 
     /// Values that a recording has.
     pub fn told(given: impl IntoIterator<Item = (String, String, bool)>) -> Self {
-        Self(given.into_iter().map(|(name, text, is_secret)| (name, Value { text, is_secret })).collect())
+        let given = given.into_iter().map(|(name, text, is_secret)| (name, Value { text, is_secret }));
+        let by_name = given.collect();
+        let hidden = hidden(&by_name);
+        Self { by_name, hidden }
     }
 
     /// All names with what may be shown of their values.
     #[must_use]
     pub fn shown(&self) -> Vec<(String, String)> {
-        self.0.iter().map(|(name, value)| (name.clone(), value.to_string())).collect()
+        self.by_name.iter().map(|(name, value)| (name.clone(), value.to_string())).collect()
     }
 
     /// A text without the secrets in it, as they are or as JSON writes them, nor any line of one: what is printed comes line
     /// by line.
     #[must_use]
     pub fn scrub(&self, text: String) -> String {
-        let secrets = self.0.values().filter(|value| value.is_secret && value.text.len() >= MIN_SCRUBBED);
-        let pieces = secrets.flat_map(|Value { text, .. }| {
-            let lines = text.lines().map(str::trim).filter(|line| line.len() >= MIN_LINE && line.len() < text.len());
-            std::iter::once(text.as_str()).chain(lines)
-        });
-        pieces.fold(text, |text, secret| {
-            let text = if text.contains(secret) { text.replace(secret, STARS) } else { text };
-            let quoted = crate::envelope::to_text(&secret);
-            let quoted = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
-            if !quoted.is_empty() && text.contains(quoted) { text.replace(quoted, STARS) } else { text }
-        })
+        let scrub =
+            |text: String, secret: &String| if text.contains(secret) { text.replace(secret, STARS) } else { text };
+        self.hidden.iter().fold(text, scrub)
     }
+
+    /// The beginning of such a text: at most so many bytes, and a mark where there was more. It costs as much as what is
+    /// returned, and the longest secret.
+    #[must_use]
+    pub fn scrub_start(&self, mut text: String, most: usize) -> String {
+        let longest = self.hidden.first().map_or(0, String::len);
+        let room = most.saturating_add(longest);
+        let is_long = text.len() > room;
+        if is_long {
+            text.truncate(text.floor_char_boundary(room));
+            text.shrink_to_fit();
+        }
+        let mut text = self.scrub(text);
+        // Of a long text, the last bytes may be the beginning of a secret.
+        let whole = if is_long { text.len().saturating_sub(longest) } else { text.len() };
+        if is_long || whole > most {
+            text.truncate(text.floor_char_boundary(whole.min(most)));
+            text.push('…');
+        }
+        text
+    }
+}
+
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(&self.by_name).finish()
+    }
+}
+
+/// What is looked for in texts.
+fn hidden(values: &BTreeMap<String, Value>) -> Vec<String> {
+    let secrets = values.values().filter(|value| value.is_secret && value.text.len() >= MIN_SCRUBBED);
+    let pieces = secrets.flat_map(|Value { text, .. }| {
+        let lines = text.lines().map(str::trim).filter(|line| line.len() >= MIN_LINE && line.len() < text.len());
+        std::iter::once(text.as_str()).chain(lines)
+    });
+    let mut hidden: Vec<String> = pieces
+        .flat_map(|piece| {
+            let quoted = crate::envelope::to_text(&piece);
+            let quoted = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+            [piece.to_owned(), quoted.to_owned()]
+        })
+        .filter(|piece| !piece.is_empty())
+        .collect();
+    hidden.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+    hidden.dedup();
+    hidden
 }
 
 impl Value {

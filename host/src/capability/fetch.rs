@@ -68,7 +68,9 @@ impl Session {
     /// Holds a request against grants and limits, and counts it. Says whether it may lead to a private address.
     fn admit_fetch(&self, request: &Request) -> Result<bool, Error> {
         let most = self.allowance.http_requests;
-        if self.fetched.fetch_add(1, Ordering::Relaxed) >= most {
+        // It asks again and again, for as long as it may run: the count stays where it has no more.
+        let add = |count: u32| (count < most).then_some(count + 1);
+        if self.fetched.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_err() {
             self.metrics.hit(Limit::HttpRequests);
             return Err(Error::Requests(most));
         }

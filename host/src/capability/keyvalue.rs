@@ -9,7 +9,7 @@ mod redis;
 mod rows;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -19,7 +19,7 @@ use std::{
 pub use redis::Url;
 
 use redis::Redis;
-use rows::{Part, Rows};
+use rows::{Look, Part, Rows, View};
 
 use crate::settings::Settings;
 
@@ -28,6 +28,13 @@ pub(super) const MAX_KEY: usize = 255;
 
 /// Keys in one answer.
 const PAGE: usize = 500;
+
+/// Bytes that each key and its value count for beside their letters: what a row takes in memory with its place in the order,
+/// measured, and rounded up. What does not last takes twice as much.
+pub(super) const ENTRY: usize = 128;
+
+/// Bytes of writes beyond which they are no work for a thread that others need: a millisecond or so.
+const LARGE: usize = 64 << 10;
 
 /// Where handlers' state is kept: the settings `keyvalue.path` and `keyvalue.url`. `Display` is for the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,10 +61,17 @@ pub(super) enum Store {
 #[derive(Clone, Debug)]
 pub(super) enum Kept {
     /// This process.
-    Memory(Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>),
+    Memory(Arc<Parts>),
     /// A file.
     Disk(disk::Disk),
 }
+
+/// The rows of each handler, which waits for no other's.
+#[derive(Debug, Default)]
+pub(super) struct Parts(Mutex<HashMap<String, Arc<InMemory>>>);
+
+/// Rows in memory. Who waits for them holds no thread.
+type InMemory = tokio::sync::Mutex<BTreeMap<Vec<u8>, Vec<u8>>>;
 
 /// A write: a value, and for how long; `None` takes it away.
 pub type Write = Option<(Vec<u8>, Option<Duration>)>;
@@ -65,10 +79,10 @@ pub type Write = Option<(Vec<u8>, Option<Duration>)>;
 /// Some of a handler's keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// In the order of their bytes.
+    /// In the order of their bytes; of those that were looked at, whose time is not over.
     pub keys: Vec<String>,
-    /// Whether there are more behind the last.
-    pub more: bool,
+    /// Behind which to go on, where there may be more.
+    pub next: Option<String>,
 }
 
 /// Why it did not work. `Display` is for the guest.
@@ -176,18 +190,46 @@ impl Store {
     }
 }
 
+impl Parts {
+    fn of(&self, handler: &str) -> Arc<InMemory> {
+        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match parts.get(handler) {
+            Some(part) => Arc::clone(part),
+            None => Arc::clone(parts.entry(handler.to_owned()).or_default()),
+        }
+    }
+}
+
 impl Kept {
-    /// Does something with all rows, in one transaction. What is on disk is there when it returns.
+    /// Does something with a handler's rows, of so many bytes, in one transaction. What is on disk is there when it returns.
     async fn transact<T: Send + 'static>(
         &self,
+        handler: &str,
+        bytes: usize,
         work: impl FnOnce(&mut dyn Rows) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         match self {
-            Self::Memory(rows) => {
-                let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
-                work(&mut *rows)
+            Self::Memory(parts) => {
+                let mut rows = parts.of(handler).lock_owned().await;
+                if bytes <= LARGE {
+                    return work(&mut *rows);
+                }
+                let done = tokio::task::spawn_blocking(move || work(&mut *rows));
+                done.await.unwrap_or(Err(Error::Broken))
             }
             Self::Disk(disk) => disk.transact(work).await,
+        }
+    }
+
+    /// Looks at a handler's rows.
+    async fn look<T: Send + 'static>(
+        &self,
+        handler: &str,
+        work: impl FnOnce(&dyn Look) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        match self {
+            Self::Memory(parts) => work(&*parts.of(handler).lock_owned().await),
+            Self::Disk(disk) => disk.look(work).await,
         }
     }
 }
@@ -202,7 +244,7 @@ impl Bucket {
         match &self.store {
             Store::Rows(kept) => {
                 let key = key.to_owned();
-                self.part(kept, move |part| part.get(&key)).await
+                self.view(kept, move |view| view.get(&key)).await
             }
             Store::Redis(redis) => redis.get(self, key).await,
         }
@@ -215,7 +257,11 @@ impl Bucket {
     /// [`Error::Quota`].
     pub async fn write(&self, writes: BTreeMap<String, Write>) -> Result<(), Error> {
         match &self.store {
-            Store::Rows(kept) => self.part(kept, move |part| part.write(&writes)).await,
+            Store::Rows(kept) => {
+                let length = |(key, write): (&String, &Write)| held(key, write);
+                let bytes = writes.iter().map(length).fold(0, usize::saturating_add);
+                self.part(kept, bytes, move |part| part.write(writes)).await
+            }
             Store::Redis(redis) => redis.write(self, writes).await,
         }
     }
@@ -229,7 +275,7 @@ impl Bucket {
         match &self.store {
             Store::Rows(kept) => {
                 let key = key.to_owned();
-                self.part(kept, move |part| part.increment(&key, delta)).await
+                self.part(kept, ENTRY, move |part| part.increment(&key, delta)).await
             }
             Store::Redis(redis) => redis.increment(self, key, delta).await,
         }
@@ -244,7 +290,8 @@ impl Bucket {
         match &self.store {
             Store::Rows(kept) => {
                 let key = key.to_owned();
-                self.part(kept, move |part| part.swap(&key, current, next)).await
+                let bytes = [&current, &next].into_iter().flatten().map(Vec::len).sum();
+                self.part(kept, bytes, move |part| part.swap(&key, current, next)).await
             }
             Store::Redis(redis) => redis.swap(self, key, current, next).await,
         }
@@ -257,7 +304,7 @@ impl Bucket {
     /// None but [`Error::Broken`].
     pub async fn keys(&self, after: Option<String>) -> Result<Page, Error> {
         match &self.store {
-            Store::Rows(kept) => self.part(kept, move |part| part.keys(after.as_deref(), PAGE)).await,
+            Store::Rows(kept) => self.view(kept, move |view| view.keys(after.as_deref(), PAGE)).await,
             Store::Redis(redis) => redis.keys(self, after).await,
         }
     }
@@ -265,11 +312,27 @@ impl Bucket {
     async fn part<T: Send + 'static>(
         &self,
         kept: &Kept,
+        bytes: usize,
         work: impl FnOnce(&mut Part<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let (handler, quota) = (self.handler.clone(), self.quota);
-        kept.transact(move |rows| work(&mut Part::new(rows, &handler, quota))).await
+        kept.transact(&self.handler, bytes, move |rows| work(&mut Part::new(rows, &handler, quota))).await
     }
+
+    async fn view<T: Send + 'static>(
+        &self,
+        kept: &Kept,
+        work: impl FnOnce(&View<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let handler = self.handler.clone();
+        kept.look(&self.handler, move |rows| work(&View::new(rows, &handler))).await
+    }
+}
+
+/// What a write takes as long as it is held.
+pub(super) fn held(key: &str, write: &Write) -> usize {
+    let value = write.as_ref().map_or(0, |(value, _)| value.len());
+    key.len().saturating_add(ENTRY).saturating_add(value)
 }
 
 #[cfg(test)]

@@ -10,10 +10,14 @@ use super::Error;
 use crate::{
     client::{Invocation, Provenance, Target},
     envelope::{Context, Text},
+    printable::printable,
 };
 
 /// Bytes of each name: AMQP's bound on routing keys.
 const MAX_NAME: usize = 255;
+
+/// Calls of one list that may end before others may work.
+const IN_A_ROW: usize = 64;
 
 /// A request of a handler's.
 #[derive(Clone, Debug)]
@@ -54,10 +58,22 @@ pub(super) struct Checked {
     pub(super) fanout: bool,
 }
 
+/// Lets others work, after some of many calls: so many have ended.
+pub(super) async fn breathe(ended: usize) {
+    if ended.is_multiple_of(IN_A_ROW) {
+        tokio::task::yield_now().await;
+    }
+}
+
 impl Outgoing {
     /// Bytes that the request has, as far as the handler chooses them.
     pub(super) fn length(&self) -> usize {
         self.texts().map(|(_, text)| text.len()).sum::<usize>() + self.arguments.len()
+    }
+
+    /// What the log shows of it in so many bytes: never its arguments.
+    pub(super) fn shown(&self, most: usize) -> String {
+        printable(&format!("{}/{}", self.recipient.topic, self.method), most)
     }
 
     fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {

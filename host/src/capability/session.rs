@@ -19,7 +19,7 @@ use super::{
     brokers::Broker,
     http::Meter,
     keyvalue::{self, Bucket, Write},
-    outgoing::Checked,
+    outgoing::{Checked, breathe},
 };
 use crate::{
     client::{self, CallOptions, DEFAULT_TIMEOUT, Provenance},
@@ -153,7 +153,7 @@ impl Session {
     /// Dropped half-way, the request may be handled or not; its reply is dropped.
     pub async fn call(&self, request: Outgoing) -> Result<Text, Error> {
         let started = Instant::now();
-        let shown = shown(&request);
+        let shown = request.shown(MAX_SHOWN);
         let called = self.try_call(request).await;
         self.note(Sending::Call, &shown, called.as_ref().err());
         self.metrics.called_in(started.elapsed());
@@ -167,7 +167,14 @@ impl Session {
     /// As [`Session::call`].
     pub async fn call_many(&self, requests: Vec<Outgoing>) -> Vec<Result<Text, Error>> {
         let at_once = usize::from(self.allowance.outstanding);
-        stream::iter(requests).map(|request| self.call(request)).buffered(at_once).collect().await
+        let mut calls = stream::iter(requests).map(|request| self.call(request)).buffered(at_once);
+        let mut results = Vec::new();
+        while let Some(result) = calls.next().await {
+            results.push(result);
+            // Refused, they wait for nothing, and there may be tens of thousands.
+            breathe(results.len()).await;
+        }
+        results
     }
 
     /// Casts, to every server of the topic where `fanout` says so: now, or when the handler has succeeded.
@@ -180,7 +187,7 @@ impl Session {
     ///
     /// Dropped half-way, the cast may have been sent or not.
     pub async fn cast(&self, request: Outgoing, fanout: bool) -> Result<(), Error> {
-        let shown = shown(&request);
+        let shown = request.shown(MAX_SHOWN);
         let cast = self.try_cast(request, fanout).await;
         self.note(if fanout { Sending::Fanout } else { Sending::Cast }, &shown, cast.as_ref().err());
         cast
@@ -297,7 +304,7 @@ impl Session {
     /// Holds a request against grants and limits, and counts it.
     fn admit(&self, request: Outgoing, fanout: bool) -> Result<Checked, Error> {
         let mut used = self.used();
-        used.requests += 1;
+        used.requests = used.requests.saturating_add(1);
         if used.requests > self.allowance.requests {
             self.metrics.hit(Limit::RpcRequests);
             let message = format!("more than {} requests (limits.rpc_requests)", self.allowance.requests);
@@ -375,11 +382,6 @@ fn options(timeout: Duration) -> CallOptions {
         routing,
         ..CallOptions::default()
     }
-}
-
-/// A request in the log: never its arguments.
-fn shown(request: &Outgoing) -> String {
-    printable(&format!("{}/{}", request.recipient.topic, request.method), MAX_SHOWN)
 }
 
 impl Drop for Session {

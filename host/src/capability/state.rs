@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Effects, Session,
-    keyvalue::{Bucket, Error, MAX_KEY, Page, Write},
+    keyvalue::{Bucket, Error, MAX_KEY, Page, Write, held},
 };
 use crate::metrics::{Effect, Limit};
 
@@ -46,9 +46,8 @@ impl Session {
             return Ok(());
         }
         let mut used = self.used();
-        let length = |key: &str, write: &Write| key.len() + write.as_ref().map_or(0, |(value, _)| value.len());
-        let before = used.writes.get(&key).map_or(0, |write| length(&key, write));
-        let held = (used.written - before).saturating_add(length(&key, &write));
+        let before = used.writes.get(&key).map_or(0, |write| held(&key, write));
+        let held = used.written.saturating_sub(before).saturating_add(held(&key, &write));
         if held > quota {
             return Err(self.counted(Error::Quota(quota)));
         }

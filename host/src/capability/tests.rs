@@ -1,5 +1,6 @@
 //! Sessions, over the broker in memory: the other services are the tests', and say what they like.
 
+mod bounds;
 mod guests;
 mod held;
 mod state;
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// What handlers may reach here, and a service of the test's on topic `t`.
-pub(super) struct World {
+pub(crate) struct World {
     transport: Transport,
     pub(super) capabilities: Capabilities,
     pub(super) metrics: Metrics,
@@ -28,7 +29,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with("").await
     }
 
@@ -49,7 +50,7 @@ impl World {
     }
 
     /// A session of a handler that may ask topic `t` for everything; `limits` are of its manifest.
-    pub(super) fn session(&self, manifest: &str, cause: Cause) -> Session {
+    pub(crate) fn session(&self, manifest: &str, cause: Cause) -> Session {
         let grants = settings(&format!("grants.rpc = [\"t/*\", \"u.m\"]\n{manifest}"), |settings| {
             Grants::read(settings, Values::default())
         });
@@ -96,7 +97,7 @@ fn settings<T>(text: &str, read: impl FnOnce(&mut Settings) -> T) -> T {
     read(&mut settings)
 }
 
-pub(super) fn cause() -> Cause {
+pub(crate) fn cause() -> Cause {
     Cause {
         context: Context::from_json(r#"{"user_id": "u", "auth_token": "secret"}"#).unwrap(),
         hops: 2,

@@ -3,7 +3,9 @@
 use super::{tests::invocation, *};
 use crate::{
     envelope::Answer,
-    testing::{DESCRIBE, ECHO, LOOP, fresh_sandbox, guest, guest_with, load, program, sandbox, tight, wide},
+    testing::{
+        DESCRIBE, ECHO, LOOP, fresh_sandbox, guest, guest_with, load, memory::peak, program, sandbox, tight, wide,
+    },
 };
 
 async fn attack(handle: &str, fields: &str, limits: Limits) -> Result<Answer, Fault> {
@@ -206,4 +208,26 @@ async fn hostile_debug_information_does_not_end_the_host() {
     let invocation = Invocation { method: "f".to_owned(), ..invocation("{}") };
     let fault = program.handle(invocation).await.unwrap_err();
     assert!(matches!(fault, Fault::Trapped { .. }), "{fault:?}");
+}
+
+/// Attacks the host's memory: a trap copies the names of up to 32 frames, which are as long as the component allows.
+#[tokio::test]
+async fn a_name_too_long_to_copy_is_nobodys() {
+    let component = |length: usize| {
+        let name = "f".repeat(length);
+        format!(
+            r#"(component (core module $m (func ${name} (export "f") unreachable))
+                (core instance $i (instantiate $m)) (func $f (canon lift (core func $i "f")))
+                (instance $api (export "f" (func $f))) (export "acme:attack/api@1.0.0" (instance $api)))"#
+        )
+    };
+    let frames = async |length: usize| {
+        let program = load(sandbox(), &wat::parse_str(component(length)).unwrap(), tight()).unwrap();
+        let invocation = Invocation { method: "f".to_owned(), ..invocation("{}") };
+        let (fault, most) = peak(program.handle(invocation)).await;
+        assert!(most < 1 << 20, "{most}");
+        fault.unwrap_err().frames().to_vec()
+    };
+    assert_eq!(frames(100).await, [format!("at {}", "f".repeat(100))]);
+    assert_eq!(frames(5 << 20).await, ["at function 0"]);
 }

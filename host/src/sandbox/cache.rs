@@ -19,6 +19,12 @@ use super::{Digest, compile::trusted};
 /// The bytes of a checksum, which stands before the code.
 const CHECKSUM: usize = 32;
 
+/// The bit of a mode by which only owners may replace what is in a directory.
+const STICKY: u32 = 0o1000;
+
+/// How components are prepared for the compiler; another number for every other way.
+const PREPARED: u8 = 1;
+
 /// The bits of a mode by which others may write.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
@@ -71,8 +77,17 @@ impl Cache {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io)?;
         let metadata = fs::metadata(directory).map_err(io)?;
         trusted_place(directory, metadata.uid(), metadata.mode())?;
+        // Said and not refused: in a container, nobody else may be there.
+        if let Some(above) = replaceable(directory) {
+            tracing::warn!(
+                directory = %directory.display(), above = %above.display(),
+                "others can write to a directory above the cache, and so put another in its place: chmod go-w that directory, or \
+                 set handlers.cache to another"
+            );
+        }
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
+        PREPARED.hash(&mut hasher);
         Ok(Self { directory: directory.to_owned(), engine: hasher.finish() })
     }
 
@@ -127,9 +142,33 @@ fn trusted_place(directory: &Path, owner: u32, mode: u32) -> Result<(), Error> {
     }
 }
 
+/// A directory above in which others can put another in place of what is there; where only owners can (`chmod +t`), they cannot.
+fn replaceable(directory: &Path) -> Option<PathBuf> {
+    let is_replaceable = |above: &&Path| {
+        let mode = fs::metadata(above).map_or(0, |metadata| metadata.mode());
+        mode & WRITABLE_BY_OTHERS != 0 && mode & STICKY == 0
+    };
+    fs::canonicalize(directory).ok()?.ancestors().skip(1).find(is_replaceable).map(Path::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn a_directory_above_that_others_can_write_is_found() {
+        let home = tempfile::tempdir().unwrap();
+        let above = home.path().canonicalize().unwrap().join("above");
+        let cache = above.join("between/cache");
+        fs::create_dir_all(&cache).unwrap();
+        for (mode, is_found) in [(0o755, false), (0o1777, false), (0o775, true), (0o777, true)] {
+            fs::set_permissions(&above, fs::Permissions::from_mode(mode)).unwrap();
+            fs::set_permissions(above.join("between"), fs::Permissions::from_mode(0o755)).unwrap();
+            assert_eq!(replaceable(&cache).as_ref() == Some(&above), is_found, "{mode:o}");
+        }
+    }
 
     #[test]
     fn each_reason_not_to_trust_a_directory_says_what_would_help() {

@@ -7,6 +7,7 @@
 //! has ended: when the host goes, however it goes, the child sees the end of it and goes too.
 
 pub mod child;
+mod names;
 
 use std::{
     os::unix::process::ExitStatusExt,
@@ -104,7 +105,10 @@ impl Compilations {
         let limits = match &self.compiler {
             Compiler::Child(limits) => limits,
             Compiler::Here => {
-                return engine.precompile_component(wasm).map_err(|error| LoadError::Compile(chain(&error)));
+                let mut wasm = wasm.to_vec();
+                let is_read = names::hide_long(&mut wasm);
+                let code = engine.precompile_component(&wasm).map_err(|error| LoadError::Compile(chain(&error)))?;
+                return if is_read { Ok(code) } else { Err(LoadError::Compile(names::UNREADABLE.to_owned())) };
             }
         };
         let _place = self.places.acquire().await;

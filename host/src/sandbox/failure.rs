@@ -33,12 +33,27 @@ const SIZED: [&str; 4] = ["BlockingIOError", "UnicodeDecodeError", "UnicodeEncod
 /// Digits of an integer that fits into 64 bits in any case.
 const SIZED_DIGITS: usize = 18;
 
+/// Bytes of a message: it is in the traceback as well, often in the arguments, and escaped twice on its way.
+const MAX_MESSAGE: usize = 64 << 10;
+
+/// Bytes of the arguments by position, of those by name, and of the traceback: each is text in a text in a text on its way.
+const MAX_PART: usize = 1 << 20;
+
+/// Bytes of the names of a class and a module.
+const MAX_NAME: usize = 1 << 10;
+
+/// A message without secrets, of at most [`MAX_MESSAGE`] bytes and a mark where it was cut.
+pub(super) fn cut(message: String, grants: &Grants) -> String {
+    grants.config.scrub_start(message, MAX_MESSAGE)
+}
+
 /// Makes an exception of the guest's, without the secrets of its configuration.
 pub(super) fn failure_of(failure: bindings::Failure, grants: &Grants) -> Failure {
     let bindings::Failure { class, module, message, args, kwargs, traceback } = failure;
     let scrub = |text| grants.config.scrub(text);
-    let (message, args, kwargs) = (scrub(message), scrub(args), scrub(kwargs));
-    let (module, class) = (scrub(module), scrub(class));
+    let (message, args, kwargs) = (cut(message, grants), scrub(args), scrub(kwargs));
+    let name = |text| grants.config.scrub_start(text, MAX_NAME);
+    let (module, class) = (name(module), name(class));
     let (module, class) = match class.is_empty() {
         true => (BUILTINS.to_owned(), CLASS.to_owned()),
         false => (module, class),
@@ -52,13 +67,18 @@ pub(super) fn failure_of(failure: bindings::Failure, grants: &Grants) -> Failure
         Text::of(&serde_json::Map::new())
     });
     let mut failure = Failure::with(&module, &class, message, args, kwargs);
-    let frames: Vec<String> = traceback.into_iter().map(scrub).collect();
+    let mut room = MAX_PART;
+    let fits = |frame: &String| room.checked_sub(frame.len()).inspect(|left| room = *left).is_some();
+    let frames: Vec<String> = traceback.into_iter().take_while(fits).map(scrub).collect();
     failure.add_frames(&frames);
     failure
 }
 
 /// Arguments that a client can read and hand to the class, or what is wrong with them.
 fn arguments(json: String, opens: char, module: &str, class: &str) -> Result<Text, &'static str> {
+    if json.len() > MAX_PART {
+        return Err("are larger than 1 MiB");
+    }
     let text = Text::parse(json).map_err(|_| "are not JSON")?;
     if !text.get().starts_with(opens) {
         return Err("have the wrong type");
@@ -158,6 +178,32 @@ mod tests {
         let failure = failure_of(failure, &grants);
         assert!(failure.class.starts_with('C') && failure.module.starts_with("m."), "{failure:?}");
         assert!(!failure.encode().contains("hush"), "{}", failure.encode());
+    }
+
+    /// Attacks the host's memory: on their way to the caller they are text in a text in a text.
+    #[test]
+    fn what_is_too_large_for_an_exception_is_left_out_of_it() {
+        let large = |length: usize| format!("[\"{}\"]", "x".repeat(length - 4));
+        assert_eq!(told("m", "C", &large(MAX_PART), "{}").args.get().len(), MAX_PART);
+        let kwargs = format!("{{\"k\": {}}}", large(MAX_PART));
+        let failure = told(&"m".repeat(2000), &"C".repeat(2000), &large(MAX_PART + 1), &kwargs);
+        assert_eq!((failure.args.get(), failure.kwargs.get()), (r#"["words"]"#, "{}"));
+        assert_eq!(
+            (failure.class, failure.module),
+            (format!("{}…", "C".repeat(1024)), format!("{}…", "m".repeat(1024)))
+        );
+        let message = "x".repeat(MAX_MESSAGE + 1);
+        let failure = bindings::Failure {
+            class: "C".to_owned(),
+            module: "m".to_owned(),
+            message,
+            args: "[]".to_owned(),
+            kwargs: "{}".to_owned(),
+            traceback: vec!["f".repeat(1000); 5000],
+        };
+        let failure = failure_of(failure, &Grants::default());
+        assert_eq!(failure.message.len(), MAX_MESSAGE + "…".len());
+        assert_eq!(failure.traceback.len(), 2 + MAX_PART / 1000);
     }
 
     #[test]

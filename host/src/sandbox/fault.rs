@@ -10,7 +10,7 @@ use super::{
     log::clean,
     wasi::Ended,
 };
-use crate::{envelope::Answer, recording, settings::Bytes};
+use crate::{envelope::Answer, printable::written, recording, settings::Bytes};
 
 /// A frame's text is cut beyond this many bytes.
 const MAX_FRAME: usize = 300;
@@ -191,12 +191,12 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
     let frames = backtrace.frames().iter().rev();
     let mut frames: Vec<String> = frames
         .map(|frame| match frame.func_name() {
-            Some(name) => format!("at {:#}", rustc_demangle::demangle(name)),
+            // A name can stand for one that is a thousand times as long.
+            Some(name) => written(&format_args!("at {:#}", rustc_demangle::demangle(name)), MAX_FRAME),
             None => format!("at function {}", frame.func_index()),
         })
         .collect();
     for frame in &mut frames {
-        *frame = clean(frame);
         if frame.len() > MAX_FRAME {
             let cut = (0..=MAX_FRAME).rev().find(|at| frame.is_char_boundary(*at)).unwrap_or_default();
             frame.truncate(cut);

@@ -45,11 +45,10 @@ impl Host for Asked {
 
     async fn list_keys(&mut self, cursor: Option<String>) -> Result<KeyResponse, Error> {
         let list = async |session: Arc<Session>| {
-            let keyvalue::Page { keys, more } = session.keys(cursor.clone()).await?;
-            Ok((keys, more))
+            let keyvalue::Page { keys, next } = session.keys(cursor.clone()).await?;
+            Ok((keys, next))
         };
-        let (keys, more) = self.keeps("nova:rpc/keyvalue.list-keys", json!({ "cursor": cursor }), list).await?;
-        let cursor = keys.last().filter(|_| more).cloned();
+        let (keys, cursor) = self.keeps("nova:rpc/keyvalue.list-keys", json!({ "cursor": cursor }), list).await?;
         Ok(KeyResponse { keys, cursor })
     }
 

@@ -8,10 +8,13 @@ use super::{
     bindings::log::{Host, Level},
     tape::{Tape, text},
 };
-use crate::{capability::Grants, printable::printable, settings::Bytes};
+use crate::{capability::Grants, envelope::Text, printable::printable, settings::Bytes};
 
 /// The target of guests' lines, for log filters.
 pub(super) const TARGET: &str = "handler";
+
+/// Bytes that count for each line beside its text: time, level, handler, method and request stand around it.
+const AROUND: usize = 32;
 
 /// A longer line is cut.
 pub(super) const MAX_LINE: usize = 4096;
@@ -67,14 +70,24 @@ impl Log {
 
     /// Writes what the guest has not written for the log, where details are logged.
     pub(super) fn detail(&mut self, what: &str, details: impl FnOnce() -> String) {
-        if Self::has_details() {
+        if Self::has_details() && !self.is_spent() {
             self.line(Level::Debug, &format!("{what} {}", details()));
         }
     }
 
-    /// A text without the handler's secrets.
-    pub(super) fn scrubbed(&self, text: String) -> String {
-        self.grants.config.scrub(text)
+    /// The beginning of a text, so many bytes, without the handler's secrets. The rest is not even looked at.
+    pub(super) fn scrubbed(&self, text: String, most: usize) -> String {
+        self.grants.config.scrub_start(text, most)
+    }
+
+    /// Whether no line is written any more.
+    pub(super) fn is_spent(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Counts what is not written.
+    pub(super) fn drop_line(&mut self) {
+        self.dropped += 1;
     }
 
     /// What the guest said last before it trapped: to the host, else on standard error.
@@ -89,14 +102,15 @@ impl Log {
 
     /// Takes a line that was printed.
     pub(super) fn printed(&mut self, level: Level, line: String, is_error: bool) {
-        let line = self.scrubbed(line);
+        if self.is_spent() && !is_error {
+            return self.drop_line();
+        }
+        let line = self.scrubbed(line, MAX_LINE);
         if is_error {
             self.said(&line);
         }
         let import = if is_error { "wasi:cli/stderr.line" } else { "wasi:cli/stdout.line" };
-        if self.tape.says(import, || text(&line)) {
-            self.line(level, &line);
-        }
+        self.told(level, &line, import, || text(&line));
     }
 
     /// Remembers a line of standard error: the one under a traceback of Python's, the first of Go's runtime, else the
@@ -117,22 +131,41 @@ impl Log {
 
     /// Writes a line, unless there were too many.
     pub(super) fn line(&mut self, level: Level, text: &str) {
+        if let Some(line) = self.counted(text) {
+            write(level, &line);
+        }
+    }
+
+    /// Tapes a line and writes it, unless there were too many. Told from a tape it counts as well, or the replay would have more.
+    fn told(&mut self, level: Level, line: &str, import: &'static str, taped: impl FnOnce() -> Text) {
+        if self.is_spent() {
+            return self.drop_line();
+        }
+        let is_heard = self.tape.says(import, taped);
+        if let Some(line) = self.counted(line).filter(|_| is_heard) {
+            write(level, &line);
+        }
+    }
+
+    /// A line as it is written, where there were not too many.
+    fn counted(&mut self, text: &str) -> Option<String> {
         let line = clean(text);
-        match self.left.checked_sub(line.len()) {
-            Some(left) => self.left = left,
-            None => {
-                self.left = 0;
-                self.dropped += 1;
-                return;
-            }
+        let left = self.left.checked_sub(line.len() + AROUND);
+        self.left = left.unwrap_or_default();
+        if left.is_none() {
+            self.drop_line();
         }
-        match level {
-            Level::Trace => tracing::trace!(target: TARGET, "{line}"),
-            Level::Debug => tracing::debug!(target: TARGET, "{line}"),
-            Level::Info => tracing::info!(target: TARGET, "{line}"),
-            Level::Warn => tracing::warn!(target: TARGET, "{line}"),
-            Level::Error => tracing::error!(target: TARGET, "{line}"),
-        }
+        left.map(|_| line)
+    }
+}
+
+fn write(level: Level, line: &str) {
+    match level {
+        Level::Trace => tracing::trace!(target: TARGET, "{line}"),
+        Level::Debug => tracing::debug!(target: TARGET, "{line}"),
+        Level::Info => tracing::info!(target: TARGET, "{line}"),
+        Level::Warn => tracing::warn!(target: TARGET, "{line}"),
+        Level::Error => tracing::error!(target: TARGET, "{line}"),
     }
 }
 
@@ -146,14 +179,15 @@ impl Drop for Log {
 
 impl Host for Log {
     fn write(&mut self, level: Level, message: String) {
-        let message = self.scrubbed(message);
-        if self.tape.says("nova:rpc/log.write", || text(&(word(level), &message))) {
-            self.line(level, &message);
+        if self.is_spent() {
+            return self.drop_line();
         }
+        let message = self.scrubbed(message, MAX_LINE);
+        self.told(level, &message, "nova:rpc/log.write", || text(&(word(level), &message)));
     }
 
     fn panicking(&mut self, message: String) {
-        let message = self.scrubbed(message);
+        let message = self.scrubbed(message, MAX_LINE);
         self.tape.says("nova:rpc/log.panicking", || text(&message));
         self.panic = Some(clean(&message));
     }
@@ -182,6 +216,31 @@ mod tests {
         let mut log = Log::new(Bytes(1000), &Arc::default());
         lines.iter().for_each(|line| log.printed(Level::Warn, (*line).to_owned(), true));
         log.take_panic()
+    }
+
+    /// Attacks the disk: each is a line of the log, with time, handler and method.
+    #[test]
+    fn lines_without_letters_count_as_well() {
+        let mut log = Log::new(Bytes(1000), &Arc::default());
+        (0..2000).for_each(|_| log.line(Level::Info, ""));
+        assert!(log.dropped >= 1000, "{}", log.dropped);
+    }
+
+    /// Attacks the worker: what is too long to be shown is not looked at.
+    #[test]
+    fn of_a_long_text_only_the_beginning_is_looked_at_and_no_part_of_a_secret_is_in_it() {
+        let token = "hush-hush-token";
+        let manifest = format!("config.a = {{ value = \"{token}\", secret = true }}");
+        let grants = Arc::new(crate::catalog::load::grants(Some(&manifest), &crate::testing::tight()).unwrap());
+        let log = Log::new(Bytes(1000), &grants);
+        for before in (MAX_LINE - 40)..(MAX_LINE + 40) {
+            let text = format!("{token}{}{token}{}", "x".repeat(before), "y".repeat(1 << 20));
+            let text = log.scrubbed(text, MAX_LINE);
+            assert!(!text.contains("hush") && text.ends_with('…'), "{before}");
+            assert!((MAX_LINE - 40..MAX_LINE + 4).contains(&text.len()), "{before}: {}", text.len());
+        }
+        assert_eq!(log.scrubbed(format!("a {token} b"), MAX_LINE), "a *** b");
+        assert_eq!(log.scrubbed(format!("abc{token}"), 5), "abc**…");
     }
 
     #[test]

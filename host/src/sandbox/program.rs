@@ -211,7 +211,7 @@ impl Program {
         drop(arguments);
         let returned = self.instances.run(&self.limits, since, Some(info), async |instance, store| {
             // What is returned is held as values before it is JSON; a limit on text would be too narrow for them.
-            store.set_hostcall_fuel(self.limits.memory.0.max(self.limits.result.0));
+            store.set_hostcall_fuel(method.fuel(&self.limits));
             let function = instance.get_func(&mut *store, method.index());
             let function = function.ok_or_else(|| wasmtime::Error::msg("an exported function is not there"))?;
             let mut returned = method.room();

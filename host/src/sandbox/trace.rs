@@ -181,7 +181,7 @@ impl Traced<'_> {
     /// A value as it is kept: none of the handler's secrets is in it.
     fn taken(&self, value: trace::Value) -> Value {
         match value {
-            trace::Value::Text(text) => Value::Text(cut(&self.log.scrubbed(text), MAX_TEXT)),
+            trace::Value::Text(text) => Value::Text(cut(&self.log.scrubbed(text, MAX_TEXT), MAX_TEXT)),
             trace::Value::Integer(number) => Value::Integer(number),
             trace::Value::Number(number) => Value::Number(number),
             trace::Value::Truth(is) => Value::Truth(is),
@@ -190,7 +190,7 @@ impl Traced<'_> {
 
     /// A key or a name as it is kept.
     fn named(&self, name: String) -> String {
-        cut(&self.log.scrubbed(name), MAX_KEY)
+        cut(&self.log.scrubbed(name, MAX_KEY), MAX_KEY)
     }
 
     fn set(&mut self, key: String, value: trace::Value) {

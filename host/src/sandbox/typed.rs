@@ -6,6 +6,7 @@
 //! runs, and [`encode`] and [`errors`] make an answer of what the function returned.
 
 mod base64;
+mod cost;
 mod decode;
 mod encode;
 mod errors;
@@ -74,8 +75,9 @@ pub struct Method {
     pub raises: Option<Raises>,
     /// `ComputeTask.build_instances()`.
     call: String,
+    /// All that it returns, failures included.
+    returned: Option<Type>,
     index: ComponentExportIndex,
-    returns: bool,
 }
 
 /// How a function fails.
@@ -236,8 +238,7 @@ impl Endpoint {
         let parameters = Fields { names: Names::new(function.params().map(|(name, _)| name)), types };
         let returned = function.results().next().map(|ty| reader.read(&ty)).transpose();
         let returned = returned.map_err(|reason| self.wrong(&of_function("'s result"), reason))?;
-        let returns = returned.is_some();
-        let (result, raises) = match returned {
+        let (result, raises) = match returned.clone() {
             Some(Type::Result(sides)) => {
                 let (ok, err) = *sides;
                 (ok, Some(self.raises(name, err)?))
@@ -245,7 +246,7 @@ impl Endpoint {
             plain => (plain, None),
         };
         let call = format!("{}.{}()", self.class, snake(name));
-        Ok(Method { parameters, result, raises, call, index, returns })
+        Ok(Method { parameters, result, raises, call, returned, index })
     }
 
     fn raises(&self, function: &str, error: Option<Type>) -> Result<Raises, Error> {
@@ -328,9 +329,14 @@ impl Method {
         &self.index
     }
 
+    /// What wasmtime may count for what the function returns, in bytes.
+    pub(super) fn fuel(&self, limits: &Limits) -> usize {
+        cost::fuel(self.returned.as_ref(), limits)
+    }
+
     /// Room for what the function returns.
     pub(super) fn room(&self) -> Vec<Val> {
-        if self.returns { vec![Val::Bool(false)] } else { Vec::new() }
+        if self.returned.is_some() { vec![Val::Bool(false)] } else { Vec::new() }
     }
 
     /// Makes an answer of what the function returned. `module` is that of the exceptions that cases name.
@@ -343,7 +349,7 @@ impl Method {
     ) -> Result<Answer, Fault> {
         let ok = match (returned, &self.raises) {
             (Some(Val::Result(Err(error))), Some(raises)) => {
-                let raised = Raised { raises, module, call: &self.call, limit: limits.result.0, grants };
+                let raised = Raised { raises, module, call: &self.call, limit: limits.result, grants };
                 return raised.failure(error.map(|error| *error)).map(Answer::Failure);
             }
             (Some(Val::Result(Ok(value))), Some(_)) => value.map(|value| *value),

@@ -137,7 +137,7 @@ impl Collector {
 
     async fn connect(&self) -> Result<Connection, String> {
         let stream =
-            connect(&self.endpoint.origin, Reachable::All, &self.trust).await.map_err(|error| error.to_string())?;
+            connect(&self.endpoint.origin, Reachable::All, &self.trust, "").await.map_err(|error| error.to_string())?;
         let (sender, connection) = handshake(Io(stream)).await.map_err(|error| shown(&error))?;
         let task = tokio::spawn(async move {
             // What goes wrong, the request says.

@@ -7,7 +7,6 @@ use std::{
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -15,12 +14,13 @@ use std::{
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::TlsConnector;
 use rustls::{AlertDescription, pki_types::ServerName};
-use tokio::{io::ReadBuf, net::TcpStream, sync::Semaphore};
+use tokio::{io::ReadBuf, net::TcpStream};
 
 use super::{
     Error, Origin, Trust,
     address::{Reach, reach},
     origin::Host,
+    tls::Lookup,
 };
 
 /// Time for one of several addresses, so that one that does not answer does not use up the time for the others.
@@ -45,9 +45,14 @@ pub(crate) enum Reachable {
 /// tokio's socket, as rustls wants it.
 struct Socket(TcpStream);
 
-/// Resolves, connects, and shakes hands where TLS is wanted.
-pub(crate) async fn connect(origin: &Origin, reachable: Reachable, trust: &Trust) -> Result<Box<dyn Stream>, Error> {
-    connect_by(origin, reachable, trust, resolve).await
+/// Resolves, connects, and shakes hands where TLS is wanted. `who` asks for it: a handler, or nobody's name for the service.
+pub(crate) async fn connect(
+    origin: &Origin,
+    reachable: Reachable,
+    trust: &Trust,
+    who: &str,
+) -> Result<Box<dyn Stream>, Error> {
+    connect_by(origin, reachable, trust, who, resolve).await
 }
 
 /// The same with another resolver.
@@ -55,13 +60,14 @@ async fn connect_by(
     origin: &Origin,
     reachable: Reachable,
     trust: &Trust,
-    resolve: impl AsyncFnOnce(String, u16, Arc<Semaphore>) -> Result<Vec<SocketAddr>, Error>,
+    who: &str,
+    resolve: impl AsyncFnOnce(String, u16, Lookup) -> Result<Vec<SocketAddr>, Error>,
 ) -> Result<Box<dyn Stream>, Error> {
     let addresses = match &origin.host {
         // Granted as it stands.
         Host::Address(address) => vec![SocketAddr::new(*address, origin.port)],
         Host::Name(name) => {
-            let addresses = resolve(name.clone(), origin.port, Arc::clone(&trust.lookups)).await?;
+            let addresses = resolve(name.clone(), origin.port, trust.lookup(who)).await?;
             allowed(addresses, reachable)?
         }
     };
@@ -79,8 +85,8 @@ async fn connect_by(
 }
 
 /// The addresses of a name. The system's resolver blocks, and cannot be told to stop: it has a place until it is done.
-async fn resolve(name: String, port: u16, lookups: Arc<Semaphore>) -> Result<Vec<SocketAddr>, Error> {
-    let place = lookups.acquire_owned().await.map_err(|_| Error::DnsTimeout)?;
+async fn resolve(name: String, port: u16, lookup: Lookup) -> Result<Vec<SocketAddr>, Error> {
+    let place = lookup.enter().await?;
     let lookup = tokio::task::spawn_blocking(move || {
         let addresses = (name.as_str(), port).to_socket_addrs().map(Vec::from_iter);
         drop(place);
@@ -202,7 +208,7 @@ mod tests {
                 asked.set(asked.get() + 1);
                 Ok(vec![to])
             };
-            let connected = connect_by(&origin(to.port()), reachable, &trust, resolve).await;
+            let connected = connect_by(&origin(to.port()), reachable, &trust, "h", resolve).await;
             assert_eq!(asked.get(), 1);
             connected.map(|_| ())
         };

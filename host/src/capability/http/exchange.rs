@@ -130,7 +130,7 @@ impl Work {
         drop(body);
         let _place = places.acquire().await.map_err(|_| Error::Terminated)?;
         let reachable = if is_private { Reachable::Private } else { Reachable::Public };
-        let connecting = connect(&request.origin, reachable, &trust);
+        let connecting = connect(&request.origin, reachable, &trust, meter.metrics.name());
         let stream = within(timeouts.connect, connecting, Error::ConnectTimeout).await?;
         let mut talk = Talk::new(stream, unsent, meter);
 
@@ -286,6 +286,21 @@ impl Fetch {
         let mut progress = self.exchange.progress();
         progress.body = VecDeque::new();
         progress.is_discarded = true;
+        drop(progress);
+        self.exchange.room.notify_one();
+    }
+
+    /// The request for which it was made has ended: nothing is kept of what has come.
+    pub fn forget(&self) {
+        let mut progress = self.exchange.progress();
+        progress.body = VecDeque::new();
+        progress.is_discarded = true;
+        if let Some(head) = &mut progress.head {
+            *head = Err(Error::Terminated);
+        }
+        if let Some(end) = &mut progress.end {
+            *end = Err(Error::Terminated);
+        }
         drop(progress);
         self.exchange.room.notify_one();
     }

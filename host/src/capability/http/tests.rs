@@ -136,6 +136,23 @@ fn counted(outcome: &str, count: usize) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_response_that_is_forgotten_nothing_is_kept() {
+    let world = World::new().await;
+    let server = Server::saying(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n4\r\nbody\r\n0\r\nx-end: t\r\n\r\n",
+    );
+    let session = world.session(&server.granted(""), cause());
+    let woken = Arc::new(Notify::new());
+    let fetch = session.fetch(server.request(), body(b""), Timeouts::default(), Arc::clone(&woken)).unwrap();
+    until(&fetch, &woken, Exchange::is_over).await;
+    assert!(matches!(fetch.trailers(), Some(Ok(Some(trailers))) if trailers.len() == 1));
+    fetch.forget();
+    assert!(matches!(fetch.head(), Some(Err(Error::Terminated))));
+    assert!(matches!(fetch.read(100), Err(Some(Error::Terminated))));
+    assert!(matches!(fetch.trailers(), Some(Err(Error::Terminated))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_is_granted_is_sent_and_its_response_comes_back() {
     let world = World::new().await;
     let server = Server::saying("HTTP/1.1 103 x\r\n\r\nHTTP/1.1 302 x\r\nLocation: http://127.0.0.1:1/\r\n\r\nmoved");

@@ -3,9 +3,10 @@
 //! Before it: the settings `http.ca_file`, for handlers, and `tracing.ca_file`. After it: [`super::connect`] shakes hands.
 
 use std::{
+    collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use rustls::{
@@ -13,7 +14,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
     version::{TLS12, TLS13},
 };
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use super::Error;
 use crate::settings::Settings;
@@ -24,12 +25,31 @@ const MAX_FILE_LENGTH: u64 = 1 << 20;
 /// Names that are looked up at once, of all handlers: each holds a thread of the system's resolver, which may be slow.
 const LOOKUPS: usize = 16;
 
+/// Those of one handler among them: name servers that it has chosen may never answer.
+const LOOKUPS_OF_ONE: usize = 4;
+
 /// What all requests share: whom to trust, read when the first needs it, and the places for names that are looked up.
 #[derive(Debug)]
 pub(crate) struct Trust {
     ca_file: Option<PathBuf>,
     config: OnceCell<Arc<ClientConfig>>,
-    pub(super) lookups: Arc<Semaphore>,
+    lookups: Arc<Semaphore>,
+    /// By the names of those that ask.
+    lookups_of: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+/// Places among the names that are looked up: one's own, and one of all.
+pub(super) struct Lookup {
+    own: Arc<Semaphore>,
+    all: Arc<Semaphore>,
+}
+
+impl Lookup {
+    /// Waits for a place of both kinds, which is held until the resolver has answered, however long nobody waits for it.
+    pub(super) async fn enter(self) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), Error> {
+        let own = self.own.acquire_owned().await.map_err(|_| Error::DnsTimeout)?;
+        Ok((own, self.all.acquire_owned().await.map_err(|_| Error::DnsTimeout)?))
+    }
 }
 
 impl Default for Trust {
@@ -40,7 +60,18 @@ impl Default for Trust {
 
 impl Trust {
     pub(crate) fn new(ca_file: Option<PathBuf>) -> Self {
-        Self { ca_file, config: OnceCell::new(), lookups: Arc::new(Semaphore::new(LOOKUPS)) }
+        let lookups = Arc::new(Semaphore::new(LOOKUPS));
+        Self { ca_file, config: OnceCell::new(), lookups, lookups_of: Mutex::default() }
+    }
+
+    /// The places of one that asks: a handler, or the service itself.
+    pub(super) fn lookup(&self, who: &str) -> Lookup {
+        let mut of = self.lookups_of.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = match of.get(who) {
+            Some(own) => Arc::clone(own),
+            None => Arc::clone(of.entry(who.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(LOOKUPS_OF_ONE)))),
+        };
+        Lookup { own, all: Arc::clone(&self.lookups) }
     }
 
     /// How to shake hands.
@@ -104,5 +135,26 @@ fn content(path: &Path) -> io::Result<Vec<u8>> {
         Ok(content)
     } else {
         Err(io::Error::other("is larger than 1 MiB"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    /// Attacks the others: name servers of its own that never answer.
+    #[tokio::test]
+    async fn one_handler_does_not_take_all_places_of_names_that_are_looked_up() {
+        let trust = Trust::default();
+        let mut held = Vec::new();
+        for _ in 0..LOOKUPS_OF_ONE {
+            held.push(trust.lookup("slow").enter().await.unwrap());
+        }
+        assert!(trust.lookup("slow").enter().now_or_never().is_none());
+        held.push(trust.lookup("other").enter().await.unwrap());
+        drop(held.remove(0));
+        drop(trust.lookup("slow").enter().await.unwrap());
     }
 }

@@ -23,7 +23,7 @@ use self::{
     connection::{Connection, Trouble, unexpected},
     resp::Answer,
 };
-use super::{Bucket, Error, MAX_KEY, PAGE, Page, Write};
+use super::{Bucket, Error, MAX_KEY, PAGE, Page, Write, rows::LOOKED};
 
 pub use url::Url;
 
@@ -119,13 +119,19 @@ impl Redis {
     }
 
     pub(super) async fn keys(&self, bucket: &Bucket, after: Option<String>) -> Result<Page, Error> {
-        let words = vec![b"keys".into(), optional(after.map(String::into_bytes)), PAGE.to_string().into()];
+        let words = vec![
+            b"keys".into(),
+            optional(after.map(String::into_bytes)),
+            PAGE.to_string().into(),
+            LOOKED.to_string().into(),
+        ];
         self.run(bucket, words, |answer| {
             let Answer::Values(values) = answer else { return None };
             let mut values = values.into_iter();
-            let more = values.next()? == b"more";
-            let keys = values.map(|key| String::from_utf8_lossy(&key).into_owned()).collect();
-            Some(Ok(Page { keys, more }))
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let next = values.next()?.strip_prefix(b"+").map(text);
+            let keys = values.map(|key| text(&key)).collect();
+            Some(Ok(Page { keys, next }))
         })
         .await
     }

@@ -49,13 +49,13 @@ async fn increments_and_swaps_happen_at_once_and_so_do_immediate_writes() {
 #[tokio::test]
 async fn state_that_is_too_much_keeps_casts_from_being_sent() {
     let mut world = World::new().await;
-    let session = world.session(&format!("{KEEPS}\nlimits.keyvalue = \"30 B\""), cause());
-    assert_eq!(set(&session, "k", &"x".repeat(30)).await, Err(Trouble::Quota(30)));
+    let session = world.session(&format!("{KEEPS}\nlimits.keyvalue = \"150 B\""), cause());
+    assert_eq!(set(&session, "k", &"x".repeat(30)).await, Err(Trouble::Quota(150)));
     // In place of itself it is counted once.
     for text in ["01234567890123456789", "0123456789", "0123456789", "0123456789"] {
         set(&session, "k", text).await.unwrap();
     }
-    assert_eq!(set(&session, "l", "0123456789012345678").await, Err(Trouble::Quota(30)));
+    assert_eq!(set(&session, "l", "0123456789012345678").await, Err(Trouble::Quota(150)));
     session.release().await.unwrap();
     // By itself it would fit.
     set(&session, "l", "0123456789012345678").await.unwrap();
@@ -66,6 +66,19 @@ async fn state_that_is_too_much_keeps_casts_from_being_sent() {
     assert!(world.is_silent().await);
     assert_eq!(session.get("l").await, Ok(None));
     assert!(world.has_counted(r#"nova_host_limit_hits_total{handler="h",limit="keyvalue"} 3"#));
+}
+
+/// Attacks the host's memory: what takes a key away is held as well, and has no value that would count.
+#[tokio::test]
+async fn deletes_that_are_held_count_as_what_they_take() {
+    let world = World::new().await;
+    let session = world.session(&format!("{KEEPS}\nlimits.keyvalue = \"1 KiB\""), cause());
+    let mut held = 0;
+    while session.set(format!("{held}"), None).await.is_ok() {
+        held += 1;
+        assert!(held < 100);
+    }
+    assert_eq!(session.set("more".to_owned(), None).await, Err(Trouble::Quota(1024)));
 }
 
 #[tokio::test]

@@ -7,9 +7,14 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 /// Bytes at once: whole groups of three.
 const PIECE: usize = 3 << 10;
 
+/// Letters of the text of so many bytes.
+pub(super) const fn length(bytes: usize) -> usize {
+    bytes.div_ceil(3).saturating_mul(4)
+}
+
 /// Appends the text of some bytes.
 pub(super) fn encode(mut bytes: impl ExactSizeIterator<Item = u8>, out: &mut String) {
-    out.reserve(bytes.len().div_ceil(3).saturating_mul(4));
+    out.reserve(length(bytes.len()));
     let mut piece = Vec::with_capacity(PIECE.min(bytes.len()));
     while bytes.len() > 0 {
         piece.clear();

@@ -19,12 +19,14 @@ use super::{
 pub(super) struct Encoder {
     text: String,
     limit: usize,
+    /// Whether something was left out because there was no room for it.
+    is_over: bool,
 }
 
 impl Encoder {
     /// Starts a text of at most `limit` bytes.
     pub(super) fn new(limit: usize) -> Self {
-        Self { text: String::with_capacity(limit.min(128)), limit }
+        Self { text: String::with_capacity(limit.min(128)), limit, is_over: false }
     }
 
     /// Writes one value.
@@ -42,13 +44,19 @@ impl Encoder {
         keep: impl Fn(&str) -> bool,
     ) -> Result<String, Mistake> {
         self.record(fields, values, keep)?;
+        self.bounded()?;
         Ok(self.text)
     }
 
     fn bounded(&self) -> Result<(), Mistake> {
-        match self.text.len() {
-            length if length > self.limit => Err(Mistake::new("makes the result larger than limits.result allows")),
-            _ => Ok(()),
+        if self.is_over { Err(Mistake::new("makes the result larger than limits.result allows")) } else { Ok(()) }
+    }
+
+    /// Every letter comes this way: there are never more than the limit.
+    fn push(&mut self, text: &str) {
+        self.is_over |= text.len() > self.limit - self.text.len();
+        if !self.is_over {
+            self.text.push_str(text);
         }
     }
 
@@ -65,12 +73,12 @@ impl Encoder {
             (Type::Integer(_), Val::S64(value)) => self.put(value),
             (Type::Integer(_), Val::U64(value)) => self.put(value),
             (Type::F32, Val::Float32(value)) => match special(f64::from(*value)) {
-                Some(text) => self.text.push_str(text),
+                Some(text) => self.push(text),
                 // Debug keeps the point of `1.0`: a float stays one in Python.
                 None => self.put(format_args!("{value:?}")),
             },
             (Type::F64, Val::Float64(value)) => match special(*value) {
-                Some(text) => self.text.push_str(text),
+                Some(text) => self.push(text),
                 None => self.put(format_args!("{value:?}")),
             },
             (Type::Char, Val::Char(value)) => self.string(value.encode_utf8(&mut [0; 4])),
@@ -78,9 +86,13 @@ impl Encoder {
             (Type::Json, Val::Record(fields)) => return self.json(fields),
             (Type::Bytes, Val::List(bytes)) => {
                 let byte = |value: &Val| if let Val::U8(byte) = value { *byte } else { 0 };
-                self.text.push('"');
+                self.push("\"");
+                if base64::length(bytes.len()) > self.limit.saturating_sub(self.text.len()) {
+                    self.is_over = true;
+                    return self.bounded();
+                }
                 base64::encode(bytes.iter().map(byte), &mut self.text);
-                self.text.push('"');
+                self.push("\"");
             }
             (Type::List(item), Val::List(values)) => {
                 return self.list(values.iter().map(|value| (&**item, value)));
@@ -97,12 +109,12 @@ impl Encoder {
                 let mut separator = "[";
                 for (at, _) in names.iter().enumerate().filter(|(at, _)| set.iter().any(|flag| flag == names.wit(*at)))
                 {
-                    self.text.push_str(std::mem::replace(&mut separator, ", "));
+                    self.push(std::mem::replace(&mut separator, ", "));
                     self.string(names.json(at));
                 }
-                self.text.push_str(if separator == "[" { "[]" } else { "]" });
+                self.push(if separator == "[" { "[]" } else { "]" });
             }
-            (Type::Option(_), Val::Option(None)) => self.text.push_str("null"),
+            (Type::Option(_), Val::Option(None)) => self.push("null"),
             (Type::Option(inner), Val::Option(Some(value))) => return self.write(inner, value),
             (Type::Some(inner), value) => return self.member("some", Some((inner, value))),
             (Type::Result(sides), Val::Result(Ok(value))) => {
@@ -118,49 +130,51 @@ impl Encoder {
     }
 
     fn put(&mut self, value: impl std::fmt::Display) {
-        // Writing to a string does not fail.
-        write!(self.text, "{value}").ok();
+        // Writing here does not fail.
+        write!(self, "{value}").ok();
     }
 
     fn string(&mut self, text: &str) {
-        self.text.push('"');
+        self.push("\"");
         let mut rest = text;
-        while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {
+        while !self.is_over
+            && let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\')
+        {
             let (plain, special) = rest.split_at(at);
-            self.text.push_str(plain);
+            self.push(plain);
             let mut chars = special.chars();
             match chars.next() {
-                Some('"') => self.text.push_str("\\\""),
-                Some('\\') => self.text.push_str("\\\\"),
-                Some('\n') => self.text.push_str("\\n"),
+                Some('"') => self.push("\\\""),
+                Some('\\') => self.push("\\\\"),
+                Some('\n') => self.push("\\n"),
                 Some(control) => self.put(format_args!("\\u{:04x}", u32::from(control))),
                 None => {}
             }
             rest = chars.as_str();
         }
-        self.text.push_str(rest);
-        self.text.push('"');
+        self.push(rest);
+        self.push("\"");
     }
 
     /// The shared record: its text, if it is JSON.
     fn json(&mut self, fields: &[(String, Val)]) -> Result<(), Mistake> {
         let Some((_, Val::String(text))) = fields.first() else { return Err(Mistake::new("is not text")) };
         match serde_json::from_str::<&RawValue>(text) {
-            Ok(raw) => self.text.push_str(raw.get()),
+            Ok(raw) => self.push(raw.get()),
             Err(error) => return Err(Mistake::new(format!("is not JSON: {error}"))),
         }
         Ok(())
     }
 
     fn list<'v>(&mut self, items: impl Iterator<Item = (&'v Type, &'v Val)>) -> Result<(), Mistake> {
-        self.text.push('[');
+        self.push("[");
         for (index, (ty, value)) in items.enumerate() {
             if index > 0 {
-                self.text.push_str(", ");
+                self.push(", ");
             }
             self.write(ty, value).map_err(|mistake| at(mistake, |mistake| mistake.at_index(index)))?;
         }
-        self.text.push(']');
+        self.push("]");
         Ok(())
     }
 
@@ -170,26 +184,26 @@ impl Encoder {
         values: &[(String, Val)],
         keep: impl Fn(&str) -> bool,
     ) -> Result<(), Mistake> {
-        self.text.push('{');
+        self.push("{");
         let mut first = true;
         for ((name, ty), (_, value)) in fields.names.iter().zip(&fields.types).zip(values) {
             if !keep(name) {
                 continue;
             }
             if !std::mem::take(&mut first) {
-                self.text.push_str(", ");
+                self.push(", ");
             }
             self.named(name, ty, value)?;
         }
-        self.text.push('}');
+        self.push("}");
         Ok(())
     }
 
     fn map(&mut self, ty: &Type, entries: &[(Val, Val)]) -> Result<(), Mistake> {
-        self.text.push('{');
+        self.push("{");
         for (index, (key, value)) in entries.iter().enumerate() {
             if index > 0 {
-                self.text.push_str(", ");
+                self.push(", ");
             }
             let name = match key {
                 Val::String(text) => text.clone(),
@@ -207,13 +221,13 @@ impl Encoder {
             };
             self.named(&name, ty, value)?;
         }
-        self.text.push('}');
+        self.push("}");
         Ok(())
     }
 
     fn named(&mut self, name: &str, ty: &Type, value: &Val) -> Result<(), Mistake> {
         self.string(name);
-        self.text.push_str(": ");
+        self.push(": ");
         self.write(ty, value).map_err(|mistake| at(mistake, |mistake| mistake.at_name(name)))
     }
 
@@ -231,15 +245,15 @@ impl Encoder {
 
     /// An object of one member.
     fn member(&mut self, name: &str, value: Option<(&Type, &Val)>) -> Result<(), Mistake> {
-        self.text.push('{');
+        self.push("{");
         match value {
             Some((ty, value)) => self.named(name, ty, value)?,
             None => {
                 self.string(name);
-                self.text.push_str(": null");
+                self.push(": null");
             }
         }
-        self.text.push('}');
+        self.push("}");
         Ok(())
     }
 }
@@ -247,6 +261,13 @@ impl Encoder {
 fn at(mut mistake: Mistake, place: impl FnOnce(&mut Mistake)) -> Mistake {
     place(&mut mistake);
     mistake
+}
+
+impl Write for Encoder {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.push(text);
+        Ok(())
+    }
 }
 
 /// What JSON has no number for, as the envelope writes and Python reads it.

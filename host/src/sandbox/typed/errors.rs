@@ -13,7 +13,12 @@ use super::{
 use crate::{
     capability::Grants,
     envelope::{Failure, Text, failure::BUILTINS},
-    sandbox::{bindings, failure::failure_of, fault::Fault},
+    sandbox::{
+        bindings,
+        failure::{cut, failure_of},
+        fault::Fault,
+    },
+    settings::Bytes,
 };
 
 /// The class of an error that names none: Python's for "none of the other categories".
@@ -32,8 +37,8 @@ pub(super) struct Raised<'a> {
     pub(super) module: &'a str,
     /// Who fails, for an error without words.
     pub(super) call: &'a str,
-    /// Bytes of the exception's arguments.
-    pub(super) limit: usize,
+    /// Bytes of the exception, all its parts together.
+    pub(super) limit: Bytes,
     /// Whose secrets the exception must not tell.
     pub(super) grants: &'a Grants,
 }
@@ -43,8 +48,14 @@ impl Raised<'_> {
     pub(super) fn failure(&self, error: Option<Val>) -> Result<Failure, Fault> {
         match (self.raises, error) {
             (Raises::Nothing, _) => Ok(self.plain(format!("{} failed", self.call))),
-            (Raises::Text, Some(Val::String(message))) => Ok(self.plain(message)),
-            (Raises::Failure, Some(Val::Record(fields))) => Ok(failure_of(shared(fields)?, self.grants)),
+            (Raises::Text, Some(Val::String(message))) => self.fits(&[&message]).map(|()| self.plain(message)),
+            (Raises::Failure, Some(Val::Record(fields))) => {
+                let failure = shared(fields)?;
+                let bindings::Failure { class, module, message, args, kwargs, traceback } = &failure;
+                let texts = [class, module, message, args, kwargs].into_iter().chain(traceback);
+                self.fits(&texts.map(String::as_str).collect::<Vec<_>>())?;
+                Ok(failure_of(failure, self.grants))
+            }
             (Raises::Enum(names), Some(Val::Enum(name))) => self.case(names, &name, None),
             (Raises::Variant(cases), Some(Val::Variant(name, value))) => {
                 let ty = cases.names.find_wit(&name).and_then(|at| cases.types.get(at)?.as_ref());
@@ -55,8 +66,15 @@ impl Raised<'_> {
         }
     }
 
+    /// Holds what the guest says against the limit.
+    fn fits(&self, texts: &[&str]) -> Result<(), Fault> {
+        let length = texts.iter().fold(0_usize, |sum, text| sum.saturating_add(text.len()));
+        if length > self.limit.0 { Err(Fault::ResultTooLarge { limit: self.limit }) } else { Ok(()) }
+    }
+
     /// An error that names no class.
     fn plain(&self, message: String) -> Failure {
+        let message = cut(message, self.grants);
         let args = only(&message);
         self.make(BUILTINS, CLASS, message, args, NONE.to_owned())
     }
@@ -76,23 +94,29 @@ impl Raised<'_> {
             None => make(words, nothing, none),
             Some((Type::Record(fields), Val::Record(values))) => {
                 let message = message(fields, values);
+                self.fits(message.as_slice())?;
+                let message = message.map(|message| cut(message.to_owned(), self.grants));
                 let kwargs = self.encoder().object(fields, values, |name| message.is_none() || name != MESSAGE);
                 let kwargs = kwargs.map_err(|mistake| self.wrong(&mistake))?;
                 match message {
-                    Some(message) => make(message.to_owned(), only(message), kwargs),
+                    Some(message) => make(message.clone(), only(&message), kwargs),
                     None => make(words, nothing, kwargs),
                 }
             }
-            Some((Type::String, Val::String(message))) => make(message.clone(), only(message), none),
+            Some((Type::String, Val::String(message))) => {
+                self.fits(&[message])?;
+                let message = cut(message.clone(), self.grants);
+                make(message.clone(), only(&message), none)
+            }
             Some((ty, value)) => {
                 let text = self.encoder().value(ty, value).map_err(|mistake| self.wrong(&mistake))?;
-                make(format!("{words}: {text}"), format!("[{text}]"), none)
+                make(cut(format!("{words}: {text}"), self.grants), format!("[{text}]"), none)
             }
         }
     }
 
     fn encoder(&self) -> Encoder {
-        Encoder::new(self.limit)
+        Encoder::new(self.limit.0)
     }
 
     fn wrong(&self, mistake: &Mistake) -> Fault {

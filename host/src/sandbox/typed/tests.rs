@@ -1,5 +1,6 @@
 //! Typed handlers of a few lines: what they offer, what their callers' mistakes cost, how they fail.
 
+mod bounds;
 mod cost;
 mod everything;
 mod round_trips;

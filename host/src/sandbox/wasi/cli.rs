@@ -67,8 +67,15 @@ impl Output {
     }
 }
 
+/// Bytes that are taken of what is printed at once. Runtimes print what `check-write` invites them to, a quarter of it.
+const MAX_PRINTED: usize = 16 << 10;
+
 /// Takes what a guest prints: each line is one of the log's, and counts like one.
 pub(super) fn print(data: &mut impl View, channel: Channel, bytes: &[u8]) {
+    if bytes.len() > MAX_PRINTED {
+        data.log().drop_line();
+    }
+    let bytes = bytes.get(..MAX_PRINTED).unwrap_or(bytes);
     for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
         data.wasi().output.add(channel, piece);
         if piece.ends_with(b"\n") {

@@ -10,7 +10,7 @@ use wasmtime::{
 };
 
 use super::{
-    View, Wasi,
+    MAX_HANDLES, View, Wasi,
     cli::{self, Channel},
     handles::{Count, Done, InputStream, IoError, OutputStream, Pollable, Read, StreamError, Wake},
     http, misuse, versioned,
@@ -131,6 +131,10 @@ pub(super) fn add_to_linker<T: View>(linker: &mut Linker<T>) -> wasmtime::Result
         Box::new(async move {
             if of.is_empty() {
                 return Err(misuse("it polled nothing"));
+            }
+            // It may name one of them again and again.
+            if of.len() > MAX_HANDLES {
+                return Err(misuse(format!("it polled more than {MAX_HANDLES} handles at once")));
             }
             let handles: Vec<u32> = of.iter().map(Resource::rep).collect();
             Ok((wait(store, &handles).await?,))

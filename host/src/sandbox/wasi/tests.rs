@@ -162,6 +162,20 @@ async fn a_flood_on_standard_error_is_a_flood_of_the_log() {
     }
 }
 
+/// Attacks the worker: a text of sixteen million lines without a letter costs nothing of the log's budget.
+#[tokio::test]
+async fn of_what_is_printed_at_once_only_the_beginning_is_looked_at() {
+    let metrics = Metrics::default();
+    let config = Config { max_in_flight: 1, stack: Limits::default().stack, cache: None, compiler: Compiler::Here };
+    let sandbox = Arc::new(Sandbox::new(config, metrics.clone()).unwrap());
+    let text = format!("{}last words\n", "\n".repeat(30_000));
+    let program = load(sandbox, &printing(&text, 1, "(unreachable)"), tight()).unwrap();
+    let fault = answer(&program, "m", "{}").await.unwrap_err();
+    assert!(!fault.to_string().contains("last words"), "{fault}");
+    let text = metrics.encode();
+    assert!(text.contains(r#"nova_host_limit_hits_total{handler="guest",limit="log"} 1"#), "{text}");
+}
+
 const SLEEP: [(&str, &str, &str, &str); 2] = [
     ("after", "clock", "subscribe-duration", "(param i64) (result i32)"),
     ("block", "poll", "[method]pollable.block", "(param i32)"),
@@ -216,6 +230,32 @@ fn component_text(imports: &str, body: &str) -> Vec<u8> {
             (export "acme:test/api@1.0.0" (instance $api)))"#
     )
     .into_bytes()
+}
+
+/// Attacks the worker: a list may name one handle a million times, and each is looked at.
+#[tokio::test]
+async fn what_is_polled_at_once_has_a_limit() {
+    let imports = POLL.replace(
+        r#"(export "[method]pollable.block" (func (param "self" (borrow $p))))))"#,
+        r#"(export "poll" (func (param "in" (list (borrow $p))) (result (list u32))))))"#,
+    );
+    let poll = [
+        ("after", "clock", "subscribe-duration", "(param i64) (result i32)"),
+        ("poll", "poll", "poll", "(param i32 i32 i32)"),
+    ];
+    let body = |count: usize| {
+        format!(
+            "(local $p i32) (local.set $p (call $after (i64.const 1)))
+            (loop $again (i32.store (i32.add (i32.const 8192) (i32.mul (global.get $n) (i32.const 4))) (local.get $p))
+                (global.set $n (i32.add (global.get $n) (i32.const 1)))
+                (br_if $again (i32.lt_u (global.get $n) (i32.const {count}))))
+            (call $poll (i32.const 8192) (i32.const {count}) (i32.const 8)) (i32.load (i32.const 12))"
+        )
+    };
+    let few = run_with(&component(&imports, &poll, "", &body(MAX_HANDLES)), tight()).await;
+    assert_eq!(returned(few), MAX_HANDLES.to_string());
+    let fault = run_with(&component(&imports, &poll, "", &body(MAX_HANDLES + 1)), tight()).await.unwrap_err();
+    assert!(fault.to_string().contains("it polled more than 1024 handles at once"), "{fault}");
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ local values, order, ends, sum = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
--- What a key and its value take, its time included, as in the other stores.
-local TIME = 8
+-- What a key and its value count for beside their letters, as in the other stores.
+local ENTRY = 128
 -- Keys that are taken away at once.
 local SWEEP = 1000
 
@@ -29,7 +29,7 @@ end
 -- What a key takes, whether its time is over or not.
 local function size(key)
   if redis.call('HEXISTS', values, key) == 0 then return 0 end
-  return #key + TIME + redis.call('HSTRLEN', values, key)
+  return #key + ENTRY + redis.call('HSTRLEN', values, key)
 end
 
 local function drop(key)
@@ -54,7 +54,7 @@ local function after(writes)
   local used = tonumber(redis.call('HGET', values, '') or 0)
   for _, write in ipairs(writes) do
     used = used - size(write.key)
-    if write.value then used = used + #write.key + TIME + #write.value end
+    if write.value then used = used + #write.key + ENTRY + #write.value end
   end
   return used
 end
@@ -135,19 +135,19 @@ function operations.swap()
   return redis.status_reply(written and 'OK' or 'QUOTA')
 end
 
--- The key to go on behind, and how many are wanted. Whether there are more comes first.
+-- The key to go on behind, how many are wanted, and how many are looked at. Where to go on comes first, if anywhere.
 function operations.keys()
-  local from, most, found = given(ARGV[2]), tonumber(ARGV[3]), { 'last' }
+  local from, most, left, found, last = given(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), { '-' }, nil
   from = from and '(' .. from or '-'
   while true do
     local keys = redis.call('ZRANGEBYLEX', order, from, '+', 'LIMIT', 0, most + 1)
     for _, key in ipairs(keys) do
-      if #found > most then
-        found[1] = 'more'
+      if #found > most or left == 0 then
+        found[1] = '+' .. last
         return found
       end
       if lasts(key) then found[#found + 1] = key end
-      from = '(' .. key
+      left, last, from = left - 1, key, '(' .. key
     end
     if #keys <= most then return found end
   end

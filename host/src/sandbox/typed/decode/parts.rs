@@ -2,7 +2,7 @@
 //!
 //! Before it: [`Seed`](super::Seed) has seen that a value is a list or an object. After it: the same for each part.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::HashMap, fmt};
 
 use serde::{
     Deserialize,
@@ -20,6 +20,9 @@ use super::{
     Decoder, Seed, VALUE,
     words::{key_of, listed, wanted_key},
 };
+
+/// Bytes that a key takes as long as others of the same map are read.
+const PLACE: usize = 64;
 
 /// A string that borrows unless it has escapes.
 #[derive(Deserialize)]
@@ -96,13 +99,19 @@ impl Seed<'_> {
     }
 
     pub(super) fn map<'de, A: MapAccess<'de>>(&self, key: &Type, value: &Type, mut map: A) -> Result<Val, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(Text(name)) = map.next_key()? {
-            self.decoder.spend(VALUE + name.len())?;
+        let (mut entries, mut places) = (Vec::new(), HashMap::new());
+        while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
+            self.decoder.spend(VALUE + PLACE + name.len())?;
             let Some(key) = key_of(key, &name) else {
                 return Err(self.decoder.wrong(Mistake::new(format!("has a key that is not {}", wanted_key(key)))));
             };
-            entries.push((key, self.inside(&mut map, &name, value)?));
+            let value = self.inside(&mut map, &name, value)?;
+            // The last of duplicate keys wins, as in Python. One text stands for one key.
+            let place = *places.entry(name).or_insert(entries.len());
+            match entries.get_mut(place) {
+                Some(entry) => *entry = (key, value),
+                None => entries.push((key, value)),
+            }
         }
         Ok(Val::Map(entries))
     }

@@ -55,6 +55,15 @@ fn types() -> impl Strategy<Value = Type> {
     })
 }
 
+#[test]
+fn of_duplicate_keys_of_a_map_the_last_wins() {
+    let types = vec![Type::Map(Box::new((Type::String, Type::Integer(Integer::U8))))];
+    let fields = Fields { names: Names::new(["a"]), types };
+    let Ok(values) = Decoder::new(BUDGET).members(&fields, r#"{"a": {"k": 1, "l": 2, "\u006b": 3}}"#) else { panic!() };
+    let entry = |key: &str, value| (Val::String(key.to_owned()), Val::U8(value));
+    assert_eq!(values, [Val::Map(vec![entry("k", 3), entry("l", 2)])]);
+}
+
 fn names() -> impl Strategy<Value = Names> {
     (1..=NAMES.len()).prop_map(|count| Names::new(NAMES.into_iter().take(count)))
 }
@@ -121,7 +130,17 @@ fn values(ty: &Type) -> BoxedStrategy<Val> {
         Type::Map(types) => {
             // Equal keys would be one.
             let entries = prop::collection::vec((values(&types.0), values(&types.1)), 0..3);
-            entries.prop_map(Val::Map).boxed()
+            // Of the same key once more, the last would win.
+            let once = |entries: Vec<(Val, Val)>| {
+                let mut once: Vec<(Val, Val)> = Vec::new();
+                for entry in entries {
+                    if once.iter().all(|(key, _)| *key != entry.0) {
+                        once.push(entry);
+                    }
+                }
+                Val::Map(once)
+            };
+            entries.prop_map(once).boxed()
         }
     }
 }

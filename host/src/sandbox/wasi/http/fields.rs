@@ -9,6 +9,7 @@ use super::{
     super::{View, Wasi, misuse},
     FieldsHandle, Slot,
     codes::HeaderError,
+    table::check_size,
 };
 use crate::capability::http::{Fields, is_forbidden, is_name, is_value};
 
@@ -35,7 +36,14 @@ impl Wasi {
         })
     }
 
-    fn change(&mut self, this: &This, change: impl FnOnce(&mut Fields) -> Changed) -> wasmtime::Result<(Changed,)> {
+    /// Changes headers; `copied` are the bytes of which that makes copies.
+    fn change(
+        &mut self,
+        this: &This,
+        copied: usize,
+        change: impl FnOnce(&mut Fields) -> Changed,
+    ) -> wasmtime::Result<(Changed,)> {
+        check_size(copied)?;
         self.with(this.rep(), |slot| match slot {
             Slot::Fields { is_fixed: true, .. } => Ok((Err(HeaderError::Immutable),)),
             Slot::Fields { entries, .. } => Ok((change(entries),)),
@@ -82,7 +90,7 @@ pub(super) fn add_to_linker<T: View>(types: &mut LinkerInstance<'_, T>) -> wasmt
     types.func_wrap(
         "[method]fields.set",
         |mut store: Store<'_, T>, (this, name, values): (This, String, Vec<Vec<u8>>)| {
-            store.data_mut().wasi().change(&this, |entries| {
+            store.data_mut().wasi().change(&this, values.len().saturating_mul(name.len()), |entries| {
                 check(&name, &values)?;
                 entries.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
                 entries.extend(values.into_iter().map(|value| (name.clone(), value)));
@@ -91,7 +99,7 @@ pub(super) fn add_to_linker<T: View>(types: &mut LinkerInstance<'_, T>) -> wasmt
         },
     )?;
     types.func_wrap("[method]fields.delete", |mut store: Store<'_, T>, (this, name): (This, String)| {
-        store.data_mut().wasi().change(&this, |entries| {
+        store.data_mut().wasi().change(&this, 0, |entries| {
             check(&name, &[])?;
             entries.retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
             Ok(())
@@ -100,7 +108,7 @@ pub(super) fn add_to_linker<T: View>(types: &mut LinkerInstance<'_, T>) -> wasmt
     types.func_wrap(
         "[method]fields.append",
         |mut store: Store<'_, T>, (this, name, value): (This, String, Vec<u8>)| {
-            store.data_mut().wasi().change(&this, |entries| {
+            store.data_mut().wasi().change(&this, 0, |entries| {
                 check(&name, std::slice::from_ref(&value))?;
                 entries.push((name, value));
                 Ok(())

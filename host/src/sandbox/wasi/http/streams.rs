@@ -120,3 +120,39 @@ impl Wasi {
         self.remove(handle).map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        capability::tests::{World, cause},
+        testing::memory::peak,
+    };
+
+    /// Attacks the host's memory: bodies that are written and never sent, and lengths that a count would lose.
+    #[tokio::test]
+    async fn bodies_of_one_request_take_what_it_may_send_all_together() {
+        let world = World::new().await;
+        let session = Arc::new(world.session("limits.http_bytes = \"4 MiB\"", cause()));
+        let mut wasi = Wasi::new(Some(session));
+        let (kept, most) = peak(async {
+            let piece = vec![7; 1 << 20];
+            (0..500)
+                .map(|at| {
+                    let body = wasi.insert(Slot::Output(Arc::default())).unwrap();
+                    let written = match at % 3 {
+                        0 => wasi.write_body(body, &piece),
+                        1 => wasi.write_zeroes(body, 1 << 20),
+                        // All that is missing to 2^64.
+                        _ => wasi.write_zeroes(body, u64::MAX - (2 << 20) + 1),
+                    };
+                    written.unwrap().is_ok()
+                })
+                .filter(|is_kept| *is_kept)
+                .count()
+        })
+        .await;
+        assert_eq!(kept, 2, "what was too long is the end of all of it");
+        assert!(most < 2 * (4 << 20), "{most}");
+    }
+}

@@ -95,7 +95,7 @@ impl Awaited {
 
 impl Slot {
     fn size(&self) -> usize {
-        let of = |fields: &Fields| fields.iter().map(|(name, value)| name.len() + value.len() + ENTRY).sum::<usize>();
+        let of = |fields: &Fields| fields.iter().map(entry).sum::<usize>();
         match self {
             Self::Fields { entries, .. } => of(entries),
             Self::Response { headers, .. } => of(headers),
@@ -148,6 +148,10 @@ impl Wasi {
     }
 }
 
+fn entry((name, value): &(String, Vec<u8>)) -> usize {
+    name.len() + value.len() + ENTRY
+}
+
 /// What a forged handle finds.
 const NOTHING: &str = "it used a handle of wasi:http that is not there";
 
@@ -160,13 +164,24 @@ impl Table {
     /// Ends the bodies of a request that has ended. Its session has given up what was under way; kept bytes would be
     /// counted as nobody's.
     pub(in crate::sandbox::wasi) fn end(&mut self) {
-        for slot in self.slots.iter().flatten() {
+        for slot in self.slots.iter_mut().flatten() {
             match slot {
                 Slot::Body(Draft { written, .. }) | Slot::Output(written) => {
                     *lock(written) = Written { bytes: Vec::new(), is_over: true };
                 }
-                Slot::Future(fetch) | Slot::Incoming { fetch, .. } | Slot::Input { fetch, .. } => fetch.discard(),
-                _ => {}
+                Slot::Future(fetch)
+                | Slot::Incoming { fetch, .. }
+                | Slot::Input { fetch, .. }
+                | Slot::Trailers { fetch, .. } => fetch.forget(),
+                Slot::Response { headers, fetch, .. } => {
+                    let size = headers.iter().map(entry).sum::<usize>();
+                    self.held = self.held.saturating_sub(size);
+                    *headers = Fields::new();
+                    if let Some(fetch) = fetch {
+                        fetch.forget();
+                    }
+                }
+                Slot::Fields { .. } | Slot::Request(_) | Slot::Options(_) | Slot::Error(_) => {}
             }
         }
     }
@@ -176,11 +191,16 @@ impl Table {
     }
 
     fn check(&self) -> wasmtime::Result<()> {
-        if self.held <= MAX_HELD {
-            return Ok(());
-        }
-        Err(misuse(format!("it holds more than {} KiB of HTTP headers", MAX_HELD >> 10)))
+        check_size(self.held)
     }
+}
+
+/// Whether a guest may hold so many bytes of headers.
+pub(super) fn check_size(bytes: usize) -> wasmtime::Result<()> {
+    if bytes <= MAX_HELD {
+        return Ok(());
+    }
+    Err(misuse(format!("it holds more than {} KiB of HTTP headers", MAX_HELD >> 10)))
 }
 
 /// What is written, to change it.
@@ -203,6 +223,13 @@ mod tests {
         assert!(lock(&written).is_over);
         // The handle is the guest's to drop.
         assert!(matches!(wasi.remove(stream), Ok(Slot::Output(_))) && wasi.remove(stream).is_err());
+
+        let headers = vec![("a".to_owned(), vec![b'b'; 1000])];
+        let response = wasi.insert(Slot::Response { status: 200, headers, fetch: None }).unwrap();
+        let held = wasi.http.held;
+        wasi.end();
+        assert!(held > 1000 && wasi.http.held == 0, "{held}");
+        assert!(matches!(wasi.remove(response), Ok(Slot::Response { headers, .. }) if headers.is_empty()));
 
         let fields = |length| Slot::Fields { entries: vec![("a".to_owned(), vec![b'b'; length])], is_fixed: false };
         wasi.insert(fields(MAX_HELD / 4)).unwrap();

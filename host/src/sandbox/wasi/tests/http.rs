@@ -5,7 +5,7 @@ use super::*;
 use crate::{
     capability::{Grants, Values},
     settings::Settings,
-    testing::load_granted,
+    testing::{load_granted, memory::peak},
 };
 
 const TYPES: &str = r#"
@@ -18,6 +18,8 @@ const TYPES: &str = r#"
         (export "[constructor]fields" (func (result (own $fields))))
         (export "[method]fields.append" (func (param "self" (borrow $fields)) (param "name" string)
             (param "value" (list u8)) (result (result (error $header-error)))))
+        (export "[method]fields.set" (func (param "self" (borrow $fields)) (param "name" string)
+            (param "values" (list (list u8))) (result (result (error $header-error)))))
         (export "[constructor]outgoing-request" (func (param "headers" (own $fields)) (result (own $request))))
         (export "[method]outgoing-request.headers" (func (param "self" (borrow $request)) (result (own $fields))))
         (export "[method]outgoing-request.set-path-with-query" (func (param "self" (borrow $request))
@@ -26,9 +28,10 @@ const TYPES: &str = r#"
             (param "authority" (option string)) (result (result))))
         (export "[method]incoming-request.consume" (func (param "self" (borrow $incoming)) (result (result))))))"#;
 
-const FUNCTIONS: [(&str, &str, &str, &str); 7] = [
+const FUNCTIONS: [(&str, &str, &str, &str); 8] = [
     ("fields", "types", "[constructor]fields", "(result i32)"),
     ("append", "types", "[method]fields.append", "(param i32 i32 i32 i32 i32 i32)"),
+    ("set", "types", "[method]fields.set", "(param i32 i32 i32 i32 i32 i32)"),
     ("request", "types", "[constructor]outgoing-request", "(param i32) (result i32)"),
     ("headers", "types", "[method]outgoing-request.headers", "(param i32) (result i32)"),
     ("path", "types", "[method]outgoing-request.set-path-with-query", "(param i32 i32 i32 i32) (result i32)"),
@@ -113,6 +116,18 @@ async fn headers_that_are_held_have_a_limit_all_handles_together() {
     }
     let handles = run("(loop $again (drop (call $fields)) (br $again)) (i32.const 0)").await.unwrap_err();
     assert!(handles.to_string().contains(&format!("more than {MAX_HANDLES} handles")), "{handles}");
+}
+
+/// Attacks the host's memory: each value that a header is set to has the name once more, here 4000 times 30,000 letters.
+#[tokio::test]
+async fn what_a_header_is_set_to_is_counted_before_it_is_kept() {
+    let set = "(memory.fill (i32.const 300) (i32.const 120) (i32.const 30000))
+        (call $set (call $fields) (i32.const 300) (i32.const 30000) (i32.const 32000) (i32.const 4000) (i32.const 8))
+        (i32.const 0)";
+    let program = load(set);
+    let (fault, most) = peak(answer(&program, "m", "{}")).await;
+    assert!(fault.unwrap_err().to_string().contains("more than 256 KiB of HTTP headers"));
+    assert!(most < 2 << 20, "{most}");
 }
 
 #[tokio::test]
