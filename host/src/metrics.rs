@@ -5,6 +5,7 @@
 
 mod admin;
 mod backlog;
+mod canary;
 mod connections;
 mod deliveries;
 mod forward;
@@ -34,7 +35,7 @@ use tokio::time::Instant;
 pub use deliveries::InFlight;
 pub use permits::Idle;
 pub use phase::Phase;
-pub use words::{Code, Connection, Door, Effect, Ending, Limit, Origin, ReplyFate, Sending, Sent, SpanFate, Went};
+pub use words::{Code, Connection, Door, Effect, Ending, Limit, Origin, ReplyFate, Sending, Sent, SpanFate, Tried, Verdict, Went};
 
 /// What all names begin with.
 const PREFIX: &str = "nova_host";
@@ -61,6 +62,7 @@ struct Inner {
     limits: Family<LimitLabels, Counter>,
     admin: admin::Answered,
     backlog: backlog::Backlog,
+    canaries: canary::Canaries,
     connections: connections::Current,
     forwarded: forward::Forwarded,
     deliveries: deliveries::Deliveries,
@@ -139,6 +141,7 @@ impl Default for Metrics {
         let mut inner = Inner {
             admin: admin::Answered::register(all),
             backlog: backlog::Backlog::register(all),
+            canaries: canary::Canaries::register(all),
             connections: connections::Current::register(all),
             deliveries: deliveries::Deliveries::register(all),
             forwarded: forward::Forwarded::register(all),

@@ -2,14 +2,17 @@
 //!
 //! After it: [`crate::control`], over the socket of a host on this machine.
 
+mod canary;
+
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
 use clap::Subcommand;
 
 use super::{Exit, Failed, Options, say};
+use canary::Canary;
 use crate::{
     catalog::shelf::{GenerationState, HandlerState},
     config::Config,
@@ -54,7 +57,24 @@ enum What {
         /// The handler's name
         name: String,
     },
-    /// Serve the version before, at once
+    /// Try a new version on a share of the requests, judge it against the one that serves, and go on or back by itself
+    Canary(Canary),
+    /// Serve all requests with the version that a canary tries, now
+    Promote {
+        /// The handler's name
+        name: String,
+    },
+    /// Keep a canary at its share; it still goes back by itself
+    Pause {
+        /// The handler's name
+        name: String,
+    },
+    /// Have a canary go on by itself again
+    Resume {
+        /// The handler's name
+        name: String,
+    },
+    /// Serve the version before, at once; while a canary runs, that is the one beside it
     Rollback {
         /// The handler's name
         name: String,
@@ -64,6 +84,7 @@ enum What {
 impl Handlers {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
         let config = options.load(&[("log", "off")])?;
+        let follows = matches!(&self.what, What::Canary(canary) if canary.wait);
         let (request, name) = self.what.request()?;
         let answer = ask(&config, &request, self.timeout).await?;
         if options.json {
@@ -75,6 +96,9 @@ impl Handlers {
             ControlAnswer::Failed { message, .. } => {
                 let message = if options.json { String::new() } else { printable(&message, MAX_LINE) };
                 Err(Failed::new(Exit::Handlers, message).into())
+            }
+            ControlAnswer::Changed(Changed::OnTrial { generation, .. }) if follows => {
+                canary::follow(&config, options, &name, generation).await
             }
             _ => Ok(()),
         }
@@ -96,17 +120,25 @@ impl What {
             Self::List => (ControlRequest::List {}, String::new()),
             Self::Remove { name } => (ControlRequest::Remove { name: name.clone() }, name),
             Self::Rollback { name } => (ControlRequest::Rollback { name: name.clone() }, name),
+            Self::Promote { name } => (ControlRequest::Promote { name: name.clone() }, name),
+            Self::Pause { name } => (ControlRequest::Pause { name: name.clone() }, name),
+            Self::Resume { name } => (ControlRequest::Resume { name: name.clone() }, name),
+            Self::Canary(canary) => canary.request()?,
             Self::Add { file, name, force } => {
-                // The host has another working directory.
-                let absolute = std::path::absolute(&file);
-                let file =
-                    absolute.map_err(|error| Failed::new(Exit::Usage, format!("{}: {error}", file.display())))?;
-                let own = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                let shown = name.clone().unwrap_or(own);
+                let (file, shown) = given(&file, name.as_ref())?;
                 (ControlRequest::Add { file, name, force }, shown)
             }
         })
     }
+}
+
+/// A file as the host finds it, which has another working directory, and the name of the handler.
+fn given(file: &Path, name: Option<&String>) -> Result<(PathBuf, String), Failed> {
+    let absolute = std::path::absolute(file);
+    let file = absolute.map_err(|error| Failed::new(Exit::Usage, format!("{}: {error}", file.display())))?;
+    let own = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let name = name.cloned().unwrap_or(own);
+    Ok((file, name))
 }
 
 /// The answer for a person.
@@ -133,6 +165,12 @@ fn changed_lines(changed: &Changed, name: &str) -> Vec<String> {
         Changed::Replaced { generation, instead_of } => {
             vec![format!("{name} is replaced: generation {generation} instead of {instead_of}")]
         }
+        Changed::OnTrial { generation, beside } => vec![
+            format!("{name} is on trial: generation {generation} beside {beside}"),
+            format!("`nova-host handlers list` says how it does; `rollback {name}`, `pause {name}` and `promote {name}` interfere"),
+        ],
+        Changed::Paused => vec![format!("the canary of {name} is paused")],
+        Changed::Resumed => vec![format!("the canary of {name} goes on")],
         Changed::Unchanged { generation } => vec![format!("{name} is served already: generation {generation}")],
         Changed::Removed => vec![format!("{name} is removed")],
         Changed::RolledBack { generation, instead_of, directory } => {
@@ -158,6 +196,7 @@ fn handler(handler: &HandlerState) -> Vec<String> {
         None => say("serving", "nothing: no version was accepted".to_owned()),
     }
     handler.previous.iter().for_each(|previous| say("previous", generation(previous)));
+    handler.canary.iter().flat_map(canary::lines).for_each(|line| say("canary", line));
     handler.ending.iter().for_each(|ending| say("ending", generation(ending)));
     if let Some(refused) = &handler.refused {
         let digest = refused.digest.as_deref().map_or_else(|| "unreadable".to_owned(), digest);

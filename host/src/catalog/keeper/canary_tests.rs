@@ -1,0 +1,1 @@
+//! Versions on trial, from their beginning to their end.
