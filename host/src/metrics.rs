@@ -35,7 +35,9 @@ use tokio::time::Instant;
 pub use deliveries::InFlight;
 pub use permits::Idle;
 pub use phase::Phase;
-pub use words::{Code, Connection, Door, Effect, Ending, Limit, Origin, ReplyFate, Sending, Sent, SpanFate, Tried, Verdict, Went};
+pub use words::{
+    Code, Connection, Door, Effect, Ending, Limit, Origin, ReplyFate, Sending, Sent, SpanFate, Tried, Verdict, Went,
+};
 
 /// What all names begin with.
 const PREFIX: &str = "nova_host";

@@ -69,7 +69,9 @@ pub enum Why {
 pub fn plan(progress: &Progress, windows: &[&Window], policy: &Policy, now: Duration) -> Action {
     let mut findings = findings(windows, policy);
     findings.sort_by(|one, other| {
-        (other.is_decisive, other.weight).partial_cmp(&(one.is_decisive, one.weight)).unwrap_or(std::cmp::Ordering::Equal)
+        (other.is_decisive, other.weight)
+            .partial_cmp(&(one.is_decisive, one.weight))
+            .unwrap_or(std::cmp::Ordering::Equal)
     });
     let worst = findings.into_iter().next();
     let doubt = match worst {

@@ -157,7 +157,11 @@ fn slower(old: &Counted, new: &Counted, percentile: u64, max_latency: f64) -> Sl
     }
     let at = old.bucket_of(percentile, of_old);
     let old_us = buckets::largest_in::<STEPS>(at);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float that is too large becomes the largest")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a float that is too large becomes the largest"
+    )]
     let most = ((old_us as f64 * max_latency) as u64).max(old_us.saturating_add(FLOOR_US));
     let slowest = buckets::bucket::<STEPS>(most).min(BUCKETS - 1);
     // A percentile of few requests is too low as often as too high: one more above it makes up for that.

@@ -159,6 +159,11 @@ impl Candidates {
         self.change(|all| drop(all.remove(name)));
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.get().is_empty()
+    }
+
     fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Candidate>)) {
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let mut all: BTreeMap<String, Candidate> =

@@ -12,7 +12,6 @@ use std::{
 use clap::Subcommand;
 
 use super::{Exit, Failed, Options, say};
-use canary::Canary;
 use crate::{
     catalog::shelf::{GenerationState, HandlerState},
     config::Config,
@@ -23,6 +22,7 @@ use crate::{
     printable::printable,
     settings::patience,
 };
+use canary::Canary;
 
 /// Bytes of one line of the list.
 const MAX_LINE: usize = 16 << 10;
@@ -167,7 +167,9 @@ fn changed_lines(changed: &Changed, name: &str) -> Vec<String> {
         }
         Changed::OnTrial { generation, beside } => vec![
             format!("{name} is on trial: generation {generation} beside {beside}"),
-            format!("`nova-host handlers list` says how it does; `rollback {name}`, `pause {name}` and `promote {name}` interfere"),
+            format!(
+                "`nova-host handlers list` says how it does; `rollback {name}`, `pause {name}` and `promote {name}` interfere"
+            ),
         ],
         Changed::Paused => vec![format!("the canary of {name} is paused")],
         Changed::Resumed => vec![format!("the canary of {name} goes on")],

@@ -110,7 +110,9 @@ impl Keeper {
         let shelf = state.shelves.get_mut(name)?;
         let trial = shelf.trial.as_mut()?;
         // An operator may have done something since.
-        if trial.generation.number != generation || (trial.progress != progress && !matches!(action, Action::Rollback(_))) {
+        if trial.generation.number != generation
+            || (trial.progress != progress && !matches!(action, Action::Rollback(_)))
+        {
             return None;
         }
         match action {
@@ -231,8 +233,7 @@ impl Keeper {
     }
 
     fn put_into_force(&self, name: &str, number: u64) -> Result<Change, Error> {
-        let (generation, origin) =
-            self.with_trial(name, |_, trial| (Arc::clone(&trial.generation), trial.origin))?;
+        let (generation, origin) = self.with_trial(name, |_, trial| (Arc::clone(&trial.generation), trial.origin))?;
         let staged = self.stage(name, &generation.source)?;
         let _changing = self.changing();
         let new = self.fits(&self.lock(), &generation, origin)?;
@@ -268,13 +269,10 @@ impl Keeper {
     fn put_back(&self, name: &str) {
         let serving = self.lock().shelves.get(name).and_then(|shelf| shelf.serving.clone());
         let Some(serving) = serving else { return };
-        let put = self.stage(name, &serving.source).and_then(|staged| staged.put().map_err(|error| self.unwritable(error)));
+        let put =
+            self.stage(name, &serving.source).and_then(|staged| staged.put().map_err(|error| self.unwritable(error)));
         if let Err(error) = put {
             tracing::warn!(handler = name, "the directory has the files of a version that was taken back: {error}");
         }
     }
 }
-
-#[cfg(test)]
-#[path = "canary_tests.rs"]
-mod tests;

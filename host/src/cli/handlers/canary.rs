@@ -87,7 +87,11 @@ pub(super) fn lines(canary: &CanaryState) -> Vec<String> {
     let CanaryState { stage, generation, share, step, steps, new, old, beside, since, .. } = canary;
     let (stage, digest) = (stage.as_str(), digest(&canary.digest));
     let mut lines = vec![
-        format!("generation {generation}, {digest}, {stage} {}, {share} of requests, step {step} of {}", ago(*since), steps.len()),
+        format!(
+            "generation {generation}, {digest}, {stage} {}, {share} of requests, step {step} of {}",
+            ago(*since),
+            steps.len()
+        ),
         format!(
             "{} requests, {} failed; meanwhile on generation {beside}: {}, {} failed",
             new.requests, new.failures, old.requests, old.failures

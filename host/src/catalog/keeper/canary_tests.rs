@@ -1,1 +1,0 @@
-//! Versions on trial, from their beginning to their end.
