@@ -17,6 +17,7 @@ mod metrics;
 mod new;
 mod panics;
 mod requests;
+mod running;
 mod schema;
 mod serve;
 mod show;

@@ -7,9 +7,10 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    super::{Exit, Failed, Options, say},
-    ago, ask, digest, given,
+use super::super::{
+    Exit, Failed, Options,
+    running::{ago, ask, digest, given},
+    say,
 };
 use crate::{
     canary::{
