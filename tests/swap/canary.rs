@@ -177,7 +177,7 @@ impl Story {
         let listed = self.listed("a");
         let kept = [&listed["serving"]].into_iter().chain(listed["previous"].as_array().expect("a list"));
         let kept: u64 = kept.filter_map(|generation| generation["accepted"].as_u64()).sum();
-        let log = self.host.log().to_string();
+        let log = self.host.log();
         let freed = log.lines().filter(|line| line.contains("generation freed"));
         let number = |line: &str| line.rsplit("accepted=").next()?.split_whitespace().next()?.parse::<u64>().ok();
         kept + freed.filter_map(number).sum::<u64>()
