@@ -3,6 +3,7 @@
 //! Components are made of text, each version with an answer of its own ([`crate::harness::guest`]). [`load`] exchanges
 //! versions under full load.
 
+mod canary;
 mod commands;
 mod files;
 mod load;

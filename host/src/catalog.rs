@@ -3,11 +3,13 @@
 //! Before it: [`load`] makes generations of files, [`keeper`] exchanges them. After it: [`crate::dispatch`] looks up. A catalog is replaced as a
 //! whole and never changed: whoever holds one sees one consistent service.
 
+mod candidate;
 pub mod describe;
 mod directory;
 mod endpoint;
 mod generation;
 pub mod keeper;
+pub mod lead;
 pub mod load;
 pub(crate) mod manifest;
 pub mod shelf;
@@ -24,6 +26,8 @@ use std::{
 
 use crate::version::{Malformed, Version};
 
+use candidate::Candidates;
+pub use candidate::Chosen;
 pub use directory::Scan;
 pub use endpoint::Endpoint;
 pub use generation::{Generation, Source, Working};
@@ -203,13 +207,19 @@ impl Catalog {
 pub struct Current {
     catalog: Arc<RwLock<Arc<Catalog>>>,
     traffic: Arc<Traffic>,
+    /// Who gets a share of the requests of what is served.
+    candidates: Candidates,
 }
 
 impl Current {
     /// Starts with a catalog; remembers what was called for `recent`.
     #[must_use]
     pub fn new(catalog: Catalog, recent: Duration) -> Self {
-        Self { catalog: Arc::new(RwLock::new(Arc::new(catalog))), traffic: Arc::new(Traffic::new(recent)) }
+        Self {
+            catalog: Arc::new(RwLock::new(Arc::new(catalog))),
+            traffic: Arc::new(Traffic::new(recent)),
+            candidates: Candidates::default(),
+        }
     }
 
     /// The catalog of this moment; it stays as it is for whoever holds it.

@@ -19,6 +19,7 @@ mod panics;
 mod recordings;
 mod replay;
 mod requests;
+mod running;
 mod schema;
 mod serve;
 mod show;

@@ -17,8 +17,9 @@ pub use outcome::{Outcome, Refusal};
 use serde::de::IgnoredAny;
 
 use crate::{
+    canary::Watched,
     capability::{Capabilities, Spans},
-    catalog::{Catalog, Current, Found, Generation, Miss, Policy, Working},
+    catalog::{Catalog, Chosen, Current, Found, Generation, Miss, Policy, Working},
     envelope::{Answer, Arguments, Field, Request, Text},
     journal::{Progress, report::State},
     lending::Standing,
@@ -69,6 +70,8 @@ struct Asked {
     endpoint: u32,
     method: String,
     version: String,
+    /// Where its end is to be told, while a version of its handler is on trial.
+    watched: Option<Watched>,
     request: Request,
 }
 
@@ -104,6 +107,7 @@ pub fn resolve(current: &Current, options: Options, request: Request) -> Result<
     };
     // From here on the request is this generation's alone: whatever else is exchanged meanwhile can go.
     drop(catalog);
+    let Chosen { generation, endpoint, watched } = current.choose(generation, endpoint, &request, (&version, &method));
     let generation = current.accept(generation, request.namespace.text(), &version, &method);
     let (span, digest) = (tracing::Span::current(), generation.program.digest().short());
     tracing::record_all!(span, handler = generation.name.as_str(), digest, generation = generation.number);
@@ -116,6 +120,7 @@ pub fn resolve(current: &Current, options: Options, request: Request) -> Result<
             endpoint,
             method,
             version,
+            watched,
             request,
         })),
     })
@@ -133,6 +138,14 @@ impl Resolved {
     pub fn handler(&self) -> Option<&Generation> {
         match &self.answerer {
             Answerer::Handler(asked) => Some(&asked.generation),
+            Answerer::Host(_) => None,
+        }
+    }
+
+    /// Gives where the end of the request is to be told, while a version of its handler is on trial.
+    pub fn watched(&mut self) -> Option<Watched> {
+        match &mut self.answerer {
+            Answerer::Handler(asked) => asked.watched.take(),
             Answerer::Host(_) => None,
         }
     }
@@ -179,7 +192,7 @@ impl Resolved {
                 return Ok(Admitted { work, span, _place: None, progress, draft: None });
             }
         };
-        let Asked { since, generation, endpoint, method, version, request } = *asked;
+        let Asked { since, generation, endpoint, method, version, request, .. } = *asked;
         let arguments = arguments(&request.arguments, &generation)?;
         let place = {
             let waiting = span.child(|| "wait for a place", Kind::Internal);

@@ -11,8 +11,6 @@ mod seen;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use sha2::{Digest as _, Sha256};
-
 pub use config::{Config, Fallback};
 pub use rule::{OnFailure, Side};
 pub use rules::{Pattern, Rule, Rules};
@@ -22,9 +20,9 @@ use crate::{
     catalog::describe,
     envelope::Request,
     metrics::Went,
+    share::By,
     transport::{Origin, topology},
 };
-use rule::WHOLE;
 use seen::Seen;
 
 /// What is forwarded, and what was. Clones are the same.
@@ -137,7 +135,8 @@ impl Forwarding {
         match side {
             None => Decision::Serve { always: false, on_failure },
             Some(Side::Forward) => Decision::Forward(Why::Rule),
-            Some(Side::Serve { share }) if share == WHOLE || place(request) < share => {
+            // By its request id, so that all requests of one operation of a user go to the same side.
+            Some(Side::Serve { share }) if share.has(request, &By::RequestId, "") => {
                 Decision::Serve { always: true, on_failure }
             }
             Some(Side::Serve { .. }) => Decision::Forward(Why::Share),
@@ -179,17 +178,6 @@ impl Named {
     pub fn of(request: &Request) -> Self {
         Self(Pattern::Method(request.namespace.text().map(str::to_owned), request.method.to_string()))
     }
-}
-
-/// Where a request stands among all, from 0 to [`WHOLE`] less one: by its request id, so that all requests of one operation
-/// of a user go to the same side, on every host.
-fn place(request: &Request) -> u16 {
-    let id = request.context.get_str("request_id");
-    let id = id.as_deref().or(request.unique_id.as_deref());
-    let Some(id) = id else { return fastrand::u16(..WHOLE) };
-    let digest = Sha256::digest(id.as_bytes());
-    let number = digest.iter().take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
-    u16::try_from(number % u64::from(WHOLE)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -33,8 +33,10 @@ pub mod local;
 mod machine;
 mod pem;
 pub mod printable;
+pub mod share;
 pub mod version;
 
+pub mod canary;
 pub mod catalog;
 pub mod dispatch;
 pub mod forward;

@@ -5,6 +5,7 @@
 
 mod admin;
 mod backlog;
+mod canary;
 mod connections;
 mod deliveries;
 mod forward;
@@ -36,7 +37,8 @@ pub use deliveries::InFlight;
 pub use permits::Idle;
 pub use phase::Phase;
 pub use words::{
-    Code, Connection, Door, Effect, Ending, Limit, Origin, RecordingFate, ReplyFate, Sending, Sent, SpanFate, Went,
+    Code, Connection, Door, Effect, Ending, Limit, Origin, RecordingFate, ReplyFate, Sending, Sent, SpanFate, Tried,
+    Verdict, Went,
 };
 
 /// What all names begin with.
@@ -64,6 +66,7 @@ struct Inner {
     limits: Family<LimitLabels, Counter>,
     admin: admin::Answered,
     backlog: backlog::Backlog,
+    canaries: canary::Canaries,
     connections: connections::Current,
     forwarded: forward::Forwarded,
     deliveries: deliveries::Deliveries,
@@ -143,6 +146,7 @@ impl Default for Metrics {
         let mut inner = Inner {
             admin: admin::Answered::register(all),
             backlog: backlog::Backlog::register(all),
+            canaries: canary::Canaries::register(all),
             connections: connections::Current::register(all),
             deliveries: deliveries::Deliveries::register(all),
             forwarded: forward::Forwarded::register(all),

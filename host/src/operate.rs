@@ -8,9 +8,10 @@ mod audit;
 mod caller;
 mod forwarding;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use crate::{
+    canary::{Policy, policy::STEPS},
     catalog::keeper::Keeper,
     control::protocol::{ControlAnswer, ControlRequest, Failures, Kind, LogLevels},
     forward::Forwarding,
@@ -72,6 +73,10 @@ pub fn needed(request: &ControlRequest) -> Role {
         | ControlRequest::LogLevel { levels: None } => Role::Read,
         ControlRequest::LogLevel { levels: Some(_) }
         | ControlRequest::Add { .. }
+        | ControlRequest::Canary { .. }
+        | ControlRequest::Promote { .. }
+        | ControlRequest::Pause { .. }
+        | ControlRequest::Resume { .. }
         | ControlRequest::ForwardSet(_)
         | ControlRequest::Remove { .. }
         | ControlRequest::Rollback { .. } => Role::Operate,
@@ -82,10 +87,16 @@ pub fn needed(request: &ControlRequest) -> Role {
 fn describe(request: &ControlRequest) -> String {
     match request {
         ControlRequest::Add { file, name, force } => {
-            let own = || file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let name = name.clone().unwrap_or_else(own);
-            format!("add {name}{}", if *force { " by force" } else { "" })
+            format!("add {}{}", named(file, name.as_ref()), if *force { " by force" } else { "" })
         }
+        ControlRequest::Canary { file, name, force, policy } => {
+            let steps = policy.steps.as_deref().unwrap_or(STEPS);
+            let force = if *force { " by force" } else { "" };
+            format!("canary {} at {steps}{force}", named(file, name.as_ref()))
+        }
+        ControlRequest::Promote { name } => format!("promote the canary of {name}"),
+        ControlRequest::Pause { name } => format!("pause the canary of {name}"),
+        ControlRequest::Resume { name } => format!("resume the canary of {name}"),
         ControlRequest::Remove { name } => format!("remove {name}"),
         ControlRequest::Rollback { name } => format!("roll back {name}"),
         ControlRequest::LogLevel { levels } => format!("log {}", levels.as_deref().unwrap_or_default()),
@@ -101,6 +112,11 @@ fn describe(request: &ControlRequest) -> String {
         | ControlRequest::Failures {}
         | ControlRequest::Forward {} => "look".to_owned(),
     }
+}
+
+/// The handler that a file is to be.
+fn named(file: &Path, name: Option<&String>) -> String {
+    name.cloned().unwrap_or_else(|| file.file_stem().unwrap_or_default().to_string_lossy().into_owned())
 }
 
 async fn answer(request: ControlRequest, operated: Operated) -> ControlAnswer {
@@ -121,6 +137,15 @@ async fn answer(request: ControlRequest, operated: Operated) -> ControlAnswer {
         ControlRequest::Rollback { name } => {
             at_once(keeper, move |keeper| ControlAnswer::rollback(keeper, &name)).await
         }
+        ControlRequest::Promote { name } => {
+            at_once(keeper, move |keeper| ControlAnswer::added(keeper.promote(&name))).await
+        }
+        ControlRequest::Pause { name } => at_once(keeper, move |keeper| ControlAnswer::paused(keeper, &name)).await,
+        ControlRequest::Resume { name } => at_once(keeper, move |keeper| ControlAnswer::resumed(keeper, &name)).await,
+        ControlRequest::Canary { file, name, force, policy } => match Policy::read(&policy) {
+            Ok(policy) => ControlAnswer::added(keeper.canary(&file, name, force, policy).await),
+            Err(wrong) => ControlAnswer::failed(Kind::Request, wrong),
+        },
         ControlRequest::Requests {} => ControlAnswer::Requests(journal.activity()),
         ControlRequest::Failures {} => ControlAnswer::Failures(Failures { failures: journal.failures() }),
         ControlRequest::Forward {} => forwarding::list(forwarding.as_ref()),

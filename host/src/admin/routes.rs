@@ -51,6 +51,27 @@ pub(super) fn routes() -> Vec<Route> {
         .asks::<Changed>(|asked| ControlRequest::Remove { name: asked.named("name") }),
         Route::new(Method::POST, "/api/v1/handlers/{name}/rollback", OPERATE, "Serve the version before, at once")
             .asks::<Changed>(|asked| ControlRequest::Rollback { name: asked.named("name") }),
+        Route::new(
+            Method::POST,
+            "/api/v1/handlers/{name}/canary",
+            OPERATE,
+            "Try a component on a share of the requests",
+        )
+        .query(upload::CANARY)
+        .takes_bytes(upload::WASM)
+        .gives::<Changed>()
+        .acts(|api, asked, body| Box::pin(async move { json(&upload::canary(&api, &asked, body).await?) })),
+        Route::new(Method::POST, "/api/v1/handlers/{name}/promote", OPERATE, "Serve the version on trial, at once")
+            .asks::<Changed>(|asked| ControlRequest::Promote { name: asked.named("name") }),
+        Route::new(Method::POST, "/api/v1/handlers/{name}/pause", OPERATE, "Keep the version on trial at its share")
+            .asks::<Changed>(|asked| ControlRequest::Pause { name: asked.named("name") }),
+        Route::new(
+            Method::POST,
+            "/api/v1/handlers/{name}/resume",
+            OPERATE,
+            "Have the version on trial go on by itself",
+        )
+        .asks::<Changed>(|asked| ControlRequest::Resume { name: asked.named("name") }),
         Route::new(Method::GET, "/api/v1/log-level", READ, "What is logged")
             .asks::<LogLevels>(|_| ControlRequest::LogLevel { levels: None }),
         Route::new(Method::PUT, "/api/v1/log-level", OPERATE, "Log something else, until the next start")

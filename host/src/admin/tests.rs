@@ -4,6 +4,7 @@ use hyper::Method;
 
 use super::{openapi::document, routes::routes};
 use crate::{
+    canary::policy::Wishes,
     control::protocol::{ControlRequest, ForwardSet},
     operate::needed,
 };
@@ -22,6 +23,10 @@ fn place(request: &ControlRequest) -> (Method, &'static str) {
         ControlRequest::Forward {} => (Method::GET, "/api/v1/forward"),
         ControlRequest::ForwardSet(_) => (Method::PUT, "/api/v1/forward/{methods}"),
         ControlRequest::Remove { .. } => (Method::DELETE, "/api/v1/handlers/{name}"),
+        ControlRequest::Canary { .. } => (Method::POST, "/api/v1/handlers/{name}/canary"),
+        ControlRequest::Promote { .. } => (Method::POST, "/api/v1/handlers/{name}/promote"),
+        ControlRequest::Pause { .. } => (Method::POST, "/api/v1/handlers/{name}/pause"),
+        ControlRequest::Resume { .. } => (Method::POST, "/api/v1/handlers/{name}/resume"),
         ControlRequest::Rollback { .. } => (Method::POST, "/api/v1/handlers/{name}/rollback"),
     }
 }
@@ -42,6 +47,10 @@ fn all_that_the_control_socket_can_do_has_a_route_for_the_same_role() {
         ControlRequest::ForwardSet(ForwardSet { methods: name(), side: None, on_failure: None }),
         ControlRequest::Remove { name: name() },
         ControlRequest::Rollback { name: name() },
+        ControlRequest::Canary { file: "a".into(), name: None, force: false, policy: Wishes::default() },
+        ControlRequest::Promote { name: name() },
+        ControlRequest::Pause { name: name() },
+        ControlRequest::Resume { name: name() },
     ] {
         let (method, path) = place(&request);
         let route = routes.iter().find(|route| route.method == method && route.path == path).unwrap();

@@ -25,6 +25,7 @@ use super::{
     told::Told as _,
 };
 use crate::{
+    canary::{Policy, policy::Wishes},
     catalog::load::{MAX_MANIFEST, checked_name},
     control::protocol::{Changed, ControlRequest},
     sandbox::MAX_COMPONENT,
@@ -42,6 +43,18 @@ pub(super) const QUERY: &[(&str, &str)] = &[
         "manifest",
         "Bytes of the manifest (TOML) that stands in the body before the component; without it, the handler's own stays",
     ),
+];
+
+/// Those of a canary, of which the name is in the path.
+pub(super) const CANARY: &[(&str, &str)] = &[
+    ("force", "Whether methods that were called recently may go: true or false"),
+    ("manifest", "As for a component that is served at once"),
+    ("steps", "The shares of requests that it gets, one after the other: 1%,10%,50%, with each % as %25"),
+    ("every", "How long each step lasts at least: 2m"),
+    ("max_failures", "How many more of its requests may fail than of the serving version's: 0.1%"),
+    ("max_latency", "How much slower than the serving version it may be: 1.3x"),
+    ("min_requests", "Requests of each version that it takes to go on from a step"),
+    ("by", "By what requests are told apart: request-id, or a field of the context, such as context.project_id"),
 ];
 
 /// Time for all of it: the largest component at 2 Mbit/s.
@@ -66,6 +79,32 @@ struct Upload {
 
 /// Adds a handler of what is sent.
 pub(super) async fn add(api: &Api, asked: &Asked, body: Incoming) -> Result<Changed, Problem> {
+    send(api, asked, body, |file, name, force| ControlRequest::Add { file, name: Some(name), force }).await
+}
+
+/// Tries what is sent on a share of the requests.
+pub(super) async fn canary(api: &Api, asked: &Asked, body: Incoming) -> Result<Changed, Problem> {
+    let text = |name: &str| asked.parameters.get(name).cloned();
+    let policy = Wishes {
+        steps: text("steps"),
+        every: text("every"),
+        max_failures: text("max_failures"),
+        max_latency: text("max_latency"),
+        min_requests: asked.read("min_requests", "a number")?,
+        by: text("by"),
+    };
+    // Before anything is sent.
+    Policy::read(&policy).map_err(Problem::bad_request)?;
+    send(api, asked, body, |file, name, force| ControlRequest::Canary { file, name: Some(name), force, policy }).await
+}
+
+/// Has done what is asked for with what is sent.
+async fn send(
+    api: &Api,
+    asked: &Asked,
+    body: Incoming,
+    request: impl FnOnce(PathBuf, String, bool) -> ControlRequest,
+) -> Result<Changed, Problem> {
     asked.is_of(WASM)?;
     let given = asked.parameters.get("name").ok_or_else(|| Problem::bad_request("the parameter name is needed"))?;
     let name = checked_name(given).map_err(|error| Problem::bad_request(error.to_string()))?;
@@ -95,8 +134,7 @@ pub(super) async fn add(api: &Api, asked: &Asked, body: Incoming) -> Result<Chan
     let received = timeout(ALL, receive).await;
     let (folder, file) =
         received.unwrap_or_else(|_| Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the component does not come")))?;
-    let request = ControlRequest::Add { file, name: Some(name), force };
-    Changed::of(api.operate(request, asked, folder).await?).map_err(|other| Problem::of(*other))
+    Changed::of(api.operate(request(file, name, force), asked, folder).await?).map_err(|other| Problem::of(*other))
 }
 
 /// Takes all that is sent; gives the folder, and the component in it.

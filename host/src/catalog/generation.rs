@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::SystemTime,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use super::{
@@ -130,10 +130,28 @@ impl Generation {
     }
 }
 
+impl Generation {
+    /// The position of its endpoint that answers a method: of those that serve the version, the highest that has it.
+    pub(super) fn endpoint(&self, namespace: Option<&str>, version: &str, method: &str) -> Option<u32> {
+        let endpoints = self.endpoints.iter().enumerate().filter(|(_, endpoint)| {
+            endpoint.namespace.as_deref() == namespace
+                && endpoint.serves(method)
+                && endpoint.version.serves(version).is_ok_and(|serves| serves)
+        });
+        let (at, _) = endpoints.max_by_key(|(_, endpoint)| endpoint.version)?;
+        u32::try_from(at).ok()
+    }
+}
+
 impl Drop for Generation {
     fn drop(&mut self) {
         tracing::debug!(handler = self.name, generation = self.number, accepted = self.accepted(), "generation freed");
     }
+}
+
+/// Seconds since 1970; a clock before that is at its beginning.
+pub(super) fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 impl Source {

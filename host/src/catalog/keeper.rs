@@ -6,6 +6,7 @@
 //! may wait for a disk runs on threads that may wait, and no lock is held meanwhile that a list or a request needs.
 
 mod back;
+mod canary;
 mod change;
 
 use std::{
@@ -23,10 +24,12 @@ use super::{
     staged::{self, Staged},
 };
 use crate::{
+    canary::report::Stage,
     metrics::Metrics,
     sandbox::{Limits, Sandbox},
 };
 
+pub use canary::Due;
 pub use change::{Change, Error, Origin, RolledBack};
 
 /// The target of log lines that say what may surprise of a handler that is served. Who calls one method once wants none.
@@ -149,12 +152,22 @@ impl Keeper {
         read: impl FnOnce() -> Result<Source, Error> + Send + 'static,
         origin: Origin,
     ) -> Result<Change, Error> {
+        self.attempt(name, read, |source| self.accept(name, source, origin)).await
+    }
+
+    /// Reads a version when it is its turn, and has it accepted or refused.
+    async fn attempt<A: Future<Output = Result<Change, Error>>>(
+        self: &Arc<Self>,
+        name: &str,
+        read: impl FnOnce() -> Result<Source, Error> + Send + 'static,
+        accept: impl FnOnce(Source) -> A,
+    ) -> Result<Change, Error> {
         let _one = self.trying.lock().await;
         self.lock().trying = Some(name.to_owned());
         let source = blocking(read).await;
         let files = source.as_ref().ok().map(identity);
         let offered = match source {
-            Ok(source) => self.accept(name, source, origin).await,
+            Ok(source) => accept(source).await,
             Err(error) => Err(error),
         };
         let mut state = self.lock();
@@ -168,8 +181,8 @@ impl Keeper {
                     tracing::warn!(target: ADVICE, handler = name, "{warning}");
                 }
             }
-            // Whoever overtook it has said so, or is to be tried next.
-            Err(Error::Overtaken) => {}
+            // Whoever overtook it has said so, or is to be tried next; and of a version on trial it is known.
+            Err(Error::Overtaken | Error::OnTrial { .. } | Error::NothingBeside { .. }) => {}
             Err(error) => {
                 let path = directory::path_of(&self.directory, name);
                 tracing::error!(path = %path.display(), "handler refused: {error}");
@@ -192,8 +205,12 @@ impl Keeper {
             }
             return Ok(Change::Unchanged { generation });
         }
-        let generation = load::generation(name, source, &self.sandbox, &self.limits).await?;
+        let generation = self.made(name, source).await?;
         blocking(move || keeper.switch(generation, origin)).await
+    }
+
+    async fn made(&self, name: &str, source: Source) -> Result<Arc<Generation>, load::Error> {
+        load::generation(name, source, &self.sandbox, &self.limits).await
     }
 
     /// The number of the generation that serves, if it is this very version.
@@ -201,6 +218,9 @@ impl Keeper {
         let mut state = self.lock();
         let Some(shelf) = state.shelves.get_mut(name) else { return Ok(None) };
         wanted(shelf, source, origin)?;
+        if shelf.trial.is_some() && matches!(origin, Origin::Given { .. }) {
+            return Err(Error::OnTrial { name: name.to_owned() });
+        }
         let serving = shelf.serving.as_ref().filter(|serving| serving.source == *source);
         let number = serving.map(|serving| serving.number);
         if number.is_some() {
@@ -247,6 +267,7 @@ impl Keeper {
         let shelf = state.shelves.entry(generation.name.clone()).or_default();
         let instead_of = shelf.serving.as_ref().map(|serving| serving.number);
         let number = generation.number;
+        self.end_trial(shelf, Stage::Overtaken, Some(format!("generation {number} has come into force")));
         shelf.advance(generation);
         Ok(match instead_of {
             Some(instead_of) => Change::Replaced { generation: number, instead_of },
@@ -260,6 +281,11 @@ impl Keeper {
         if state.trying.as_ref() != Some(&generation.name) {
             return Err(Error::Overtaken);
         }
+        self.fits(&state, generation, origin)
+    }
+
+    /// The same, whoever is being tried.
+    fn fits(&self, state: &State, generation: &Arc<Generation>, origin: Origin) -> Result<Catalog, Error> {
         if let Some(shelf) = state.shelves.get(&generation.name) {
             wanted(shelf, &generation.source, origin)?;
         }
@@ -281,6 +307,16 @@ impl Keeper {
     ///
     /// [`Error`]; what served goes on serving, and the directory stays as it is.
     pub async fn add(self: &Arc<Self>, file: &Path, name: Option<String>, force: bool) -> Result<Change, Error> {
+        let (name, read) = self.given(file, name)?;
+        self.offer(&name, read, Origin::Given { force }).await
+    }
+
+    /// The name of a handler that an operator gives, and what reads its files.
+    fn given(
+        &self,
+        file: &Path,
+        name: Option<String>,
+    ) -> Result<(String, impl FnOnce() -> Result<Source, Error> + Send + use<>), Error> {
         let name = match name {
             Some(name) => load::checked_name(&name)?,
             None => load::name_of(file)?,
@@ -293,7 +329,7 @@ impl Keeper {
             }
             Ok(source)
         };
-        self.offer(&name, read, Origin::Given { force }).await
+        Ok((name, read))
     }
 
     /// All handlers by name.

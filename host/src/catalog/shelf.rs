@@ -4,14 +4,14 @@
 
 use std::{
     sync::{Arc, Weak},
-    time::{SystemTime, UNIX_EPOCH},
+    time::SystemTime,
 };
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Generation, Source, describe::EndpointDescription};
-use crate::sandbox::Digest;
+use super::{Generation, Source, candidate::Trial, describe::EndpointDescription, generation::seconds};
+use crate::{canary::CanaryState, sandbox::Digest};
 
 /// Generations that are kept ready for a rollback. Each holds its compiled code and its files, some megabytes.
 const MAX_PREVIOUS: usize = 2;
@@ -25,6 +25,10 @@ pub(super) struct Shelf {
     pub(super) previous: Vec<Arc<Generation>>,
     /// Who serves no more, and may have requests left.
     retired: Vec<Weak<Generation>>,
+    /// A version that gets a share of the requests.
+    pub(super) trial: Option<Trial>,
+    /// What became of the last one.
+    pub(super) tried: Option<CanaryState>,
     /// The last one that was not accepted, unless another was since.
     pub(super) refused: Option<Refused>,
     /// What was in the directory at the last rollback, and could not or should not be taken out of it.
@@ -59,6 +63,9 @@ pub struct HandlerState {
     pub ending: Vec<GenerationState>,
     /// The last version that was refused, unless another was accepted since.
     pub refused: Option<RefusedState>,
+    /// The version on trial, or what became of the last one; `null` where there was none since the start of the service.
+    #[serde(default)]
+    pub canary: Option<CanaryState>,
 }
 
 /// A generation as it is listed.
@@ -120,7 +127,8 @@ impl Shelf {
         self.refused = Some(Refused { identity, reason, in_conflict, at: SystemTime::now() });
     }
 
-    fn retire(&mut self, generation: &Arc<Generation>) {
+    /// Notes one that serves no more.
+    pub(super) fn retire(&mut self, generation: &Arc<Generation>) {
         self.retired.retain(|retired| retired.strong_count() > 0);
         self.retired.push(Arc::downgrade(generation));
     }
@@ -138,6 +146,7 @@ impl Shelf {
                 reason: refused.reason.clone(),
                 at: seconds(refused.at),
             }),
+            canary: self.trial.as_ref().map(Trial::state).or_else(|| self.tried.clone()),
         }
     }
 }
@@ -153,9 +162,4 @@ impl GenerationState {
             endpoints: generation.endpoints.iter().map(EndpointDescription::of).collect(),
         }
     }
-}
-
-/// Seconds since 1970; a clock before that is at its beginning.
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

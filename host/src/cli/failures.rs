@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{
     Options,
-    handlers::{ago, ask},
     requests::{duration, full_method},
+    running::{ago, ask},
     say,
 };
 use crate::{

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use super::{Exit, Failed, Options, handlers::ask, say};
+use super::{Exit, Failed, Options, running::ask, say};
 use crate::{
     control::protocol::{ControlAnswer, ControlRequest, ForwardSet, ForwardState, RuleState},
     forward::{MethodState, OnFailure},

@@ -2,24 +2,24 @@
 //!
 //! After it: [`crate::control`], over the socket of a host on this machine.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, SystemTime},
-};
+mod canary;
+
+use std::{path::PathBuf, time::Duration};
 
 use clap::Subcommand;
 
-use super::{Exit, Failed, Options, say};
+use super::{
+    Exit, Failed, Options,
+    running::{ago, ask, digest, given},
+    say,
+};
 use crate::{
     catalog::shelf::{GenerationState, HandlerState},
-    config::Config,
-    control::{
-        client,
-        protocol::{self, Changed, ControlAnswer, ControlRequest},
-    },
+    control::protocol::{self, Changed, ControlAnswer, ControlRequest},
     printable::printable,
     settings::patience,
 };
+use canary::Canary;
 
 /// Bytes of one line of the list.
 const MAX_LINE: usize = 16 << 10;
@@ -54,7 +54,24 @@ enum What {
         /// The handler's name
         name: String,
     },
-    /// Serve the version before, at once
+    /// Try a new version on a share of the requests, judge it against the one that serves, and go on or back by itself
+    Canary(Canary),
+    /// Serve all requests with the version that a canary tries, now
+    Promote {
+        /// The handler's name
+        name: String,
+    },
+    /// Keep a canary at its share; it still goes back by itself
+    Pause {
+        /// The handler's name
+        name: String,
+    },
+    /// Have a canary go on by itself again
+    Resume {
+        /// The handler's name
+        name: String,
+    },
+    /// Serve the version before, at once; while a canary runs, that is the one beside it
     Rollback {
         /// The handler's name
         name: String,
@@ -64,6 +81,7 @@ enum What {
 impl Handlers {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
         let config = options.load(&[("log", "off")])?;
+        let follows = matches!(&self.what, What::Canary(canary) if canary.wait);
         let (request, name) = self.what.request()?;
         let answer = ask(&config, &request, self.timeout).await?;
         if options.json {
@@ -76,17 +94,12 @@ impl Handlers {
                 let message = if options.json { String::new() } else { printable(&message, MAX_LINE) };
                 Err(Failed::new(Exit::Handlers, message).into())
             }
+            ControlAnswer::Changed(Changed::OnTrial { generation, .. }) if follows => {
+                canary::follow(&config, options, &name, generation).await
+            }
             _ => Ok(()),
         }
     }
-}
-
-/// Asks the host that the configuration means.
-pub(super) async fn ask(config: &Config, request: &ControlRequest, timeout: Duration) -> Result<ControlAnswer, Failed> {
-    let Some(socket) = &config.control.socket else {
-        return Err(Failed::new(Exit::Usage, "control.socket is none: there is no host to ask"));
-    };
-    client::ask(socket, request, timeout).await.map_err(|error| Failed::new(Exit::Control, error))
 }
 
 impl What {
@@ -96,13 +109,12 @@ impl What {
             Self::List => (ControlRequest::List {}, String::new()),
             Self::Remove { name } => (ControlRequest::Remove { name: name.clone() }, name),
             Self::Rollback { name } => (ControlRequest::Rollback { name: name.clone() }, name),
+            Self::Promote { name } => (ControlRequest::Promote { name: name.clone() }, name),
+            Self::Pause { name } => (ControlRequest::Pause { name: name.clone() }, name),
+            Self::Resume { name } => (ControlRequest::Resume { name: name.clone() }, name),
+            Self::Canary(canary) => canary.request()?,
             Self::Add { file, name, force } => {
-                // The host has another working directory.
-                let absolute = std::path::absolute(&file);
-                let file =
-                    absolute.map_err(|error| Failed::new(Exit::Usage, format!("{}: {error}", file.display())))?;
-                let own = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                let shown = name.clone().unwrap_or(own);
+                let (file, shown) = given(&file, name.as_ref())?;
                 (ControlRequest::Add { file, name, force }, shown)
             }
         })
@@ -133,6 +145,14 @@ fn changed_lines(changed: &Changed, name: &str) -> Vec<String> {
         Changed::Replaced { generation, instead_of } => {
             vec![format!("{name} is replaced: generation {generation} instead of {instead_of}")]
         }
+        Changed::OnTrial { generation, beside } => vec![
+            format!("{name} is on trial: generation {generation} beside {beside}"),
+            format!(
+                "`nova-host handlers list` says how it does; `rollback {name}`, `pause {name}` and `promote {name}` interfere"
+            ),
+        ],
+        Changed::Paused => vec![format!("the canary of {name} is paused")],
+        Changed::Resumed => vec![format!("the canary of {name} goes on")],
         Changed::Unchanged { generation } => vec![format!("{name} is served already: generation {generation}")],
         Changed::Removed => vec![format!("{name} is removed")],
         Changed::RolledBack { generation, instead_of, directory } => {
@@ -158,6 +178,7 @@ fn handler(handler: &HandlerState) -> Vec<String> {
         None => say("serving", "nothing: no version was accepted".to_owned()),
     }
     handler.previous.iter().for_each(|previous| say("previous", generation(previous)));
+    handler.canary.iter().flat_map(canary::lines).for_each(|line| say("canary", line));
     handler.ending.iter().for_each(|ending| say("ending", generation(ending)));
     if let Some(refused) = &handler.refused {
         let digest = refused.digest.as_deref().map_or_else(|| "unreadable".to_owned(), digest);
@@ -175,19 +196,4 @@ fn generation(state: &GenerationState) -> String {
         state.in_flight,
         state.accepted
     )
-}
-
-fn digest(digest: &str) -> String {
-    format!("sha256:{}", digest.get(..12).unwrap_or(digest))
-}
-
-/// How long ago, in the largest unit that fits.
-pub(super) fn ago(seconds: u64) -> String {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    match now.saturating_sub(seconds) {
-        age @ 0..60 => format!("{age}s ago"),
-        age @ 60..3_600 => format!("{}m ago", age / 60),
-        age @ 3_600..86_400 => format!("{}h ago", age / 3_600),
-        age => format!("{}d ago", age / 86_400),
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Exit, Failed, Options, handlers::ask, say};
+use super::{Exit, Failed, Options, running::ask, say};
 use crate::{
     control::protocol::{ControlAnswer, ControlRequest, LogLevels},
     levels::Levels,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Options, handlers::ask, say};
+use super::{Options, running::ask, say};
 use crate::control::protocol::{ControlAnswer, ControlRequest};
 
 /// It is asked for on this machine, and is there at once.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Exit, Failed, Options, handlers::ago, requests::duration, say, telemetry};
+use super::{Exit, Failed, Options, requests::duration, running::ago, say, telemetry};
 use crate::{
     config::Config,
     printable::printable,

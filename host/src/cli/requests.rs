@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Options, handlers::ask, say};
+use super::{Options, running::ask, say};
 use crate::{
     control::protocol::{ControlAnswer, ControlRequest},
     journal::report::{Activity, LiveRequest, MethodStats},

@@ -141,6 +141,7 @@ async fn start(
     }
     let scan = host::load(&keeper).await?;
     let current = keeper.current().clone();
+    beside.lead(Arc::clone(&keeper));
     beside.watch(keeper, scan, looks);
     let transport = Transport::new(config.transport_url.clone(), config.rabbit.clone());
     if let Some(connections) = transport.connections() {

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    canary::policy::Wishes,
     catalog::{
         keeper::{Change, Error, Keeper, RolledBack},
         shelf::HandlerState,
@@ -46,6 +47,35 @@ pub enum ControlRequest {
         #[serde(default)]
         force: bool,
     },
+    /// Try a file on a share of the requests of the handler that it is a version of.
+    Canary {
+        /// Its absolute path, as the host sees it.
+        file: PathBuf,
+        /// The handler's name; without it, the file's.
+        #[serde(default)]
+        name: Option<String>,
+        /// Whether methods that were called recently may go.
+        #[serde(default)]
+        force: bool,
+        /// What is wanted of it.
+        #[serde(default)]
+        policy: Wishes,
+    },
+    /// Put the version on trial into force now.
+    Promote {
+        /// The handler's name.
+        name: String,
+    },
+    /// Keep the version on trial at its share.
+    Pause {
+        /// The handler's name.
+        name: String,
+    },
+    /// Have the version on trial go on by itself again.
+    Resume {
+        /// The handler's name.
+        name: String,
+    },
     /// What is forwarded, and what was.
     Forward {},
     /// Forward other requests than before.
@@ -55,7 +85,7 @@ pub enum ControlRequest {
         /// Its name.
         name: String,
     },
-    /// Go back to the version before.
+    /// Go back to the version before; while one is on trial, to the one that serves beside it.
     Rollback {
         /// The handler's name.
         name: String,
@@ -129,7 +159,7 @@ pub enum ControlAnswer {
         /// Why.
         message: String,
     },
-    /// To [`ControlRequest::Add`], [`ControlRequest::Remove`] and [`ControlRequest::Rollback`].
+    /// To [`ControlRequest::Add`] and all others that change what is served.
     #[serde(untagged)]
     Changed(Changed),
 }
@@ -174,6 +204,17 @@ pub enum Changed {
         /// The number of the one before.
         instead_of: u64,
     },
+    /// It gets a share of the requests of another.
+    OnTrial {
+        /// Its number.
+        generation: u64,
+        /// The number of the one that serves.
+        beside: u64,
+    },
+    /// It keeps its share until somebody says more.
+    Paused,
+    /// It goes on by itself.
+    Resumed,
     /// It was in force already.
     Unchanged {
         /// Its number.
@@ -224,6 +265,7 @@ impl ControlAnswer {
             Self::Changed(match change {
                 Change::Added { generation } => Changed::Added { generation },
                 Change::Replaced { generation, instead_of } => Changed::Replaced { generation, instead_of },
+                Change::OnTrial { generation, beside } => Changed::OnTrial { generation, beside },
                 Change::Unchanged { generation } => Changed::Unchanged { generation },
             })
         })
@@ -231,6 +273,14 @@ impl ControlAnswer {
 
     pub(crate) fn remove(keeper: &Keeper, name: &str) -> Self {
         keeper.remove(name).map_or_else(Self::from, |()| Self::Changed(Changed::Removed))
+    }
+
+    pub(crate) fn paused(keeper: &Keeper, name: &str) -> Self {
+        keeper.pause(name).map_or_else(Self::from, |()| Self::Changed(Changed::Paused))
+    }
+
+    pub(crate) fn resumed(keeper: &Keeper, name: &str) -> Self {
+        keeper.resume(name).map_or_else(Self::from, |()| Self::Changed(Changed::Resumed))
     }
 
     pub(crate) fn rollback(keeper: &Keeper, name: &str) -> Self {
@@ -244,7 +294,8 @@ impl From<Error> for ControlAnswer {
     fn from(error: Error) -> Self {
         let kind = match &error {
             Error::Refused(_) | Error::Drops { .. } | Error::Overtaken | Error::Unwanted => Kind::Refused,
-            Error::Unknown { .. } | Error::NothingEarlier { .. } => Kind::Unknown,
+            Error::OnTrial { .. } | Error::NothingBeside { .. } => Kind::Refused,
+            Error::Unknown { .. } | Error::NothingEarlier { .. } | Error::NoTrial { .. } => Kind::Unknown,
             Error::Directory { .. } => Kind::Directory,
         };
         Self::failed(kind, error.to_string())

@@ -129,6 +129,15 @@ impl Outcome {
         }
     }
 
+    /// The module and the class of the handler's own failure, where it is one.
+    #[must_use]
+    pub fn exception(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Failed(failure) => Some((&failure.module, &failure.class)),
+            _ => None,
+        }
+    }
+
     /// Says in a span what became of it: the outcome, the limit where it was one, and the class of an exception.
     pub fn mark(&self, span: &Span) {
         span.note(|span| {

@@ -7,10 +7,7 @@ use std::{fmt, str::FromStr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::settings::Setting;
-
-/// All requests, in hundredths of a per cent.
-pub(super) const WHOLE: u16 = 10_000;
+use crate::{settings::Setting, share::Share};
 
 /// What is expected.
 const EXPECTED: &str = "is no rule: expected serve, forward, or a share such as serve 10%";
@@ -18,10 +15,10 @@ const EXPECTED: &str = "is no rule: expected serve, forward, or a share such as 
 /// Who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// A handler: so many of all requests, in hundredths of a per cent, up to 10,000. The others go on.
+    /// A handler: this share of all requests. The others go on.
     Serve {
         /// The share.
-        share: u16,
+        share: Share,
     },
     /// The fallback.
     Forward,
@@ -35,14 +32,9 @@ impl FromStr for Side {
         let words: Vec<&str> = text.split_whitespace().collect();
         match words.as_slice() {
             ["forward"] => Ok(Self::Forward),
-            ["serve"] => Ok(Self::Serve { share: WHOLE }),
+            ["serve"] => Ok(Self::Serve { share: Share::WHOLE }),
             ["serve", share] => {
-                let number: f64 = share.strip_suffix('%').and_then(|number| number.parse().ok()).ok_or_else(wrong)?;
-                if !(0.0..=100.0).contains(&number) {
-                    return Err(format!("{text:?}: a share is from 0% to 100%"));
-                }
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 10,000")]
-                let share = (number * 100.0).round() as u16;
+                let share = share.parse().map_err(|error| format!("{}: {error}", wrong()))?;
                 Ok(Self::Serve { share })
             }
             _ => Err(wrong()),
@@ -60,8 +52,8 @@ impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Forward => f.write_str("forward"),
-            Self::Serve { share: WHOLE } => f.write_str("serve"),
-            Self::Serve { share } => write!(f, "serve {}%", f64::from(*share) / 100.0),
+            Self::Serve { share: Share::WHOLE } => f.write_str("serve"),
+            Self::Serve { share } => write!(f, "serve {share}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What goes on beside serving: operators are answered, and changed files are noticed.
+//! What goes on beside serving: operators are answered, changed files are noticed, and versions on trial are judged.
 //!
 //! Before it: [`crate::cli`] has a socket and a keeper. After it: [`crate::control`] and [`crate::catalog::watch`]. It begins
 //! before there is a broker, and ends when the service does.
@@ -13,6 +13,7 @@ use crate::{
     catalog::{
         Scan,
         keeper::Keeper,
+        lead::lead,
         watch::{self, Looks, Watch},
     },
     control::{self, socket::Listener},
@@ -46,6 +47,11 @@ impl Beside {
     pub fn watch(&self, keeper: Arc<Keeper>, scan: Scan, looks: Looks) {
         let watching = watch::watch(keeper, Watch::after(scan), looks);
         self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(watching));
+    }
+
+    /// Has versions on trial go on, pause and go back.
+    pub fn lead(&self, keeper: Arc<Keeper>) {
+        self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(lead(keeper)));
     }
 
     /// Ends all of it, and waits for that, but not for long. Gives whether it has ended.

@@ -79,6 +79,32 @@ impl Ending {
 }
 
 words! {
+    /// One of two versions, while one is on trial.
+    Tried {
+        /// The one that serves.
+        Old = "old",
+        /// The one on trial.
+        New = "new",
+    }
+}
+
+words! {
+    /// What became of a version on trial.
+    Verdict {
+        /// It gets a larger share.
+        Advanced = "advanced",
+        /// It waits for an operator.
+        Paused = "paused",
+        /// It serves all requests.
+        Promoted = "promoted",
+        /// It did worse, or an operator took it back.
+        RolledBack = "rolled_back",
+        /// Something else has come into force.
+        Overtaken = "overtaken",
+    }
+}
+
+words! {
     /// What became of a reply.
     ReplyFate {
         /// The broker has confirmed it at once.

@@ -150,7 +150,8 @@ impl Corridor {
     ) -> Result<Worked, Refusal> {
         #[cfg(test)]
         crate::testing::panic_where_asked(&request);
-        let resolved = resolve(&self.catalog, self.dispatch, request)?;
+        let mut resolved = resolve(&self.catalog, self.dispatch, request)?;
+        let watched = resolved.watched();
         let Some(generation) = resolved.handler() else { return Ok(self.attempt(resolved, claimed, notes).await) };
         let digest = generation.program.digest().short();
         claimed.entry.progress().found(&generation.name, digest, generation.number);
@@ -160,10 +161,14 @@ impl Corridor {
         traced::found(&notes.span, generation);
         let metrics = generation.program.metrics().clone();
         let running = metrics.start(resolved.method());
+        let started = Instant::now();
         let worked = self.attempt(resolved, claimed, notes).await;
         if let Worked::Outcome(outcome) = &worked {
             notes.span.set("nova_host.limit", outcome.limit().map(|limit| Value::from(limit.as_str())));
             running.end(outcome.ending(), outcome.limit());
+            if let Some(watched) = watched {
+                watched.end(outcome.ending(), outcome.exception(), started.elapsed());
+            }
         }
         Ok(worked)
     }

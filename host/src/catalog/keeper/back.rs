@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::{Error, Keeper, RolledBack, State};
+use crate::canary::report::Stage;
 use crate::catalog::{
     Generation,
     directory::{self, Files},
@@ -64,17 +65,24 @@ impl Keeper {
         }
         self.metrics.unloaded(name);
         state.changes += 1;
-        state.shelves.remove(name);
+        if let Some(mut shelf) = state.shelves.remove(name) {
+            self.end_trial(&mut shelf, Stage::Overtaken, Some("the handler was removed".to_owned()));
+        }
         state.trying.take_if(|trying| trying == name);
     }
 
-    /// Goes back to the version before, at once: it is still loaded. The directory then gets its files, so that a restart
+    /// Goes back to the version before, at once: it is still loaded. While another is on trial, that is the one that serves beside it: the
+    /// trial ends, and the directory is what it was. Else the directory then gets its files, so that a restart
     /// serves the same. Where it keeps others, they are not served before they change again.
     ///
     /// # Errors
     ///
     /// [`Error::Unknown`], [`Error::NothingEarlier`], and a conflict with what others serve meanwhile.
     pub fn rollback(&self, name: &str) -> Result<RolledBack, Error> {
+        // Without waiting for a disk.
+        if let Some(rolled_back) = self.take_back(name) {
+            return Ok(rolled_back);
+        }
         let _changing = self.changing();
         let switched = self.switch_back(&mut self.lock(), name)?;
         let Switched { back, left, .. } = &switched;

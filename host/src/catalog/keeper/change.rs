@@ -33,6 +33,13 @@ pub enum Change {
         /// The number of the one before.
         instead_of: u64,
     },
+    /// It gets a share of the requests of another.
+    OnTrial {
+        /// Its number.
+        generation: u64,
+        /// The number of the one that serves.
+        beside: u64,
+    },
     /// It serves already.
     Unchanged {
         /// Its number.
@@ -76,6 +83,26 @@ pub enum Error {
         "was there when the handler was rolled back, and has not changed since; `nova-host handlers add` serves it"
     )]
     Unwanted,
+    /// A canary runs.
+    #[error(
+        "a canary of {name} runs: end it first, with `nova-host handlers promote {name}` or `nova-host handlers rollback {name}`"
+    )]
+    OnTrial {
+        /// The handler.
+        name: String,
+    },
+    /// No canary runs.
+    #[error("no canary of {name} runs")]
+    NoTrial {
+        /// The handler.
+        name: String,
+    },
+    /// Nothing serves that a canary could be compared with.
+    #[error("no version of {name} serves that it could be compared with: `nova-host handlers add` serves it at once")]
+    NothingBeside {
+        /// The handler.
+        name: String,
+    },
     /// No such handler.
     #[error("no handler {name}; there are: {}", list(.known))]
     Unknown {
@@ -110,6 +137,9 @@ impl std::fmt::Display for Change {
             Self::Added { generation } => write!(f, "loaded, generation {generation}"),
             Self::Replaced { generation, instead_of } => {
                 write!(f, "replaced, generation {generation} instead of {instead_of}")
+            }
+            Self::OnTrial { generation, beside } => {
+                write!(f, "on trial as a canary, generation {generation} beside {beside}")
             }
             Self::Unchanged { generation } => write!(f, "unchanged, generation {generation}"),
         }

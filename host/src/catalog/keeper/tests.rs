@@ -4,6 +4,8 @@ use std::{fs, sync::Weak, time::Duration};
 
 #[path = "tests/back.rs"]
 mod back;
+#[path = "tests/canary.rs"]
+mod canary;
 
 use super::*;
 use crate::{

@@ -1,0 +1,219 @@
+//! Versions on trial: who gets which requests, and what ends a trial.
+
+use std::collections::BTreeSet;
+
+use tokio::time::{advance, pause};
+
+use super::*;
+use crate::{
+    canary::{Policy, Watched, policy::Wishes},
+    catalog::Chosen,
+    envelope::Request,
+    metrics::Ending,
+};
+
+const EVERY: Duration = Duration::from_secs(60);
+
+/// A request that was given to a version.
+struct Given {
+    number: u32,
+    generation: u64,
+    watched: Option<Watched>,
+}
+
+impl Story {
+    /// Begins a trial at these steps. From then on time stands still.
+    async fn canary(&self, wasm: &[u8], steps: &str) -> Result<Change, Error> {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let file = elsewhere.path().join("a.wasm");
+        fs::write(&file, wasm).unwrap();
+        let wishes = Wishes { steps: Some(steps.to_owned()), every: Some("60s".to_owned()), ..Wishes::default() };
+        self.keeper.canary(&file, None, false, Policy::read(&wishes).unwrap()).await
+    }
+
+    fn give(&self, number: u32) -> Given {
+        let text = format!(r#"{{"method": "m", "_context_request_id": "req-{number}"}}"#);
+        let request = Request::decode(text.as_bytes(), Some("application/json"), None).unwrap();
+        let current = self.keeper.current();
+        let Ok(Found::Handler { generation, endpoint }) = current.get().find(None, "1.0", Some("m")) else { panic!() };
+        let Chosen { generation, watched, .. } = current.choose(generation, endpoint, &request, ("1.0", "m"));
+        Given { number, generation: generation.number, watched }
+    }
+
+    /// Gives requests, ends them, and tells which a generation had.
+    fn play(&self, number: u32, generation: u64, ending: Ending) -> BTreeSet<u32> {
+        let mut had = BTreeSet::new();
+        for Given { number, generation: by, watched } in (0..number).map(|number| self.give(number)) {
+            let is_its = by == generation;
+            had.extend(is_its.then_some(number));
+            let ending = if is_its { ending } else { Ending::Replied };
+            if let Some(watched) = watched {
+                watched.end(ending, None, Duration::from_millis(2));
+            }
+        }
+        had
+    }
+
+    fn canary_of(&self) -> serde_json::Value {
+        let list = self.keeper.list();
+        serde_json::to_value(&list.iter().find(|state| state.name == "a").unwrap().canary).unwrap()
+    }
+}
+
+/// The number of a generation that is on trial.
+fn on_trial(change: Result<Change, Error>) -> u64 {
+    match change.unwrap() {
+        Change::OnTrial { generation, beside } if beside < generation => generation,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_version_gets_more_from_step_to_step_and_then_all() {
+    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
+    let new = on_trial(story.canary(&answering("2"), "10%,50%").await);
+    pause();
+    let tenth = story.play(1_000, new, Ending::Replied);
+    assert!((60..140).contains(&tenth.len()), "{}", tenth.len());
+    assert_eq!(story.play(1_000, new, Ending::Replied), tenth, "the same requests again");
+    assert_eq!(story.keeper.judge(), []);
+    assert_eq!(story.canary_of()["step"], 1, "its time has not come");
+    advance(EVERY).await;
+    assert_eq!(story.keeper.judge(), []);
+    assert_eq!((&story.canary_of()["step"], &story.canary_of()["share"]), (&2.into(), &"50%".into()));
+    advance(EVERY).await;
+    assert_eq!(story.keeper.judge(), [], "nothing has been asked in this step");
+    let half = story.play(1_000, new, Ending::Replied);
+    assert!((440..560).contains(&half.len()) && half.is_superset(&tenth), "{}", half.len());
+    assert_eq!(story.files(), ["a.wasm"]);
+    let due = story.keeper.judge();
+    assert_eq!(due.len(), 1);
+    assert_eq!(story.keeper.judge(), [], "it is being put into force");
+    story.keeper.promote_due(&due[0]);
+    assert_eq!(story.serving("a").unwrap().number, new);
+    assert_eq!(story.canary_of()["stage"], "promoted");
+    assert_eq!(fs::read(story.directory.path().join("a.wasm")).unwrap(), answering("2"));
+    assert_eq!((story.play(100, new, Ending::Replied).len(), story.give(0).watched.is_some()), (100, false));
+    // It is as any version that has come into force.
+    assert_eq!(story.keeper.rollback("a").unwrap().instead_of, new);
+}
+
+#[tokio::test]
+async fn a_version_that_does_worse_has_no_requests_any_more_and_leaves_nothing_behind() {
+    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
+    let new = on_trial(story.canary(&answering("2"), "10%").await);
+    assert!(!story.play(1_000, new, Ending::Trapped).is_empty());
+    assert_eq!(story.keeper.judge(), []);
+    assert!(story.play(1_000, new, Ending::Replied).is_empty());
+    let canary = story.canary_of();
+    assert_eq!(canary["stage"], "rolled-back");
+    assert!(canary["why"].as_str().unwrap().starts_with("m: "), "{canary}");
+    assert!(canary["why"].as_str().unwrap().contains("failed with trapped (100.00%), and 0 of"), "{canary}");
+    let metrics = story.keeper.metrics.encode();
+    assert!(metrics.contains(r#"canary_verdicts_total{handler="a",verdict="rolled_back"} 1"#), "{metrics}");
+    assert!(!metrics.contains("nova_host_canary_share{"), "{metrics}");
+    assert_eq!(story.restarted().await.answer().await, "1");
+    // Another may be tried at once.
+    on_trial(story.canary(&answering("3"), "10%").await);
+}
+
+#[tokio::test]
+async fn a_trial_ends_with_whatever_else_comes_into_force_and_not_by_accident() {
+    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
+    let old = story.serving("a").unwrap().number;
+    let new = on_trial(story.canary(&answering("2"), "50%").await);
+    // What an operator might overlook is refused.
+    assert!(matches!(story.canary(&answering("3"), "50%").await, Err(Error::OnTrial { .. })));
+    assert!(matches!(story.add("a", &answering("3"), true).await, Err(Error::OnTrial { .. })));
+    assert_eq!((story.refusal("a"), &story.canary_of()["stage"]), (None, &"running".into()));
+    // A rollback goes to the version beside, and no further.
+    assert_eq!(story.keeper.rollback("a").unwrap(), RolledBack { generation: old, instead_of: new, directory: None });
+    assert_eq!((&story.canary_of()["stage"], story.answer().await), (&"rolled-back".into(), "1".to_owned()));
+    // A file that has changed is somebody's wish.
+    let new = on_trial(story.canary(&answering("4"), "50%").await);
+    story.offer("a", answering("5")).await.unwrap();
+    assert_eq!((&story.canary_of()["stage"], story.answer().await), (&"overtaken".into(), "5".to_owned()));
+    assert!(story.play(100, new, Ending::Replied).is_empty());
+    // Another handler's exchange has nothing to do with it.
+    let new = on_trial(story.canary(&answering("6"), "50%").await);
+    story.offer("b", answering_with("b", METHOD_N)).await.unwrap();
+    assert!(!story.play(100, new, Ending::Replied).is_empty());
+    story.keeper.remove("a").unwrap();
+    assert!(story.keeper.current.candidates.is_empty());
+    assert!(matches!(story.keeper.promote("a"), Err(Error::Unknown { .. })));
+}
+
+#[tokio::test]
+async fn an_operator_pauses_resumes_and_promotes() {
+    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
+    for nothing in [story.keeper.pause("a"), story.keeper.resume("a"), story.keeper.promote("a").map(drop)] {
+        assert!(matches!(nothing, Err(Error::NoTrial { .. })));
+    }
+    let new = on_trial(story.canary(&answering("2"), "50%,60%").await);
+    pause();
+    story.play(1_000, new, Ending::Replied);
+    story.keeper.pause("a").unwrap();
+    advance(2 * EVERY).await;
+    story.keeper.judge();
+    assert_eq!((&story.canary_of()["stage"], &story.canary_of()["step"]), (&"paused".into(), &1.into()));
+    story.keeper.resume("a").unwrap();
+    story.keeper.judge();
+    assert_eq!(story.canary_of()["step"], 1, "its step has its whole time again");
+    advance(EVERY).await;
+    story.keeper.judge();
+    assert_eq!(story.canary_of()["step"], 2);
+    story.keeper.pause("a").unwrap();
+    assert!(matches!(story.keeper.promote("a").unwrap(), Change::Replaced { generation, .. } if generation == new));
+    assert_eq!(story.serving("a").unwrap().number, new);
+    // One that is paused still goes back.
+    let new = on_trial(story.canary(&answering("3"), "50%").await);
+    story.keeper.pause("a").unwrap();
+    story.play(1_000, new, Ending::Trapped);
+    story.keeper.judge();
+    assert_eq!(story.canary_of()["stage"], "rolled-back");
+}
+
+#[tokio::test]
+async fn what_could_not_serve_all_requests_is_not_tried_on_some() {
+    let story = Story::begin(&[("a.wasm", &answering("1")), ("b.wasm", &answering_with("b", METHOD_N))]).await;
+    story.answer().await;
+    for (wasm, expected) in [
+        (answering_with("2", VERSION_2), "drops m 1.0"),
+        (answering_with("2", METHOD_N), "offers n 1.0, which b serves already"),
+        (b"broken".to_vec(), "not WebAssembly"),
+    ] {
+        let error = story.canary(&wasm, "50%").await.unwrap_err().to_string();
+        assert!(error.contains(expected) && story.refusal("a") == Some(error.clone()), "{error}");
+    }
+    assert!(matches!(story.canary(&answering("1"), "50%").await.unwrap(), Change::Unchanged { .. }));
+    assert!(story.keeper.current.candidates.is_empty());
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::write(elsewhere.path().join("c.wasm"), answering("c")).unwrap();
+    let policy = Policy::read(&Wishes::default()).unwrap();
+    let nothing = story.keeper.canary(&elsewhere.path().join("c.wasm"), None, false, policy).await;
+    assert!(matches!(nothing, Err(Error::NothingBeside { .. })) && story.keeper.list().len() == 2);
+}
+
+#[tokio::test]
+async fn a_method_that_the_new_version_lacks_is_answered_by_the_one_that_has_it() {
+    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
+    // Nobody has called it of late: it may go.
+    let new = on_trial(story.canary(&answering_with("2", METHOD_N), "99.99%").await);
+    assert!(story.play(100, new, Ending::Replied).is_empty());
+    assert_eq!(story.call("1.0", "n").await, Err(Miss::NoSuchMethod), "what is new is there when it serves");
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_put_into_force_waits_for_an_operator() {
+    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
+    let new = on_trial(story.canary(&answering("2"), "50%").await);
+    pause();
+    story.play(1_000, new, Ending::Replied);
+    advance(EVERY).await;
+    let due = story.keeper.judge();
+    fs::remove_dir_all(story.directory.path()).unwrap();
+    story.keeper.promote_due(&due[0]);
+    let canary = story.canary_of();
+    assert!(canary["why"].as_str().unwrap().starts_with("it cannot serve all requests: cannot write to"), "{canary}");
+    assert_eq!((&canary["stage"], story.serving("a").unwrap().number < new), (&"paused".into(), true));
+}
