@@ -12,6 +12,7 @@ mod config;
 mod engine;
 mod failure;
 mod fault;
+mod images;
 mod instance;
 mod keyvalue;
 pub mod limits;
@@ -144,6 +145,9 @@ pub enum LoadError {
     /// The compiler could not do its work.
     #[error("the compiler failed: {0}")]
     Compiler(String),
+    /// Its memory cannot be laid out.
+    #[error("the images of its memory cannot be made: {0}")]
+    Images(String),
     /// More memories, tables or instances than the engine has room for.
     #[error("is not accepted: {0}")]
     Shape(String),
@@ -246,6 +250,7 @@ impl Sandbox {
                     component
                 }
             };
+            images::make(&component)?;
             let Sandbox { engine, linker, shared, .. } = sandbox;
             let allowed = Allowed { limits, grants: Arc::new(grants) };
             Program::new(engine, linker, &component, Arc::clone(shared), digest, allowed, metrics)
