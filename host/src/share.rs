@@ -62,6 +62,9 @@ impl FromStr for Share {
         match number {
             None => Err(format!("{text:?} is no share, such as 10%")),
             Some(number) if !(0.0..=100.0).contains(&number) => Err(format!("{text:?}: a share is from 0% to 100%")),
+            Some(number) if (number * 100.0 - (number * 100.0).round()).abs() > 1e-6 => {
+                Err(format!("{text:?}: a share has at most two decimals, such as 0.01%"))
+            }
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 10,000")]
             Some(number) => Ok(Self((number * 100.0).round() as u16)),
         }
@@ -136,7 +139,9 @@ mod tests {
         for text in ["0%", "0.01%", "1%", "12.5%", "100%"] {
             assert_eq!(share(text).to_string(), text);
         }
-        for text in ["", "%", "10", "10 %", "x%", "NaN%", "-1%", "100.01%", "inf%"] {
+        for text in
+            ["", "%", "10", "10 %", "x%", "NaN%", "-1%", "100.01%", "inf%", "0.001%", "0.004%", "12.345%", "1e-3%"]
+        {
             assert!(text.parse::<Share>().is_err(), "{text}");
         }
         for text in ["request-id", "context.project_id"] {

@@ -60,8 +60,14 @@ impl std::iter::Sum for Part {
 pub fn surprise(strata: &[Stratum], allowed: f64) -> f64 {
     let new: Part = strata.iter().map(|stratum| stratum.new).sum();
     let excess = new.hits as f64 - allowed * new.of as f64;
-    let exponent = |t: f64| t * excess - strata.iter().map(|stratum| moments(stratum, t)).sum::<f64>();
-    // It is concave: what is left of the interval has the maximum.
+    let shifted = greatest(|t| t * excess - strata.iter().map(|stratum| moments(stratum, t)).sum::<f64>());
+    // The same, where what is allowed is drawn as any failure is: at a large share it says much more.
+    let drawn = |t: f64| t * new.hits as f64 - strata.iter().map(|stratum| drawn(stratum, t, allowed)).sum::<f64>();
+    if allowed > 0.0 { shifted.max(greatest(drawn)) } else { shifted }
+}
+
+/// The greatest value of a function that rises and then falls, or 0. Each of its values is a bound: to miss the best is to claim less.
+fn greatest(exponent: impl Fn(f64) -> f64) -> f64 {
     let (mut low, mut high) = (0.0, MAX_EXPONENT);
     for _ in 0..STEPS {
         let third = (high - low) / 3.0;
@@ -81,6 +87,19 @@ fn moments(stratum: &Stratum, t: f64) -> f64 {
     let trials = hits.min(new.of as f64);
     let chance = hits.max(new.of as f64) / all;
     trials * (chance * t.exp_m1()).ln_1p()
+}
+
+/// The same, where each request of the new version fails with this chance beside what fails on both: what is left of `t` after what
+/// [`moments`] takes for a hit is what such a failure weighs.
+fn drawn(stratum: &Stratum, t: f64, allowed: f64) -> f64 {
+    let Stratum { old, new } = stratum;
+    let (all, hits) = ((old.of + new.of) as f64, (old.hits + new.hits) as f64);
+    if all == 0.0 {
+        return 0.0;
+    }
+    let of_hit = (new.of as f64 / all * t.exp_m1()).ln_1p();
+    let borne = new.of as f64 * (allowed * (t - of_hit).exp_m1()).ln_1p();
+    hits * of_hit + borne
 }
 
 #[cfg(test)]
@@ -137,6 +156,17 @@ mod tests {
         assert!(surprise(&steps, 0.0) < 1.0);
         let together = [stratum((500, 14_900), (500, 5_100))];
         assert!(surprise(&together, 0.0) > 11.5, "without the steps it would be");
+    }
+
+    #[test]
+    fn what_is_allowed_is_no_cover_at_a_large_share() {
+        // A version that fails in each tenth request, where each twentieth may, at half of the requests and at nearly all.
+        assert!(surprise(&[stratum((0, 10_000), (1_000, 10_000))], 0.05) > 100.0);
+        assert!(surprise(&[stratum((0, 50), (700, 4_950))], 0.001) > 6.0);
+        // One that fails as often as it may: half of the time it is a little more.
+        for more in [0, 10, 20, 30] {
+            assert!(surprise(&[stratum((0, 10_000), (500 + more, 10_000))], 0.05) < 2.0, "{more}");
+        }
     }
 
     proptest! {

@@ -19,6 +19,16 @@ const BAR: f64 = 11.5;
 /// hour; a handler that traps costs more.
 const FAULT_BAR: f64 = 4.0;
 
+/// How surprising failures must be for a canary to stay where it is until more is known: one chance in twenty. At a share of a half,
+/// five failures against none come to it.
+const DOUBT: f64 = 3.0;
+
+/// The same for times, which differ more between two equal versions; and the most for failures: one chance in a thousand.
+const MOST_DOUBT: f64 = 6.9;
+
+/// The fewest failures that are in doubt: one decides nothing, however small its share is.
+const MIN_DOUBTFUL: u64 = 2;
+
 /// The fewest requests of a method of which failures are judged, and the fewest failures: one of ten decides nothing.
 const MIN_REQUESTS: u64 = 10;
 const MIN_FAILURES: u64 = 3;
@@ -39,6 +49,8 @@ pub(super) struct Finding {
     pub(super) weight: f64,
     /// Whether that is enough.
     pub(super) is_decisive: bool,
+    /// Whether it is enough not to go on.
+    pub(super) is_doubtful: bool,
 }
 
 /// What speaks against the new version, for people.
@@ -75,6 +87,12 @@ pub(super) fn findings(windows: &[&Window], policy: &Policy) -> Vec<Finding> {
     // Of one method, all of it is said already.
     let all = (keys.len() > 1).then_some((None, all));
     let groups: Vec<(Option<&Key>, Vec<&Method>)> = methods.chain(all).collect();
+    // Of many methods that fail, some fail more often by chance.
+    let failing = groups
+        .iter()
+        .filter(|(method, of)| method.is_some() && of.iter().map(|of| of.new.failures()).sum::<u64>() >= MIN_DOUBTFUL);
+    let doubt = (DOUBT + (failing.count().max(1) as f64).ln()).min(MOST_DOUBT);
+    let is_one = keys.len() == 1;
     let found = groups.iter().flat_map(|(method, of)| {
         let classes: BTreeSet<&Class> =
             of.iter().flat_map(|of| of.old.classes.keys().chain(of.new.classes.keys())).collect();
@@ -83,13 +101,27 @@ pub(super) fn findings(windows: &[&Window], policy: &Policy) -> Vec<Finding> {
         let of_classes = classes.filter_map(|class| {
             let strata: Vec<Stratum> = of.iter().map(|of| of.of(class)).collect();
             failures(*method, Some(class), &strata, policy)
+                .map(|found| found.in_doubt(doubt, is_one || method.is_none()))
         });
         let strata: Vec<Stratum> = of.iter().map(|of| of.failed()).collect();
-        let together = failures(*method, None, &strata, policy);
+        let together = failures(*method, None, &strata, policy).map(|found| found.in_doubt(doubt, false));
         let times = (0..PERCENTILES.len()).filter_map(|at| latency(*method, of, at));
         of_classes.chain(together).chain(times).collect::<Vec<_>>()
     });
     found.collect()
+}
+
+impl Finding {
+    /// With its doubt. Faults of all methods that the old version never shows are in doubt whatever their chance is.
+    fn in_doubt(self, bar: f64, is_of_all: bool) -> Self {
+        let Against::Failures { class, sum, .. } = &self.against else { return self };
+        let is_unseen = is_of_all
+            && class.as_ref().is_some_and(|class| class.is_fault)
+            && sum.old.hits == 0
+            && sum.new.hits >= MIN_FAULTS;
+        let is_doubtful = sum.new.hits >= MIN_DOUBTFUL && (self.weight >= bar || is_unseen);
+        Self { is_doubtful, ..self }
+    }
 }
 
 fn failures(method: Option<&Key>, class: Option<&Class>, strata: &[Stratum], policy: &Policy) -> Option<Finding> {
@@ -105,7 +137,7 @@ fn failures(method: Option<&Key>, class: Option<&Class>, strata: &[Stratum], pol
         // However many failures are borne, these are of another kind.
         && surprise(strata, 0.0) >= FAULT_BAR;
     let against = Against::Failures { method: method.cloned(), class: class.cloned(), sum };
-    Some(Finding { against, weight, is_decisive: (enough && weight >= BAR) || is_unseen_fault })
+    Some(Finding { against, weight, is_decisive: (enough && weight >= BAR) || is_unseen_fault, is_doubtful: false })
 }
 
 /// Compares the times at one of [`PERCENTILES`].
@@ -125,7 +157,7 @@ fn latency(method: Option<&Key>, of: &[&Method], at: usize) -> Option<Finding> {
         took_us: (worst.old_us, worst.new_us),
         slow: sum.new,
     };
-    Some(Finding { against, weight, is_decisive: enough && weight >= BAR })
+    Some(Finding { against, weight, is_decisive: enough && weight >= BAR, is_doubtful: weight >= MOST_DOUBT })
 }
 
 fn sum(strata: &[Stratum]) -> Stratum {

@@ -11,9 +11,6 @@ use super::{
     findings::{Against, Finding, findings},
 };
 
-/// How surprising something must be for a canary to stay where it is until more is known: one chance in a thousand.
-const DOUBT: f64 = 6.9;
-
 /// After so many times as long as a step should last, a canary that can neither go on nor back asks for an operator.
 const PATIENCE: u32 = 10;
 
@@ -69,14 +66,14 @@ pub enum Why {
 pub fn plan(progress: &Progress, windows: &[&Window], policy: &Policy, now: Duration) -> Action {
     let mut findings = findings(windows, policy);
     findings.sort_by(|one, other| {
-        (other.is_decisive, other.weight)
-            .partial_cmp(&(one.is_decisive, one.weight))
+        (other.is_decisive, other.is_doubtful, other.weight)
+            .partial_cmp(&(one.is_decisive, one.is_doubtful, one.weight))
             .unwrap_or(std::cmp::Ordering::Equal)
     });
     let worst = findings.into_iter().next();
     let doubt = match worst {
         Some(Finding { against, is_decisive: true, .. }) => return Action::Rollback(Why::Worse(against)),
-        Some(Finding { against, weight, .. }) if weight >= DOUBT => Some(against),
+        Some(Finding { against, is_doubtful: true, .. }) => Some(against),
         _ => None,
     };
     let lasted = now.saturating_sub(progress.since);

@@ -201,6 +201,47 @@ fn what_is_allowed_is_borne_but_no_new_kind_of_fault() {
     assert!(matches!(judged(&class(false, "E"), (30, 100)), Action::Rollback(_)));
 }
 
+#[test]
+fn what_is_plainly_worse_never_goes_on_whatever_share_it_had() {
+    let (fails, trap) = (class(false, "E"), class(true, "trapped"));
+    for (class, old, new) in [
+        (&fails, (0, 50), (9, 50)),
+        (&fails, (0, 50), (10, 50)),
+        (&fails, (0, 10), (10, 10)),
+        (&fails, (0, 12), (9, 12)),
+        (&fails, (0, 50), (60, 450)),
+        (&fails, (0, 50), (700, 4_950)),
+        (&trap, (0, 50), (5, 50)),
+        (&trap, (0, 50), (2, 50)),
+        (&trap, (0, 50), (2, 4_950)),
+    ] {
+        let policy = Policy { min_requests: 10, ..policy() };
+        let window = window(class, old, new);
+        let act = |after| plan(&at(2), &[&window], &policy, after);
+        assert!(matches!(act(STEP), Action::Wait | Action::Rollback(_)), "{old:?} {new:?}: {:?}", act(STEP));
+        assert!(matches!(act(10 * STEP), Action::Pause(Why::Doubt(_)) | Action::Rollback(_)), "{old:?} {new:?}");
+    }
+}
+
+#[test]
+fn what_may_well_be_chance_goes_on() {
+    let (fails, trap) = (class(false, "E"), class(true, "trapped"));
+    for (class, old, new) in [
+        (&fails, (0, 50), (2, 50)),
+        (&fails, (5, 50), (8, 50)),
+        (&fails, (0, 9_900), (1, 100)),
+        (&fails, (50, 1_000), (60, 1_000)),
+        (&trap, (0, 50), (1, 50)),
+        (&trap, (1, 50), (2, 50)),
+    ] {
+        assert_eq!(planned(&window(class, old, new), STEP), Action::Advance(1), "{old:?} {new:?}");
+    }
+    // One failure at the smallest share, with nothing allowed, decides nothing either.
+    let strict = Policy { max_failures: "0%".parse().unwrap(), ..policy() };
+    let one = window(&fails, (0, 500_000), (1, 50));
+    assert_eq!(plan(&at(0), &[&one], &strict, STEP), Action::Advance(1));
+}
+
 /// Any window of one method.
 fn windows() -> impl Strategy<Value = (Window, bool)> {
     let counts = || (0..40_u64, 0..400_u64).prop_map(|(failures, requests)| (failures.min(requests), requests));

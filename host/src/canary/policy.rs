@@ -27,6 +27,9 @@ pub const MAX_LATENCY: &str = "1.3x";
 /// Requests of the new version in a step, where nothing is said.
 pub const MIN_REQUESTS: u64 = 50;
 
+/// The fewest: of less, no failure can be told from chance.
+const LEAST_REQUESTS: u64 = 10;
+
 /// The most steps.
 const MOST_STEPS: usize = 20;
 
@@ -95,8 +98,10 @@ impl Policy {
             max_failures: max_failures.as_deref().unwrap_or(MAX_FAILURES).parse().map_err(named("max failures"))?,
             max_latency: read_factor(max_latency.as_deref().unwrap_or(MAX_LATENCY)).map_err(named("max latency"))?,
             min_requests: match min_requests.unwrap_or(MIN_REQUESTS) {
-                number @ 1..=MOST_REQUESTS => number,
-                number => return Err(format!("min requests: {number} is not from 1 to {MOST_REQUESTS}")),
+                number @ LEAST_REQUESTS..=MOST_REQUESTS => number,
+                number => {
+                    return Err(format!("min requests: {number} is not from {LEAST_REQUESTS} to {MOST_REQUESTS}"));
+                }
             },
             by: by.as_deref().map_or(Ok(By::RequestId), str::parse).map_err(named("by"))?,
         })
@@ -170,6 +175,7 @@ mod tests {
             (read(|wishes| wishes.max_latency = some("0.9x")), "max latency: \"0.9x\" is not a factor"),
             (read(|wishes| wishes.max_latency = some("NaNx")), "not a factor"),
             (read(|wishes| wishes.min_requests = Some(0)), "min requests: 0 is not"),
+            (read(|wishes| wishes.min_requests = Some(9)), "min requests: 9 is not from 10"),
             (read(|wishes| wishes.by = some("project_id")), "by: \"project_id\" is neither"),
         ] {
             let error = wrong.unwrap_err();
