@@ -4,7 +4,11 @@
 //! [`crate::catalog::candidate`] is what requests meet. A trial is no part of the directory: a restart serves what served beside it. To take one
 //! back changes nothing but who gets requests, and waits for nobody; what is in flight ends where it began.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::Arc,
+};
 
 use tokio::time::Instant;
 
@@ -119,7 +123,24 @@ impl Keeper {
             let on_trial = state.shelves.iter().filter(|(_, shelf)| shelf.trial.is_some());
             on_trial.map(|(name, _)| name.clone()).collect()
         };
-        names.iter().filter_map(|name| self.judge_one(name)).collect()
+        names.iter().filter_map(|name| self.unless_it_panics(name, || self.judge_one(name)).flatten()).collect()
+    }
+
+    /// Does something for a trial. Where that panics, which is a fault of the host, the trial pauses and the others go on.
+    pub(super) fn unless_it_panics<T>(&self, name: &str, act: impl FnOnce() -> T) -> Option<T> {
+        let acted = catch_unwind(AssertUnwindSafe(act)).ok();
+        if acted.is_none() {
+            let mut state = self.lock();
+            let trial = state.shelves.get_mut(name).and_then(|shelf| shelf.trial.as_mut());
+            if let Some(trial) = trial {
+                trial.is_promoting = false;
+                // It is looked at again and again: once is enough.
+                if !trial.progress.is_paused {
+                    self.pause_trial(trial, name, "the host itself failed while it judged it".to_owned());
+                }
+            }
+        }
+        acted
     }
 
     fn judge_one(&self, name: &str) -> Option<Due> {
@@ -180,7 +201,8 @@ impl Keeper {
     /// Puts a trial into force whose time has come. Where that is not possible, it is paused, and says why.
     pub fn promote_due(&self, due: &Due) {
         let Due { name, generation, progress } = due;
-        let Err(error) = self.put_into_force(name, *generation, Some(*progress), false) else { return };
+        let put = self.unless_it_panics(name, || self.put_into_force(name, *generation, Some(*progress), false));
+        let Some(Err(error)) = put else { return };
         let mut state = self.lock();
         let trial = state.shelves.get_mut(name).and_then(|shelf| shelf.trial.as_mut());
         if let Some(trial) = trial.filter(|trial| trial.generation.number == *generation) {

@@ -341,3 +341,17 @@ async fn to_resume_what_is_not_paused_does_not_start_its_step_again() {
     story.keeper.judge();
     assert_eq!(story.canary_of()["step"], 2);
 }
+
+#[tokio::test]
+async fn a_fault_of_the_host_pauses_a_canary_and_says_so() {
+    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
+    on_trial(story.canary(&answering("2"), "50%").await);
+    story.keeper.lock().shelves.get_mut("a").unwrap().trial.as_mut().unwrap().is_promoting = true;
+    assert_eq!(story.keeper.unless_it_panics("a", || panic!("a fault")), None::<()>);
+    let canary = story.canary_of();
+    assert_eq!(
+        (&canary["stage"], &canary["why"]),
+        (&"paused".into(), &"the host itself failed while it judged it".into())
+    );
+    story.keeper.promote("a", false).unwrap();
+}
