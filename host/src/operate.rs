@@ -75,6 +75,7 @@ pub fn needed(request: &ControlRequest) -> Role {
         | ControlRequest::Add { .. }
         | ControlRequest::Canary { .. }
         | ControlRequest::Promote { .. }
+        | ControlRequest::Abort { .. }
         | ControlRequest::Pause { .. }
         | ControlRequest::Resume { .. }
         | ControlRequest::ForwardSet(_)
@@ -94,7 +95,10 @@ fn describe(request: &ControlRequest) -> String {
             let force = if *force { " by force" } else { "" };
             format!("canary {} at {steps}{force}", named(file, name.as_ref()))
         }
-        ControlRequest::Promote { name } => format!("promote the canary of {name}"),
+        ControlRequest::Promote { name, force } => {
+            format!("promote the canary of {name}{}", if *force { " by force" } else { "" })
+        }
+        ControlRequest::Abort { name } => format!("abort the canary of {name}"),
         ControlRequest::Pause { name } => format!("pause the canary of {name}"),
         ControlRequest::Resume { name } => format!("resume the canary of {name}"),
         ControlRequest::Remove { name } => format!("remove {name}"),
@@ -137,9 +141,10 @@ async fn answer(request: ControlRequest, operated: Operated) -> ControlAnswer {
         ControlRequest::Rollback { name } => {
             at_once(keeper, move |keeper| ControlAnswer::rollback(keeper, &name)).await
         }
-        ControlRequest::Promote { name } => {
-            at_once(keeper, move |keeper| ControlAnswer::added(keeper.promote(&name))).await
+        ControlRequest::Promote { name, force } => {
+            at_once(keeper, move |keeper| ControlAnswer::added(keeper.promote(&name, force))).await
         }
+        ControlRequest::Abort { name } => at_once(keeper, move |keeper| ControlAnswer::aborted(keeper, &name)).await,
         ControlRequest::Pause { name } => at_once(keeper, move |keeper| ControlAnswer::paused(keeper, &name)).await,
         ControlRequest::Resume { name } => at_once(keeper, move |keeper| ControlAnswer::resumed(keeper, &name)).await,
         ControlRequest::Canary { file, name, force, policy } => match Policy::read(&policy) {

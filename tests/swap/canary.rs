@@ -259,11 +259,13 @@ fn a_canary_outlives_the_command_that_began_it_and_ends_with_the_host() {
     assert_eq!((story.listed("a")["canary"].clone(), story.answer()), (Value::Null, json!(1)));
     // And an operator may end it either way.
     story.canary(&answering("2"), &["--steps", "50%"]).succeeds();
-    assert_eq!(story.handlers(&["rollback", "a"]).succeeds(), "a is rolled back: generation 1 instead of 2\n");
+    assert!(story.handlers(&["rollback", "a"]).fails(3).contains("`nova-host handlers abort a`"));
+    assert!(story.handlers(&["abort", "a"]).succeeds().starts_with("the canary of a is ended"));
+    assert!(story.handlers(&["abort", "a"]).fails(3).contains("no canary of a runs"));
     story.canary(&answering("2"), &["--steps", "50%"]).succeeds();
     assert_eq!(story.handlers(&["promote", "a"]).succeeds(), "a is replaced: generation 3 instead of 1\n");
     assert_eq!(story.answer(), 2);
-    story.handlers(&["promote", "a"]).fails(3);
+    assert_eq!(story.handlers(&["promote", "a"]).succeeds(), "a is served already: generation 3\n");
     assert!(story.canary(&answering("4"), &["--steps", "50%,10%"]).fails(2).contains("does not rise"));
 }
 

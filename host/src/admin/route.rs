@@ -171,7 +171,7 @@ impl Route {
 }
 
 /// An operation's answer, as what the route promises.
-async fn told<T: Told>(api: &Api, request: ControlRequest, asked: &Asked) -> Result<T, Problem> {
+pub(super) async fn told<T: Told>(api: &Api, request: ControlRequest, asked: &Asked) -> Result<T, Problem> {
     T::of(api.operate(request, asked, ()).await?).map_err(|other| Problem::of(*other))
 }
 

@@ -11,7 +11,7 @@ use super::{
     asked::{Asked, JSON},
     page,
     problem::Problem,
-    route::{Acting, Route, json, text},
+    route::{Acting, Route, json, text, told},
     told::{ForwardRule, Session},
     upload,
 };
@@ -29,6 +29,9 @@ const READ: Option<Role> = Some(Role::Read);
 const OPERATE: Option<Role> = Some(Role::Operate);
 
 const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// Parameters of a promotion.
+const PROMOTE: &[(&str, &str)] = &[("force", "Whether methods that were called recently may go: true or false")];
 
 /// All routes.
 pub(super) fn routes() -> Vec<Route> {
@@ -62,7 +65,11 @@ pub(super) fn routes() -> Vec<Route> {
         .gives::<Changed>()
         .acts(|api, asked, body| Box::pin(async move { json(&upload::canary(&api, &asked, body).await?) })),
         Route::new(Method::POST, "/api/v1/handlers/{name}/promote", OPERATE, "Serve the version on trial, at once")
-            .asks::<Changed>(|asked| ControlRequest::Promote { name: asked.named("name") }),
+            .query(PROMOTE)
+            .gives::<Changed>()
+            .acts(|api, asked, _| Box::pin(async move { json(&promote(&api, &asked).await?) })),
+        Route::new(Method::POST, "/api/v1/handlers/{name}/abort", OPERATE, "End the version on trial")
+            .asks::<Changed>(|asked| ControlRequest::Abort { name: asked.named("name") }),
         Route::new(Method::POST, "/api/v1/handlers/{name}/pause", OPERATE, "Keep the version on trial at its share")
             .asks::<Changed>(|asked| ControlRequest::Pause { name: asked.named("name") }),
         Route::new(
@@ -128,6 +135,11 @@ fn metrics(api: Arc<Api>, asked: Asked) -> Acting {
             other => Err(Problem::of(other)),
         }
     })
+}
+
+async fn promote(api: &Api, asked: &Asked) -> Result<Changed, Problem> {
+    let force = asked.read::<bool>("force", "true or false")?.unwrap_or_default();
+    told(api, ControlRequest::Promote { name: asked.named("name"), force }, asked).await
 }
 
 fn log_in(api: &Api, asked: &Asked) -> Result<crate::web::Answer, Problem> {

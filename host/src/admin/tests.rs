@@ -25,6 +25,7 @@ fn place(request: &ControlRequest) -> (Method, &'static str) {
         ControlRequest::Remove { .. } => (Method::DELETE, "/api/v1/handlers/{name}"),
         ControlRequest::Canary { .. } => (Method::POST, "/api/v1/handlers/{name}/canary"),
         ControlRequest::Promote { .. } => (Method::POST, "/api/v1/handlers/{name}/promote"),
+        ControlRequest::Abort { .. } => (Method::POST, "/api/v1/handlers/{name}/abort"),
         ControlRequest::Pause { .. } => (Method::POST, "/api/v1/handlers/{name}/pause"),
         ControlRequest::Resume { .. } => (Method::POST, "/api/v1/handlers/{name}/resume"),
         ControlRequest::Rollback { .. } => (Method::POST, "/api/v1/handlers/{name}/rollback"),
@@ -48,7 +49,8 @@ fn all_that_the_control_socket_can_do_has_a_route_for_the_same_role() {
         ControlRequest::Remove { name: name() },
         ControlRequest::Rollback { name: name() },
         ControlRequest::Canary { file: "a".into(), name: None, force: false, policy: Wishes::default() },
-        ControlRequest::Promote { name: name() },
+        ControlRequest::Promote { name: name(), force: false },
+        ControlRequest::Abort { name: name() },
         ControlRequest::Pause { name: name() },
         ControlRequest::Resume { name: name() },
     ] {

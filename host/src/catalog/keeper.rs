@@ -8,12 +8,13 @@
 mod back;
 mod canary;
 mod change;
+mod given;
 
 use std::{
     collections::BTreeMap,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use super::{
@@ -59,6 +60,8 @@ struct State {
     shelves: BTreeMap<String, Shelf>,
     /// Who is being tried.
     trying: Option<String>,
+    /// Canaries that are to begin, by the handler. One that is not here any more, or that nobody holds, does not.
+    coming: BTreeMap<String, Weak<()>>,
     /// Counts the changes of what is served.
     changes: u64,
 }
@@ -298,38 +301,6 @@ impl Keeper {
             }
         }
         Ok(new)
-    }
-
-    /// Tries a file that an operator names, and puts it into the directory where it is good. Its manifest is the one beside
-    /// it; without one, the handler's own stays.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`]; what served goes on serving, and the directory stays as it is.
-    pub async fn add(self: &Arc<Self>, file: &Path, name: Option<String>, force: bool) -> Result<Change, Error> {
-        let (name, read) = self.given(file, name)?;
-        self.offer(&name, read, Origin::Given { force }).await
-    }
-
-    /// The name of a handler that an operator gives, and what reads its files.
-    fn given(
-        &self,
-        file: &Path,
-        name: Option<String>,
-    ) -> Result<(String, impl FnOnce() -> Result<Source, Error> + Send + use<>), Error> {
-        let name = match name {
-            Some(name) => load::checked_name(&name)?,
-            None => load::name_of(file)?,
-        };
-        let (file, own) = (file.to_owned(), directory::path_of(&self.directory, &name));
-        let read = move || {
-            let mut source = load::read(&file)?;
-            if source.manifest.is_none() {
-                source.manifest = load::read_manifest(&own)?;
-            }
-            Ok(source)
-        };
-        Ok((name, read))
     }
 
     /// All handlers by name.

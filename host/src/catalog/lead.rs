@@ -29,7 +29,11 @@ pub async fn lead(keeper: Arc<Keeper>) {
         pause.tick().await;
         while promoting.try_join_next().is_some() {}
         let judge = Arc::clone(&keeper);
-        for due in spawn_blocking(move || judge.judge()).await.unwrap_or_default() {
+        let judged = spawn_blocking(move || judge.judge()).await;
+        for due in judged.unwrap_or_else(|error| {
+            tracing::error!(%error, "no canary could be judged");
+            Vec::new()
+        }) {
             let keeper = Arc::clone(&keeper);
             promoting.spawn_blocking(move || keeper.promote_due(&due));
         }

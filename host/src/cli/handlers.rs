@@ -60,6 +60,14 @@ enum What {
     Promote {
         /// The handler's name
         name: String,
+        /// Let methods go that were called recently
+        #[arg(long)]
+        force: bool,
+    },
+    /// End a canary: the version that serves has all requests again
+    Abort {
+        /// The handler's name
+        name: String,
     },
     /// Keep a canary at its share; it still goes back by itself
     Pause {
@@ -71,7 +79,7 @@ enum What {
         /// The handler's name
         name: String,
     },
-    /// Serve the version before, at once; while a canary runs, that is the one beside it
+    /// Serve the version before, at once; refused while a canary runs (abort it first)
     Rollback {
         /// The handler's name
         name: String,
@@ -109,7 +117,8 @@ impl What {
             Self::List => (ControlRequest::List {}, String::new()),
             Self::Remove { name } => (ControlRequest::Remove { name: name.clone() }, name),
             Self::Rollback { name } => (ControlRequest::Rollback { name: name.clone() }, name),
-            Self::Promote { name } => (ControlRequest::Promote { name: name.clone() }, name),
+            Self::Promote { name, force } => (ControlRequest::Promote { name: name.clone(), force }, name),
+            Self::Abort { name } => (ControlRequest::Abort { name: name.clone() }, name),
             Self::Pause { name } => (ControlRequest::Pause { name: name.clone() }, name),
             Self::Resume { name } => (ControlRequest::Resume { name: name.clone() }, name),
             Self::Canary(canary) => canary.request()?,
@@ -148,11 +157,12 @@ fn changed_lines(changed: &Changed, name: &str) -> Vec<String> {
         Changed::OnTrial { generation, beside } => vec![
             format!("{name} is on trial: generation {generation} beside {beside}"),
             format!(
-                "`nova-host handlers list` says how it does; `rollback {name}`, `pause {name}` and `promote {name}` interfere"
+                "`nova-host handlers list` says how it does; `abort {name}`, `pause {name}` and `promote {name}` interfere"
             ),
         ],
         Changed::Paused => vec![format!("the canary of {name} is paused")],
         Changed::Resumed => vec![format!("the canary of {name} goes on")],
+        Changed::Aborted => vec![format!("the canary of {name} is ended: what served beside it serves all requests")],
         Changed::Unchanged { generation } => vec![format!("{name} is served already: generation {generation}")],
         Changed::Removed => vec![format!("{name} is removed")],
         Changed::RolledBack { generation, instead_of, directory } => {

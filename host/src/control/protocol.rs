@@ -65,6 +65,14 @@ pub enum ControlRequest {
     Promote {
         /// The handler's name.
         name: String,
+        /// Whether methods that were called recently may go.
+        #[serde(default)]
+        force: bool,
+    },
+    /// End the version on trial; what serves goes on serving.
+    Abort {
+        /// The handler's name.
+        name: String,
     },
     /// Keep the version on trial at its share.
     Pause {
@@ -85,7 +93,7 @@ pub enum ControlRequest {
         /// Its name.
         name: String,
     },
-    /// Go back to the version before; while one is on trial, to the one that serves beside it.
+    /// Go back to the version before; refused while one is on trial.
     Rollback {
         /// The handler's name.
         name: String,
@@ -215,6 +223,8 @@ pub enum Changed {
     Paused,
     /// It goes on by itself.
     Resumed,
+    /// It is on trial no more.
+    Aborted,
     /// It was in force already.
     Unchanged {
         /// Its number.
@@ -283,6 +293,10 @@ impl ControlAnswer {
         keeper.resume(name).map_or_else(Self::from, |()| Self::Changed(Changed::Resumed))
     }
 
+    pub(crate) fn aborted(keeper: &Keeper, name: &str) -> Self {
+        keeper.abort(name).map_or_else(Self::from, |()| Self::Changed(Changed::Aborted))
+    }
+
     pub(crate) fn rollback(keeper: &Keeper, name: &str) -> Self {
         keeper.rollback(name).map_or_else(Self::from, |RolledBack { generation, instead_of, directory }| {
             Self::Changed(Changed::RolledBack { generation, instead_of, directory })
@@ -294,7 +308,7 @@ impl From<Error> for ControlAnswer {
     fn from(error: Error) -> Self {
         let kind = match &error {
             Error::Refused(_) | Error::Drops { .. } | Error::Overtaken | Error::Unwanted => Kind::Refused,
-            Error::OnTrial { .. } | Error::NothingBeside { .. } => Kind::Refused,
+            Error::OnTrial { .. } | Error::NothingBeside { .. } | Error::Newer { .. } => Kind::Refused,
             Error::Unknown { .. } | Error::NothingEarlier { .. } | Error::NoTrial { .. } => Kind::Unknown,
             Error::Directory { .. } => Kind::Directory,
         };

@@ -69,20 +69,17 @@ impl Keeper {
             self.end_trial(&mut shelf, Stage::Overtaken, Some("the handler was removed".to_owned()));
         }
         state.trying.take_if(|trying| trying == name);
+        state.coming.remove(name);
     }
 
-    /// Goes back to the version before, at once: it is still loaded. While another is on trial, that is the one that serves beside it: the
-    /// trial ends, and the directory is what it was. Else the directory then gets its files, so that a restart
-    /// serves the same. Where it keeps others, they are not served before they change again.
+    /// Goes back to the version before, at once: it is still loaded. The directory then gets its files, so that a restart serves the same.
+    /// Where it keeps others, they are not served before they change again. A canary stands in its way: who means that has
+    /// [`Keeper::abort`], which never touches what serves, however late it comes.
     ///
     /// # Errors
     ///
-    /// [`Error::Unknown`], [`Error::NothingEarlier`], and a conflict with what others serve meanwhile.
+    /// [`Error::Unknown`], [`Error::OnTrial`], [`Error::NothingEarlier`], and a conflict with what others serve meanwhile.
     pub fn rollback(&self, name: &str) -> Result<RolledBack, Error> {
-        // Without waiting for a disk.
-        if let Some(rolled_back) = self.take_back(name) {
-            return Ok(rolled_back);
-        }
         let _changing = self.changing();
         let switched = self.switch_back(&mut self.lock(), name)?;
         let Switched { back, left, .. } = &switched;
@@ -102,7 +99,11 @@ impl Keeper {
     fn switch_back(&self, state: &mut State, name: &str) -> Result<Switched, Error> {
         self.known(state, name)?;
         let nothing = || Error::NothingEarlier { name: name.to_owned() };
+        let is_coming = state.has_coming(name);
         let shelf = state.shelves.get_mut(name).ok_or_else(nothing)?;
+        if is_coming || shelf.trial.is_some() {
+            return Err(Error::OnTrial { name: name.to_owned() });
+        }
         let back = shelf.previous.last().cloned().ok_or_else(nothing)?;
         let catalog = self.current.get().with(Arc::clone(&back)).map_err(load::Error::from)?;
         self.current.replace(catalog);

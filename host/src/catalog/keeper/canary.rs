@@ -4,13 +4,17 @@
 //! [`crate::catalog::candidate`] is what requests meet. A trial is no part of the directory: a restart serves what served beside it. To take one
 //! back changes nothing but who gets requests, and waits for nobody; what is in flight ends where it began.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::Arc,
+};
 
 use tokio::time::Instant;
 
-use super::{Change, Error, Keeper, Origin, RolledBack, blocking};
+use super::{Change, Error, Keeper, Origin, State, blocking, directory, identity, load};
 use crate::{
-    canary::{Action, Policy, plan, report::Stage},
+    canary::{Action, Policy, Progress, plan, report::Stage},
     catalog::{Generation, Source, candidate::Trial, shelf::Shelf},
     metrics::Verdict,
 };
@@ -20,6 +24,26 @@ use crate::{
 pub struct Due {
     name: String,
     generation: u64,
+    /// Where it stood then.
+    progress: Progress,
+}
+
+impl State {
+    /// Notes that a canary is to begin, for as long as what this gives is held.
+    fn comes(&mut self, name: &str) -> Result<Arc<()>, Error> {
+        if self.has_coming(name) {
+            return Err(Error::OnTrial { name: name.to_owned() });
+        }
+        let coming = Arc::default();
+        self.coming.retain(|_, coming| coming.strong_count() > 0);
+        self.coming.insert(name.to_owned(), Arc::downgrade(&coming));
+        Ok(coming)
+    }
+
+    /// Whether a canary of the handler is being tried, or waits for its turn.
+    pub(super) fn has_coming(&self, name: &str) -> bool {
+        self.coming.get(name).is_some_and(|coming| coming.strong_count() > 0)
+    }
 }
 
 impl Keeper {
@@ -41,14 +65,15 @@ impl Keeper {
         policy: Policy,
     ) -> Result<Change, Error> {
         let (name, read) = self.given(file, name)?;
-        let origin = Origin::Given { force };
+        let (origin, coming) = (Origin::Given { force }, self.lock().comes(&name)?);
         let begin = |source| async {
             if let Some(generation) = self.may_be_tried(&name, &source)? {
                 return Ok(Change::Unchanged { generation });
             }
             let generation = self.made(&name, source).await?;
             let keeper = Arc::clone(self);
-            blocking(move || keeper.begin(generation, origin, policy)).await
+            let coming = Arc::clone(&coming);
+            blocking(move || keeper.begin(generation, origin, policy, &coming)).await
         };
         self.attempt(&name, read, begin).await
     }
@@ -66,12 +91,20 @@ impl Keeper {
         Ok((serving.source == *source).then_some(serving.number))
     }
 
-    fn begin(&self, generation: Arc<Generation>, origin: Origin, policy: Policy) -> Result<Change, Error> {
+    fn begin(
+        &self,
+        generation: Arc<Generation>,
+        origin: Origin,
+        policy: Policy,
+        coming: &Arc<()>,
+    ) -> Result<Change, Error> {
         let _changing = self.changing();
         // All that would keep it from serving is said now.
         self.may_serve(&generation, origin)?;
         let (name, number) = (generation.name.clone(), generation.number);
         let mut state = self.lock();
+        // An operator may have aborted it while it was compiled.
+        state.coming.remove(&name).filter(|it| it.as_ptr() == Arc::as_ptr(coming)).ok_or(Error::Overtaken)?;
         let nothing = || Error::NothingBeside { name: name.clone() };
         let shelf = state.shelves.get_mut(&name).ok_or_else(nothing)?;
         let beside = shelf.serving.as_ref().ok_or_else(nothing)?.number;
@@ -90,7 +123,24 @@ impl Keeper {
             let on_trial = state.shelves.iter().filter(|(_, shelf)| shelf.trial.is_some());
             on_trial.map(|(name, _)| name.clone()).collect()
         };
-        names.iter().filter_map(|name| self.judge_one(name)).collect()
+        names.iter().filter_map(|name| self.unless_it_panics(name, || self.judge_one(name)).flatten()).collect()
+    }
+
+    /// Does something for a trial. Where that panics, which is a fault of the host, the trial pauses and the others go on.
+    pub(super) fn unless_it_panics<T>(&self, name: &str, act: impl FnOnce() -> T) -> Option<T> {
+        let acted = catch_unwind(AssertUnwindSafe(act)).ok();
+        if acted.is_none() {
+            let mut state = self.lock();
+            let trial = state.shelves.get_mut(name).and_then(|shelf| shelf.trial.as_mut());
+            if let Some(trial) = trial {
+                trial.is_promoting = false;
+                // It is looked at again and again: once is enough.
+                if !trial.progress.is_paused {
+                    self.pause_trial(trial, name, "the host itself failed while it judged it".to_owned());
+                }
+            }
+        }
+        acted
     }
 
     fn judge_one(&self, name: &str) -> Option<Due> {
@@ -124,7 +174,7 @@ impl Keeper {
             Action::Promote if trial.is_promoting => None,
             Action::Promote => {
                 trial.is_promoting = true;
-                Some(Due { name: name.to_owned(), generation })
+                Some(Due { name: name.to_owned(), generation, progress })
             }
             Action::Advance(step) => {
                 trial.advance(step);
@@ -150,25 +200,44 @@ impl Keeper {
 
     /// Puts a trial into force whose time has come. Where that is not possible, it is paused, and says why.
     pub fn promote_due(&self, due: &Due) {
-        let Due { name, generation } = due;
-        if let Err(error) = self.put_into_force(name, *generation) {
-            let mut state = self.lock();
-            let trial = state.shelves.get_mut(name).and_then(|shelf| shelf.trial.as_mut());
-            if let Some(trial) = trial.filter(|trial| trial.generation.number == *generation) {
-                trial.is_promoting = false;
+        let Due { name, generation, progress } = due;
+        let put = self.unless_it_panics(name, || self.put_into_force(name, *generation, Some(*progress), false));
+        let Some(Err(error)) = put else { return };
+        let mut state = self.lock();
+        let trial = state.shelves.get_mut(name).and_then(|shelf| shelf.trial.as_mut());
+        if let Some(trial) = trial.filter(|trial| trial.generation.number == *generation) {
+            trial.is_promoting = false;
+            // Whoever has moved it since has had a reason.
+            if trial.progress == *progress {
                 self.pause_trial(trial, name, format!("it cannot serve all requests: {error}"));
             }
         }
     }
 
-    /// Puts a trial into force now, on an operator's word.
+    /// Puts a trial into force now, on an operator's word; with `force`, although it drops methods that were called recently. One that has
+    /// just come into force is there already.
     ///
     /// # Errors
     ///
-    /// [`Error::NoTrial`], and all for which [`Keeper::add`] would refuse it; then the trial goes on.
-    pub fn promote(&self, name: &str) -> Result<Change, Error> {
-        let generation = self.with_trial(name, |_, trial| trial.generation.number)?;
-        self.put_into_force(name, generation)
+    /// [`Error::NoTrial`], [`Error::Newer`], and all for which [`Keeper::add`] would refuse it; then the trial goes on.
+    pub fn promote(&self, name: &str, force: bool) -> Result<Change, Error> {
+        let promoted = self
+            .with_trial(name, |_, trial| trial.generation.number)
+            .and_then(|generation| self.put_into_force(name, generation, None, force));
+        match promoted {
+            Err(Error::NoTrial { .. } | Error::Overtaken) => {
+                self.has_promoted(name).map(|generation| Change::Unchanged { generation }).map_or(promoted, Ok)
+            }
+            promoted => promoted,
+        }
+    }
+
+    /// The number of what serves, where it is the last version that was on trial.
+    fn has_promoted(&self, name: &str) -> Option<u64> {
+        let state = self.lock();
+        let shelf = state.shelves.get(name)?;
+        let tried = shelf.tried.as_ref().filter(|tried| tried.stage == Stage::Promoted)?;
+        shelf.serving.as_ref().map(|serving| serving.number).filter(|serving| *serving == tried.generation)
     }
 
     /// Keeps a trial where it is.
@@ -187,8 +256,11 @@ impl Keeper {
     /// [`Error::NoTrial`].
     pub fn resume(&self, name: &str) -> Result<(), Error> {
         self.with_trial(name, |_, trial| {
-            tracing::info!(handler = name, generation = trial.generation.number, "canary resumed");
-            trial.pause(None);
+            // The time of a step that runs is not begun again.
+            if trial.progress.is_paused {
+                tracing::info!(handler = name, generation = trial.generation.number, "canary resumed");
+                trial.pause(None);
+            }
         })
     }
 
@@ -199,14 +271,23 @@ impl Keeper {
         trial.map(|trial| act(self, trial)).ok_or_else(|| Error::NoTrial { name: name.to_owned() })
     }
 
-    /// Gives all requests back to the version beside a trial, where there is one.
-    pub(super) fn take_back(&self, name: &str) -> Option<RolledBack> {
+    /// Ends a trial, or keeps one from beginning that is still compiled. What serves goes on serving, however late this comes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unknown`], [`Error::NoTrial`].
+    pub fn abort(&self, name: &str) -> Result<(), Error> {
         let mut state = self.lock();
-        let shelf = state.shelves.get_mut(name)?;
-        let trial = shelf.trial.as_ref()?;
-        let (generation, instead_of) = (trial.beside, trial.generation.number);
-        self.end_trial(shelf, Stage::RolledBack, Some("an operator has taken it back".to_owned()));
-        Some(RolledBack { generation, instead_of, directory: None })
+        self.known(&state, name)?;
+        let was_coming = state.has_coming(name);
+        state.coming.remove(name);
+        let shelf = state.shelves.get_mut(name).filter(|shelf| shelf.trial.is_some());
+        match shelf {
+            Some(shelf) => self.end_trial(shelf, Stage::RolledBack, Some("an operator has taken it back".to_owned())),
+            None if was_coming => tracing::warn!(handler = name, "canary aborted before it began"),
+            None => return Err(Error::NoTrial { name: name.to_owned() }),
+        }
+        Ok(())
     }
 
     /// Ends a trial, where there is one. From then on the version beside it, or what has come into force, has all requests.
@@ -232,20 +313,28 @@ impl Keeper {
         }
     }
 
-    fn put_into_force(&self, name: &str, number: u64) -> Result<Change, Error> {
-        let (generation, origin) = self.with_trial(name, |_, trial| (Arc::clone(&trial.generation), trial.origin))?;
+    /// `at` is where the trial has to stand, if that matters; `force`, whether it may drop methods whatever was said before.
+    fn put_into_force(&self, name: &str, number: u64, at: Option<Progress>, force: bool) -> Result<Change, Error> {
+        let is_it = |trial: &Trial| trial.generation.number == number && at.is_none_or(|at| trial.progress == at);
+        let found =
+            self.with_trial(name, |_, trial| is_it(trial).then(|| (Arc::clone(&trial.generation), trial.origin)))?;
+        let (generation, mut origin) = found.ok_or(Error::Overtaken)?;
+        if force {
+            origin = Origin::Given { force };
+        }
         let staged = self.stage(name, &generation.source)?;
         let _changing = self.changing();
         let new = self.fits(&self.lock(), &generation, origin)?;
-        if !self.is_on_trial(name, number) {
+        // Whoever has paused it or put another file there meanwhile has said more than the time has.
+        if !self.with_trial(name, |_, trial| is_it(trial))? {
             return Err(Error::Overtaken);
         }
+        self.is_as_it_serves(&generation)?;
         staged.put().map_err(|source| self.unwritable(source))?;
         let mut state = self.lock();
         let shelf = state.shelves.get_mut(name);
-        let is_it = |shelf: &&mut Shelf| shelf.trial.as_ref().is_some_and(|trial| trial.generation.number == number);
-        let Some(shelf) = shelf.filter(is_it) else {
-            // It was taken back while its files were moved.
+        let Some(shelf) = shelf.filter(|shelf| shelf.trial.as_ref().is_some_and(is_it)) else {
+            // It was taken back or paused while its files were moved.
             drop(state);
             self.put_back(name);
             return Err(Error::Overtaken);
@@ -256,13 +345,23 @@ impl Keeper {
         let instead_of = shelf.serving.as_ref().map(|serving| serving.number).unwrap_or_default();
         shelf.advance(generation);
         state.changes += 1;
+        state.trying.take_if(|trying| trying == name);
         Ok(Change::Replaced { generation: number, instead_of })
     }
 
-    fn is_on_trial(&self, name: &str, number: u64) -> bool {
+    /// Sees to it that nothing lies in the directory that somebody has put there and nobody has tried yet.
+    fn is_as_it_serves(&self, generation: &Generation) -> Result<(), Error> {
+        let name = &generation.name;
+        let there = load::read(&directory::path_of(&self.directory, name)).ok().as_ref().map(identity);
         let state = self.lock();
-        let trial = state.shelves.get(name).and_then(|shelf| shelf.trial.as_ref());
-        trial.is_some_and(|trial| trial.generation.number == number)
+        let is_known = there.is_some_and(|there| {
+            let shelf = state.shelves.get(name);
+            let serving = shelf.and_then(|shelf| shelf.serving.as_ref()).map(|serving| identity(&serving.source));
+            let refused = shelf.and_then(|shelf| shelf.refused.as_ref()?.identity.clone());
+            let unwanted = shelf.and_then(|shelf| shelf.unwanted.clone());
+            [serving, refused, unwanted, Some(identity(&generation.source))].contains(&Some(there))
+        });
+        if is_known { Ok(()) } else { Err(Error::Newer { name: name.clone() }) }
     }
 
     /// Puts the files of what serves back into the directory.

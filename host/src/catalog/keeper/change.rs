@@ -66,8 +66,8 @@ pub enum Error {
     Refused(#[from] load::Error),
     /// It lacks methods that are in use.
     #[error(
-        "drops {}, called within the last {within:?}: list what may go as `dropped` in its manifest, or use \
-         `nova-host handlers add --force`", list(.methods)
+        "drops {}, called within the last {within:?}: list what may go as `dropped` in its manifest, or say `--force`",
+        list(.methods)
     )]
     Drops {
         /// What it lacks.
@@ -76,16 +76,16 @@ pub enum Error {
         within: Duration,
     },
     /// The operator has rolled back or removed the handler meanwhile, or its files have changed again.
-    #[error("was overtaken by a rollback, a removal or a newer version while it was being tried")]
+    #[error("was overtaken by a rollback, an abort, a removal or a newer version while it was being tried")]
     Overtaken,
     /// The operator has rolled back while this very version was in the directory.
     #[error(
         "was there when the handler was rolled back, and has not changed since; `nova-host handlers add` serves it"
     )]
     Unwanted,
-    /// A canary runs.
+    /// A canary runs, or is being tried before it does.
     #[error(
-        "a canary of {name} runs: end it first, with `nova-host handlers promote {name}` or `nova-host handlers rollback {name}`"
+        "a canary of {name} runs: end it first, with `nova-host handlers abort {name}` or `nova-host handlers promote {name}`"
     )]
     OnTrial {
         /// The handler.
@@ -114,6 +114,15 @@ pub enum Error {
     /// There was no other version since the start of the service.
     #[error("no earlier version of {name} is kept: there were none since the service started, or too many rollbacks")]
     NothingEarlier {
+        /// The handler.
+        name: String,
+    },
+    /// Somebody has changed the files in the directory, and they were not tried yet.
+    #[error(
+        "the directory has other files of {name} than serve, which were not tried yet: they are left alone (once they are tried or put back, \
+         `nova-host handlers promote {name}` goes on)"
+    )]
+    Newer {
         /// The handler.
         name: String,
     },

@@ -61,7 +61,7 @@ pub(super) struct Canary {
     /// By what requests are told apart: request-id, or a field of the context, such as context.project_id
     #[arg(long, default_value = "request-id", value_name = "WHAT")]
     by: String,
-    /// Follow it to its end: code 0 where it is promoted, 3 where it is not
+    /// Follow it until it ends or pauses: code 0 where it is promoted, or served already, 3 where it is not
     #[arg(long)]
     pub(super) wait: bool,
 }
@@ -106,14 +106,19 @@ pub(super) fn lines(canary: &CanaryState) -> Vec<String> {
 pub(super) async fn follow(config: &Config, options: &Options, name: &str, generation: u64) -> anyhow::Result<()> {
     let mut said = None;
     loop {
-        let answer = ask(config, &ControlRequest::List {}, PATIENCE).await?;
+        let answer = ask(config, &ControlRequest::List {}, PATIENCE).await.map_err(|failed| match failed.exit {
+            // A canary ends with its host.
+            Exit::Control => ended(name, &format!("its host is there no more, or does not answer: {}", failed.message)),
+            _ => failed,
+        })?;
         let ControlAnswer::Handlers(Handlers { handlers, .. }) = answer else {
             return Err(Failed::new(Exit::Handlers, "the host does not list its handlers").into());
         };
-        let canary = handlers.into_iter().find(|handler| handler.name == name).and_then(|handler| handler.canary);
-        let Some(canary) = canary.filter(|canary| canary.generation == generation) else {
-            let message = format!("the canary of {name} is not there any more: its host may have restarted");
-            return Err(Failed::new(Exit::Handlers, printable(&message, MAX_LINE)).into());
+        let Some(handler) = handlers.into_iter().find(|handler| handler.name == name) else {
+            return Err(ended(name, "overtaken: the handler was removed").into());
+        };
+        let Some(canary) = handler.canary.filter(|canary| canary.generation == generation) else {
+            return Err(ended(name, "not there any more: its host has restarted, or another canary has begun").into());
         };
         let now = (canary.stage, canary.step);
         if said != Some(now) {
@@ -127,11 +132,16 @@ pub(super) async fn follow(config: &Config, options: &Options, name: &str, gener
         if canary.stage == Stage::Promoted {
             return Ok(());
         }
-        if canary.stage.is_end() {
+        // One that pauses waits for an operator, which a script should not wait for.
+        if canary.stage != Stage::Running {
             let why = canary.why.unwrap_or_default();
-            let message = format!("the canary of {name} is {}: {why}", canary.stage.as_str());
-            return Err(Failed::new(Exit::Handlers, printable(&message, MAX_LINE)).into());
+            return Err(ended(name, &format!("{}: {why}", canary.stage.as_str())).into());
         }
         tokio::time::sleep(EVERY_LOOK).await;
     }
+}
+
+/// It is not promoted.
+fn ended(name: &str, how: &str) -> Failed {
+    Failed::new(Exit::Handlers, printable(&format!("the canary of {name} is {how}"), MAX_LINE))
 }

@@ -126,8 +126,8 @@ async fn a_trial_ends_with_whatever_else_comes_into_force_and_not_by_accident() 
     assert!(matches!(story.canary(&answering("3"), "50%").await, Err(Error::OnTrial { .. })));
     assert!(matches!(story.add("a", &answering("3"), true).await, Err(Error::OnTrial { .. })));
     assert_eq!((story.refusal("a"), &story.canary_of()["stage"]), (None, &"running".into()));
-    // A rollback goes to the version beside, and no further.
-    assert_eq!(story.keeper.rollback("a").unwrap(), RolledBack { generation: old, instead_of: new, directory: None });
+    story.keeper.abort("a").unwrap();
+    assert!(old < new && story.play(100, new, Ending::Replied).is_empty());
     assert_eq!((&story.canary_of()["stage"], story.answer().await), (&"rolled-back".into(), "1".to_owned()));
     // A file that has changed is somebody's wish.
     let new = on_trial(story.canary(&answering("4"), "50%").await);
@@ -140,13 +140,13 @@ async fn a_trial_ends_with_whatever_else_comes_into_force_and_not_by_accident() 
     assert!(!story.play(100, new, Ending::Replied).is_empty());
     story.keeper.remove("a").unwrap();
     assert!(story.keeper.current.candidates.is_empty());
-    assert!(matches!(story.keeper.promote("a"), Err(Error::Unknown { .. })));
+    assert!(matches!(story.keeper.promote("a", false), Err(Error::Unknown { .. })));
 }
 
 #[tokio::test]
 async fn an_operator_pauses_resumes_and_promotes() {
     let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
-    for nothing in [story.keeper.pause("a"), story.keeper.resume("a"), story.keeper.promote("a").map(drop)] {
+    for nothing in [story.keeper.pause("a"), story.keeper.resume("a"), story.keeper.promote("a", false).map(drop)] {
         assert!(matches!(nothing, Err(Error::NoTrial { .. })));
     }
     let new = on_trial(story.canary(&answering("2"), "50%,60%").await);
@@ -163,7 +163,9 @@ async fn an_operator_pauses_resumes_and_promotes() {
     story.keeper.judge();
     assert_eq!(story.canary_of()["step"], 2);
     story.keeper.pause("a").unwrap();
-    assert!(matches!(story.keeper.promote("a").unwrap(), Change::Replaced { generation, .. } if generation == new));
+    assert!(
+        matches!(story.keeper.promote("a", false).unwrap(), Change::Replaced { generation, .. } if generation == new)
+    );
     assert_eq!(story.serving("a").unwrap().number, new);
     // One that is paused still goes back.
     let new = on_trial(story.canary(&answering("3"), "50%").await);
@@ -216,4 +218,140 @@ async fn one_that_cannot_be_put_into_force_waits_for_an_operator() {
     let canary = story.canary_of();
     assert!(canary["why"].as_str().unwrap().starts_with("it cannot serve all requests: cannot write to"), "{canary}");
     assert_eq!((&canary["stage"], story.serving("a").unwrap().number < new), (&"paused".into(), true));
+}
+
+#[tokio::test]
+async fn a_rollback_never_ends_a_canary_by_accident_and_no_canary_is_mistaken_for_what_serves() {
+    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
+    story.add("a", &answering("2"), false).await.unwrap();
+    let serving = story.serving("a").unwrap().number;
+    on_trial(story.canary(&answering("3"), "50%").await);
+    let refused = story.keeper.rollback("a").unwrap_err();
+    assert!(matches!(refused, Error::OnTrial { .. }), "{refused}");
+    assert_eq!((story.serving("a").unwrap().number, &story.canary_of()["stage"]), (serving, &"running".into()));
+    story.keeper.abort("a").unwrap();
+    assert_eq!(&story.canary_of()["stage"], "rolled-back");
+    // Once more, and what serves is left alone.
+    assert!(matches!(story.keeper.abort("a"), Err(Error::NoTrial { .. })));
+    assert_eq!(story.serving("a").unwrap().number, serving);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_that_is_still_compiled_is_aborted_and_keeps_a_rollback_off() {
+    let story = Arc::new(Story::begin(&[("a.wasm", &answering("1"))]).await);
+    let beginning = tokio::spawn({
+        let story = Arc::clone(&story);
+        async move { story.canary(&slow("2"), "50%").await }
+    });
+    while story.keeper.lock().trying.is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(story.keeper.rollback("a"), Err(Error::OnTrial { .. })));
+    story.keeper.abort("a").unwrap();
+    let ended = beginning.await.unwrap();
+    assert!(ended.is_err() && story.keeper.current.candidates.is_empty(), "{ended:?}");
+    assert!(matches!(story.keeper.abort("a"), Err(Error::NoTrial { .. })));
+}
+
+#[tokio::test]
+async fn a_method_that_was_called_during_the_trial_may_be_dropped_by_force() {
+    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
+    let new = on_trial(story.canary(&answering_with("2", METHOD_N), "50%").await);
+    story.answer().await;
+    let refused = story.keeper.promote("a", false).unwrap_err().to_string();
+    assert!(refused.contains("drops m 1.0") && refused.contains("say `--force`"), "{refused}");
+    story.keeper.promote("a", true).unwrap();
+    assert_eq!(story.serving("a").unwrap().number, new);
+}
+
+#[tokio::test]
+async fn a_pause_holds_although_the_promotion_has_begun() {
+    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
+    let new = on_trial(story.canary(&answering("2"), "50%").await);
+    pause();
+    story.play(1_000, new, Ending::Replied);
+    advance(EVERY).await;
+    let due = story.keeper.judge();
+    story.keeper.pause("a").unwrap();
+    story.keeper.promote_due(&due[0]);
+    let canary = story.canary_of();
+    assert_eq!((&canary["stage"], &canary["why"]), (&"paused".into(), &"an operator has paused it".into()));
+    assert_eq!(fs::read(story.directory.path().join("a.wasm")).unwrap(), answering("1"));
+    // And it comes to its end when it goes on.
+    story.keeper.resume("a").unwrap();
+    advance(EVERY).await;
+    let due = story.keeper.judge();
+    story.keeper.promote_due(&due[0]);
+    assert_eq!(story.serving("a").unwrap().number, new);
+}
+
+#[tokio::test]
+async fn a_promotion_leaves_a_file_alone_that_somebody_has_put_into_the_directory() {
+    let story = Story::begin(&[("a.wasm", &answering("1")), ("a.toml", b"")]).await;
+    let path = story.directory.path().join("a.wasm");
+    let new = on_trial(story.canary(&answering("2"), "50%").await);
+    pause();
+    story.play(1_000, new, Ending::Replied);
+    advance(EVERY).await;
+    let due = story.keeper.judge();
+    fs::write(&path, answering("9")).unwrap();
+    story.keeper.promote_due(&due[0]);
+    let canary = story.canary_of();
+    assert!(canary["why"].as_str().unwrap().contains("the directory has other files of a"), "{canary}");
+    assert_eq!((&canary["stage"], story.serving("a").unwrap().number < new), (&"paused".into(), true));
+    let refused = story.keeper.promote("a", false).unwrap_err().to_string();
+    assert!(refused.contains("the directory has other files of a"), "{refused}");
+    // A manifest is as good as a component, and a file that is gone is a wish too.
+    fs::write(&path, answering("1")).unwrap();
+    fs::write(path.with_extension("toml"), "[limits]\ntimeout = \"9s\"").unwrap();
+    story.keeper.promote("a", false).unwrap_err();
+    fs::write(path.with_extension("toml"), "").unwrap();
+    fs::remove_file(&path).unwrap();
+    story.keeper.promote("a", false).unwrap_err();
+    assert!(!path.exists());
+    // What was tried and refused is nobody's wish any more.
+    fs::write(&path, "broken").unwrap();
+    story
+        .keeper
+        .offer("a", || Ok(Source::new(b"broken".to_vec(), Some(String::new()))), Origin::Watched)
+        .await
+        .unwrap_err();
+    story.keeper.promote("a", false).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), answering("2"));
+}
+
+#[tokio::test]
+async fn promoting_what_has_just_come_into_force_changes_nothing_and_is_no_failure() {
+    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
+    let new = on_trial(story.canary(&answering("2"), "50%").await);
+    story.keeper.promote("a", false).unwrap();
+    assert!(matches!(story.keeper.promote("a", false).unwrap(), Change::Unchanged { generation } if generation == new));
+    story.add("a", &answering("3"), false).await.unwrap();
+    assert!(matches!(story.keeper.promote("a", false), Err(Error::NoTrial { .. })));
+}
+
+#[tokio::test]
+async fn to_resume_what_is_not_paused_does_not_start_its_step_again() {
+    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
+    let new = on_trial(story.canary(&answering("2"), "50%,60%").await);
+    pause();
+    story.play(1_000, new, Ending::Replied);
+    advance(EVERY).await;
+    story.keeper.resume("a").unwrap();
+    story.keeper.judge();
+    assert_eq!(story.canary_of()["step"], 2);
+}
+
+#[tokio::test]
+async fn a_fault_of_the_host_pauses_a_canary_and_says_so() {
+    let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
+    on_trial(story.canary(&answering("2"), "50%").await);
+    story.keeper.lock().shelves.get_mut("a").unwrap().trial.as_mut().unwrap().is_promoting = true;
+    assert_eq!(story.keeper.unless_it_panics("a", || panic!("a fault")), None::<()>);
+    let canary = story.canary_of();
+    assert_eq!(
+        (&canary["stage"], &canary["why"]),
+        (&"paused".into(), &"the host itself failed while it judged it".into())
+    );
+    story.keeper.promote("a", false).unwrap();
 }
