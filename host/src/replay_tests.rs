@@ -152,3 +152,14 @@ async fn a_redacted_recording_replays() {
     recording.redacted = 2;
     assert!(again(&guest(ECHO), &recording).await.is_same());
 }
+
+#[tokio::test]
+async fn a_failure_is_no_reply_that_looks_like_it() {
+    let failure = crate::envelope::Failure::new("builtins", "KeyError", "k");
+    let mut recording = recorded(&guest(ECHO), &failure.encode(), tight()).await;
+    recording.ended = Ended::Failed(failure);
+    let comparison = again(&guest(ECHO), &recording).await;
+    assert!(!comparison.is_same(), "{comparison:?}");
+    let Difference { expected, got, .. } = &comparison.differences[0];
+    assert!(expected.as_ref().unwrap().starts_with("failed: ") && got.as_ref().unwrap().starts_with("replied: "));
+}
