@@ -163,3 +163,15 @@ async fn a_failure_is_no_reply_that_looks_like_it() {
     let Difference { expected, got, .. } = &comparison.differences[0];
     assert!(expected.as_ref().unwrap().starts_with("failed: ") && got.as_ref().unwrap().starts_with("replied: "));
 }
+
+#[tokio::test]
+async fn a_result_that_has_no_room_on_the_tape_is_not_copied() {
+    let program = load_granted(sandbox(), &guest(ECHO), tight(), Grants::told(Values::default())).unwrap();
+    let mut recording = sample();
+    recording.request.arguments = text(&format!("{{\"a\": \"{}\"}}", "x".repeat(2000)));
+    for (room, is_taken) in [(1000, false), (3000, true)] {
+        let tape = Tape::recording(room, true);
+        program.handle(invocation(&recording, 0, &tape)).await.unwrap();
+        assert_eq!(tape.taken().is_some(), is_taken, "{room}");
+    }
+}

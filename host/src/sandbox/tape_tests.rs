@@ -38,7 +38,10 @@ fn what_was_taped_is_told_in_its_order() {
 #[test]
 fn without_room_everything_is_given_up() {
     let tape = Tape::recording(100, true);
+    assert!(tape.listens() && !Tape::default().listens());
     tape.asks(GET, || text(&"k"), || "x".repeat(200)).unwrap();
+    // No text is made for it any more.
+    assert!(tape.is_on() && !tape.listens());
     assert_eq!(tape.taken(), None);
 }
 
