@@ -201,7 +201,15 @@ fn one(config: &Config, name: &str) -> Result<PathBuf, Failed> {
     let by_id = config.record.as_ref().and_then(|record| find(&record.directory, name));
     let missing = || {
         let name = printable(name, MAX_SHOWN);
-        let message = format!("{name} is no file, and no recording of that id is in record.directory");
+        let message = match &config.record {
+            Some(record) => {
+                format!("{name} is no file, and no recording of that id is in {}", record.directory.display())
+            }
+            None => format!(
+                "{name} is no file, and ids are looked for in record.directory, which is not set: name the file, or set it \
+                 (with record.share = 0, where nothing is to be recorded)"
+            ),
+        };
         Failed::new(Exit::Usage, message)
     };
     by_id.ok_or_else(missing)
@@ -249,7 +257,8 @@ mod tests {
         let bytes = file::encode(&recording);
         let fill = |count: usize| {
             for number in 0..count {
-                std::fs::write(scratch.path().join(format!("{number:013}-0123456789ab.recording.zst")), &bytes).unwrap();
+                std::fs::write(scratch.path().join(format!("{number:013}-0123456789ab.recording.zst")), &bytes)
+                    .unwrap();
             }
         };
         fill(1);
