@@ -87,7 +87,7 @@ pub async fn replay(program: &Program, recording: &Recording) -> Comparison {
         None => stopped(),
     };
     // A run that has gone another way ends in another way too, which says nothing more.
-    if differences.is_empty() && !is_like(&recording.ended.comparable(), &ended.comparable(), recording.redacted > 0) {
+    if differences.is_empty() && !ends_alike(recording, &ended) {
         let shown =
             |ended: &Ended| crate::printable::printable(&format!("{}: {}", ended.kind(), ended.comparable()), 300);
         differences.push(Difference {
@@ -129,6 +129,12 @@ pub async fn replay(program: &Program, recording: &Recording) -> Comparison {
         made,
         took: started.elapsed(),
     }
+}
+
+/// Whether a run has ended as it was recorded: in the same kind of end, and that with the same text.
+fn ends_alike(recording: &Recording, ended: &Ended) -> bool {
+    std::mem::discriminant(&recording.ended) == std::mem::discriminant(ended)
+        && is_like(&recording.ended.comparable(), &ended.comparable(), recording.redacted > 0)
 }
 
 fn stopped() -> Ended {

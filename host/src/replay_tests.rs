@@ -152,3 +152,26 @@ async fn a_redacted_recording_replays() {
     recording.redacted = 2;
     assert!(again(&guest(ECHO), &recording).await.is_same());
 }
+
+#[tokio::test]
+async fn a_failure_is_no_reply_that_looks_like_it() {
+    let failure = crate::envelope::Failure::new("builtins", "KeyError", "k");
+    let mut recording = recorded(&guest(ECHO), &failure.encode(), tight()).await;
+    recording.ended = Ended::Failed(failure);
+    let comparison = again(&guest(ECHO), &recording).await;
+    assert!(!comparison.is_same(), "{comparison:?}");
+    let Difference { expected, got, .. } = &comparison.differences[0];
+    assert!(expected.as_ref().unwrap().starts_with("failed: ") && got.as_ref().unwrap().starts_with("replied: "));
+}
+
+#[tokio::test]
+async fn a_result_that_has_no_room_on_the_tape_is_not_copied() {
+    let program = load_granted(sandbox(), &guest(ECHO), tight(), Grants::told(Values::default())).unwrap();
+    let mut recording = sample();
+    recording.request.arguments = text(&format!("{{\"a\": \"{}\"}}", "x".repeat(2000)));
+    for (room, is_taken) in [(1000, false), (3000, true)] {
+        let tape = Tape::recording(room, true);
+        program.handle(invocation(&recording, 0, &tape)).await.unwrap();
+        assert_eq!(tape.taken().is_some(), is_taken, "{room}");
+    }
+}

@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::Desk;
+use crate::harness::handlers;
 
 #[test]
 fn what_is_no_recording_is_refused_by_name_and_with_code_2() {
@@ -45,4 +46,20 @@ fn an_exported_recording_is_what_was_written_and_a_directory_for_others_is_refus
     let open = desk.scratch.write("open/file", "").parent().expect("a directory").display().to_string();
     let told = desk.refused(2, &["call", "add", "{}", "--set", &format!("record.directory={open}")]);
     assert!(told.contains(&format!("chmod 700 {open}")), "{told}");
+}
+
+#[test]
+fn a_file_that_cannot_be_replayed_keeps_no_other_from_it_and_hides_no_difference() {
+    let desk = Desk::calculator();
+    desk.call("divide", &json!({"a": 1, "b": 2}));
+    desk.scratch.write("recordings/0000000000001-0123456789ab.recording.zst", "no zstd");
+    let told = desk.refused(2, &["replay", "recordings"]);
+    assert!(told.contains("0123456789ab.recording.zst: is damaged") && told.contains("same  divide: replied"), "{told}");
+    assert!(told.contains("1 replayed: 1 the same, 0 not, 1 could not be replayed"), "{told}");
+    let told = desk.refused(2, &["replay", "recordings", "--json"]);
+    assert!(told.contains("\"error\":") && told.contains("\"same\":true"), "{told}");
+    // Another component, which does not have the method.
+    let other = desk.scratch.write("other.wasm", fs::read(handlers().join("inventory.wasm")).expect("it is built"));
+    let told = desk.refused(3, &["replay", "recordings", "--handler", &other.display().to_string()]);
+    assert!(told.contains("1 of 2 recordings differ, and 1 could not be replayed"), "{told}");
 }

@@ -197,7 +197,8 @@ impl Session {
                 let keeper = host::keeper(config, &metrics).await.map_err(Failed::from)?;
                 host::load(&keeper).await.map_err(Failed::from)?;
                 let current = keeper.current().clone();
-                let recordings = config.record.as_ref().map(|record| Keeper::start(record, &metrics)).transpose();
+                let record = config.record.as_ref().filter(|record| record.records());
+                let recordings = record.map(|record| Keeper::start(record, &metrics)).transpose();
                 let recordings = recordings.map_err(|error| Failed::new(Exit::Usage, error))?;
                 let observers = Observers { recordings, ..Observers::default() };
                 Some(

@@ -81,44 +81,52 @@ impl Recordings {
 }
 
 fn listed(directory: &Path, method: Option<&str>, last: usize, is_json: bool) -> anyhow::Result<()> {
-    let all = list(directory).map_err(|error| unreadable(directory, &error))?;
-    let mut rows = Vec::new();
-    for Listed { path, bytes, id } in all.into_iter().rev() {
-        if rows.len() >= last {
-            break;
-        }
-        match file::read(&path) {
-            Ok(recording) if method.is_none_or(|method| recording.request.method == method) => {
-                rows.push((id, bytes, Ok(recording)));
-            }
-            Ok(_) => {}
-            Err(error) => rows.push((id, bytes, Err(error))),
-        }
-    }
-    rows.reverse();
+    let rows = rows(directory, method, last, is_json)?;
     if rows.is_empty() && !is_json {
         say(format_args!("no recording in {}", directory.display()));
     }
-    for (id, bytes, read) in rows {
-        match read {
-            Ok(recording) if is_json => say(json!({
-                "id": id, "at_ms": recording.at_ms, "handler": recording.handler.name, "method": recording.request.method,
-                "outcome": recording.outcome, "took_us": recording.cost.took_us, "calls": recording.calls.len(), "bytes": bytes,
-            })),
-            Ok(Recording { at_ms, handler, request, outcome, cost, calls, .. }) => say(format_args!(
-                "{id}  {}  {} {}: {} after {}, {} calls, {bytes} bytes",
-                ago(at_ms / 1000),
-                shown(&handler.name),
-                shown(&request.method),
-                shown(&outcome),
-                duration(cost.took_us),
-                calls.len(),
-            )),
-            Err(error) if is_json => say(json!({ "id": id, "bytes": bytes, "error": error.to_string() })),
-            Err(error) => say(format_args!("{id}  {error}")),
+    rows.iter().for_each(say);
+    Ok(())
+}
+
+/// A line for each of the latest recordings. Nothing else is kept of one when the next is read.
+fn rows(directory: &Path, method: Option<&str>, last: usize, is_json: bool) -> Result<Vec<String>, Failed> {
+    let all = list(directory).map_err(|error| unreadable(directory, &error))?;
+    let mut rows = Vec::new();
+    for listed in all.into_iter().rev() {
+        if rows.len() >= last {
+            break;
+        }
+        match file::read(&listed.path) {
+            Ok(recording) if method.is_none_or(|method| recording.request.method == method) => {
+                rows.push(row(&listed, Ok(recording), is_json));
+            }
+            Ok(_) => {}
+            Err(error) => rows.push(row(&listed, Err(error), is_json)),
         }
     }
-    Ok(())
+    rows.reverse();
+    Ok(rows)
+}
+
+/// What a list says of a recording, however long its texts are.
+fn row(Listed { id, bytes, .. }: &Listed, read: Result<Recording, file::Error>, is_json: bool) -> String {
+    match read {
+        Ok(Recording { at_ms, handler, request, outcome, cost, calls, .. }) => {
+            let (name, method, outcome) = (shown(&handler.name), shown(&request.method), shown(&outcome));
+            if is_json {
+                let row = json!({
+                    "id": id, "at_ms": at_ms, "handler": name, "method": method, "outcome": outcome,
+                    "took_us": cost.took_us, "calls": calls.len(), "bytes": bytes,
+                });
+                return row.to_string();
+            }
+            let (ago, took, calls) = (ago(at_ms / 1000), duration(cost.took_us), calls.len());
+            format!("{id}  {ago}  {name} {method}: {outcome} after {took}, {calls} calls, {bytes} bytes")
+        }
+        Err(error) if is_json => json!({ "id": id, "bytes": bytes, "error": error.to_string() }).to_string(),
+        Err(error) => format!("{id}  {error}"),
+    }
 }
 
 /// What people read of one.
@@ -193,7 +201,15 @@ fn one(config: &Config, name: &str) -> Result<PathBuf, Failed> {
     let by_id = config.record.as_ref().and_then(|record| find(&record.directory, name));
     let missing = || {
         let name = printable(name, MAX_SHOWN);
-        let message = format!("{name} is no file, and no recording of that id is in record.directory");
+        let message = match &config.record {
+            Some(record) => {
+                format!("{name} is no file, and no recording of that id is in {}", record.directory.display())
+            }
+            None => format!(
+                "{name} is no file, and ids are looked for in record.directory, which is not set: name the file, or set it \
+                 (with record.share = 0, where nothing is to be recorded)"
+            ),
+        };
         Failed::new(Exit::Usage, message)
     };
     by_id.ok_or_else(missing)
@@ -225,4 +241,32 @@ fn unreadable(directory: &Path, error: &std::io::Error) -> Failed {
 
 fn shown(text: &str) -> String {
     printable(text, MAX_SHOWN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{recording::sample, testing::memory::peak};
+
+    /// Attacks the memory of whoever lists: small files that are large once they are read.
+    #[tokio::test]
+    async fn a_list_holds_one_recording_at_a_time() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut recording = sample();
+        recording.calls = vec![recording.calls[0].clone(); 10_000];
+        let bytes = file::encode(&recording);
+        let fill = |count: usize| {
+            for number in 0..count {
+                std::fs::write(scratch.path().join(format!("{number:013}-0123456789ab.recording.zst")), &bytes)
+                    .unwrap();
+            }
+        };
+        fill(1);
+        let (rows, one) = peak(async { super::rows(scratch.path(), None, 100, true) }).await;
+        assert_eq!(rows.unwrap().len(), 1);
+        fill(8);
+        let (rows, all) = peak(async { super::rows(scratch.path(), None, 100, false) }).await;
+        assert_eq!(rows.unwrap().len(), 8);
+        assert!(all < 2 * one, "{all} bytes for eight, {one} for one");
+    }
 }

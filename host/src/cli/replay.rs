@@ -56,7 +56,9 @@ struct Bench {
     handler: Option<Arc<[u8]>>,
     /// Components by their digest.
     components: HashMap<String, Arc<[u8]>>,
-    sandboxes: HashMap<u64, Arc<Sandbox>>,
+    /// The last one, and its stack. Each reserves as much address space as a host, so that there is one at a time.
+    sandbox: Option<(u64, Arc<Sandbox>)>,
+    /// Programs in that sandbox.
     programs: Vec<(Key, Program)>,
 }
 
@@ -75,25 +77,36 @@ impl Replay {
         telemetry::start(&config.log, options.json)?;
         let files = recordings::files(&config, &self.files)?;
         let mut bench = Bench::new(config, self.handler.as_deref())?;
-        let (mut same, mut differ) = (0_usize, 0_usize);
+        let (mut same, mut differ, mut failures) = (0_usize, 0_usize, Vec::new());
         for path in &files {
-            let recording = recordings::read(path)?;
-            let program = bench.program(&recording).await?;
-            let comparison = replay::replay(&program, &recording).await;
-            *(if comparison.is_same() { &mut same } else { &mut differ }) += 1;
-            if options.json {
-                say(as_json(&recording, &comparison, self.trace));
-            } else {
-                self.lines(&recording, &comparison).iter().for_each(say);
+            match bench.replayed(path).await {
+                Ok((recording, comparison)) => {
+                    *(if comparison.is_same() { &mut same } else { &mut differ }) += 1;
+                    if options.json {
+                        say(as_json(&recording, &comparison, self.trace));
+                    } else {
+                        self.lines(&recording, &comparison).iter().for_each(say);
+                    }
+                }
+                // With one file, this is said at the end and that is all.
+                Err(failed) => {
+                    if options.json {
+                        say(json!({ "file": path.display().to_string(), "error": failed.message }));
+                    } else if files.len() > 1 {
+                        say(&failed.message);
+                    }
+                    failures.push(failed);
+                }
             }
         }
         if files.len() > 1 && !options.json {
-            say(format_args!("{} replayed: {same} the same, {differ} not", files.len()));
+            let failures = match failures.len() {
+                0 => String::new(),
+                count => format!(", {count} could not be replayed"),
+            };
+            say(format_args!("{} replayed: {same} the same, {differ} not{failures}", same + differ));
         }
-        match differ {
-            0 => Ok(()),
-            count => Err(Failed::new(Exit::Handlers, format!("{count} of {} recordings differ", files.len())).into()),
-        }
+        verdict(files.len(), differ, failures).map_err(Into::into)
     }
 
     /// What people read of one.
@@ -105,7 +118,7 @@ impl Replay {
             "{}  {verdict}  {method}: {ended} after {calls} calls, in {:.1?} (recorded: {:.1} ms)",
             recording.id,
             comparison.took,
-            f64::from(u32::try_from(recording.cost.took_us).unwrap_or(u32::MAX)) / 1000.0,
+            millis(recording.cost.took_us),
         )];
         if self.trace {
             lines.extend(comparison.made.iter().zip(1..).map(|(call, number)| traced(number, call)));
@@ -118,6 +131,31 @@ impl Replay {
             lines.extend(frames.iter().map(|frame| format!("  {}", printable(frame, MAX_SHOWN))));
         }
         lines
+    }
+}
+
+/// Microseconds as milliseconds, for people: exact up to 285 years.
+fn millis(micros: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "whatever it loses is less than what is shown")]
+    let micros = micros as f64;
+    micros / 1000.0
+}
+
+/// How it ends: with a difference where there is one, whatever else there is, and otherwise with the worst failure.
+fn verdict(count: usize, differ: usize, mut failures: Vec<Failed>) -> Result<(), Failed> {
+    match (differ, failures.len()) {
+        (0, 0) => Ok(()),
+        (0, 1) if count == 1 => failures.pop().map_or(Ok(()), Err),
+        (0, failed) => {
+            let exits = failures.iter().map(|failed| failed.exit);
+            let worst = exits.max_by_key(|exit| *exit as u8).unwrap_or(Exit::Usage);
+            Err(Failed::new(worst, format!("{failed} of {count} recordings could not be replayed")))
+        }
+        (_, 0) => Err(Failed::new(Exit::Handlers, format!("{differ} of {count} recordings differ"))),
+        (_, failed) => {
+            let message = format!("{differ} of {count} recordings differ, and {failed} could not be replayed");
+            Err(Failed::new(Exit::Handlers, message))
+        }
     }
 }
 
@@ -153,8 +191,15 @@ impl Bench {
     fn new(mut config: Config, handler: Option<&Path>) -> Result<Self, Failed> {
         config.serve.max_in_flight = AT_ONCE;
         let handler = handler.map(component).transpose()?;
-        let (components, sandboxes, programs) = (HashMap::new(), HashMap::new(), Vec::new());
-        Ok(Self { config, handler, components, sandboxes, programs })
+        Ok(Self { config, handler, components: HashMap::new(), sandbox: None, programs: Vec::new() })
+    }
+
+    /// Reads a recording and runs it again.
+    async fn replayed(&mut self, path: &Path) -> Result<(Recording, Comparison), Failed> {
+        let recording = recordings::read(path)?;
+        let program = self.program(&recording).await?;
+        let comparison = replay::replay(&program, &recording).await;
+        Ok((recording, comparison))
     }
 
     /// The component that a recording is told to, with that recording's limits and values.
@@ -182,15 +227,17 @@ impl Bench {
         Ok(program)
     }
 
-    /// A sandbox with this stack.
+    /// A sandbox with this stack. What there was in another one goes.
     async fn sandbox(&mut self, stack: u64) -> Result<Arc<Sandbox>, Failed> {
-        if let Some(sandbox) = self.sandboxes.get(&stack) {
+        if let Some((_, sandbox)) = self.sandbox.as_ref().filter(|(known, _)| *known == stack) {
             return Ok(Arc::clone(sandbox));
         }
+        self.programs.clear();
+        self.sandbox = None;
         let mut config = self.config.clone();
         config.limits.stack = crate::settings::Bytes(usize::try_from(stack).unwrap_or(usize::MAX));
         let sandbox = host::sandbox(&config, &Metrics::default()).await?;
-        self.sandboxes.insert(stack, Arc::clone(&sandbox));
+        self.sandbox = Some((stack, Arc::clone(&sandbox)));
         Ok(sandbox)
     }
 
@@ -228,4 +275,22 @@ fn components(directory: &Path) -> Result<HashMap<String, Arc<[u8]>>, Failed> {
 fn component(path: &Path) -> Result<Arc<[u8]>, Failed> {
     let source = load::read(path).map_err(|error| Failed::new(Exit::Usage, format!("{}: {error}", path.display())))?;
     Ok(source.wasm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    #[tokio::test]
+    async fn there_is_one_sandbox_at_a_time_however_many_stacks_there_are() {
+        let mut settings = Settings::default();
+        settings.add_file("transport_url = \"memory://\"\ntopic = \"t\"").unwrap();
+        let (config, _) = Config::read(settings).unwrap();
+        let mut bench = Bench::new(config, None).unwrap();
+        let first = Arc::downgrade(&bench.sandbox(64 << 10).await.unwrap());
+        assert!(first.upgrade().is_some());
+        bench.sandbox(128 << 10).await.unwrap();
+        assert!(first.upgrade().is_none());
+    }
 }

@@ -57,7 +57,8 @@ pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
         Some((tracer, spans)) => (tracer, Some(spans)),
         None => (Tracer::default(), None),
     };
-    let recordings = config.record.as_ref().map(|record| Keeper::start(record, &metrics)).transpose();
+    let record = config.record.as_ref().filter(|record| record.records());
+    let recordings = record.map(|record| Keeper::start(record, &metrics)).transpose();
     let recordings = recordings.map_err(|error| Failed::new(Exit::Usage, error))?;
     let beside = Beside::default();
     let doors = Doors { control, admin, levels, tail };

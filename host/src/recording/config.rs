@@ -59,17 +59,19 @@ impl Config {
         let directory = settings.take_optional::<PathBuf>("record.directory");
         let methods = settings.take_optional::<Vec<String>>("record.methods").unwrap_or_default();
         let outcomes = settings.take("record.outcomes", Outcomes::default());
-        let share = settings.take("record.share", Share::default());
+        let share = settings.take_optional::<Share>("record.share");
+        let is_switched_off = share.is_some();
+        let share = share.unwrap_or_default();
         let bytes = settings.take_within("record.bytes", DEFAULT_BYTES, Bytes(1 << 20)..=Bytes(1 << 40));
         let per_second = settings.take_within("record.per_second", DEFAULT_PER_SECOND, 1..=100_000);
         let request = settings.take_within("record.request_bytes", DEFAULT_REQUEST, Bytes(1 << 10)..=Bytes(32 << 20));
         let redact = settings.take_optional::<Vec<String>>("record.redact").unwrap_or_default();
         let is_asked_for = !methods.is_empty() || outcomes != Outcomes::default() || share.0 > 0.0;
         let directory = match directory {
-            Some(directory) if is_asked_for => directory,
+            Some(directory) if is_asked_for || is_switched_off => directory,
             Some(_) => {
-                let nothing =
-                    "nothing is recorded there: say what with record.methods, record.outcomes or record.share";
+                let nothing = "nothing is recorded there: say what with record.methods, record.outcomes or record.share, or \
+                               that nothing is, and what is there is kept, with record.share = 0";
                 settings.problem("record.directory", nothing);
                 return None;
             }
@@ -80,6 +82,12 @@ impl Config {
             None => return None,
         };
         Some(Self { directory, methods, outcomes, share, bytes, per_second, request, redact })
+    }
+
+    /// Whether anything is recorded; otherwise the directory is only one to look into.
+    #[must_use]
+    pub fn records(&self) -> bool {
+        !self.methods.is_empty() || self.outcomes.are_any() || self.share.0 > 0.0
     }
 
     /// Whether every request of a method is recorded.
@@ -160,7 +168,11 @@ mod tests {
         assert!(read("record.share = 0.1").unwrap_err()[0].starts_with("record.directory: is missing"));
         assert!(read("record.directory = \"/r\"").unwrap_err()[0].contains("nothing is recorded there"));
         let text = "[record]\ndirectory = \"/r\"\noutcomes = [\"failures\", \"slow > 500ms\"]\nmethods = [\"a\"]";
+        // Switched off, so that what is there can be looked at.
+        let off = read("record.directory = \"/r\"\nrecord.share = 0").unwrap().unwrap();
+        assert!(!off.records() && read("record.share = 0") == Ok(None));
         let config = read(text).unwrap().unwrap();
+        assert!(config.records());
         assert_eq!(config.outcomes, Outcomes { failures: true, slow: Some(Duration::from_millis(500)) });
         assert!(config.names("a") && !config.names("b"));
         let wrong = read("record.directory = \"/r\"\nrecord.outcomes = [\"fast\"]").unwrap_err();

@@ -12,6 +12,7 @@ use ruzstd::{
 use serde::Deserialize;
 
 use super::form::{FORMAT, Recording};
+use crate::envelope::Context;
 
 /// Bytes of a file that is read. What is recorded of one request is bounded far below.
 pub const MAX_FILE: u64 = 64 << 20;
@@ -100,7 +101,10 @@ fn unpack(bytes: &[u8]) -> Result<String, Error> {
         return Err(Error::Large);
     }
     let damaged = |error: String| Error::Damaged(crate::printable::printable(&error, 200));
-    let decoder = StreamingDecoder::new(bytes).map_err(|error| damaged(error.to_string()))?;
+    if bytes.is_empty() {
+        return Err(damaged("it is empty".to_owned()));
+    }
+    let decoder = StreamingDecoder::new(bytes).map_err(|_| damaged("it does not begin as zstd does".to_owned()))?;
     let mut text = Vec::new();
     decoder.take(MAX_TEXT + 1).read_to_end(&mut text).map_err(|error| damaged(error.to_string()))?;
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_TEXT {
@@ -153,6 +157,9 @@ fn check(recording: &Recording) -> Result<(), String> {
         if !text.get().starts_with('{') {
             return Err(format!("{what} is no JSON object"));
         }
+    }
+    if let Err(error) = Context::from_json(request.context.get()) {
+        return Err(format!("request.context is none that a host would have taken: {error}"));
     }
     Ok(())
 }

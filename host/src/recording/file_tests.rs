@@ -36,7 +36,9 @@ fn what_is_cut_off_or_damaged_is_refused() {
         let text = refused(&whole[..length]);
         assert!(text.contains("damaged or cut off") || text.contains("is no recording"), "{length}: {text}");
     }
-    assert!(refused(b"no zstd at all").contains("damaged or cut off"));
+    assert!(refused(b"").ends_with(": it is empty"), "{}", refused(b""));
+    let text = refused(b"no zstd at all");
+    assert!(text.contains("damaged or cut off") && text.ends_with("it does not begin as zstd does"), "{text}");
     // Whatever byte is another one, nothing panics, and what is read is within its bounds.
     for at in 0..whole.len() {
         let mut bytes = whole.clone();
@@ -78,4 +80,12 @@ fn what_was_edited_beyond_the_bounds_is_refused_by_name() {
     ] {
         assert!(text.contains(named), "{text}");
     }
+}
+
+/// Attacks whoever trusts a replay: a context that cannot be read would be told as an empty one. Half a surrogate pair in a name is one.
+#[test]
+fn a_context_that_cannot_be_read_is_refused_and_not_left_out() {
+    let text = json!(sample()).to_string().replace("\"context\":{}", r#""context":{"\ud800":1}"#);
+    let refused = refused(&packed(&text));
+    assert!(refused.contains("request.context is none that a host"), "{refused}");
 }

@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
@@ -60,6 +60,8 @@ struct Inner {
     metrics: Metrics,
     rate: Mutex<(Instant, u32)>,
     queued: Arc<AtomicUsize>,
+    /// Whether the last one could not be written.
+    is_failing: Arc<AtomicBool>,
     /// `None` once it ends.
     writer: Mutex<Option<Writer>>,
 }
@@ -114,8 +116,10 @@ impl Keeper {
         let (finished, done) = sync_channel(1);
         let queued = Arc::new(AtomicUsize::new(0));
         let (names, counted, left) = (Names::new(&config.redact), metrics.clone(), Arc::clone(&queued));
+        let is_failing = Arc::new(AtomicBool::new(false));
+        let failing = Arc::clone(&is_failing);
         let work = move || {
-            write(ring, &names, &waiting, &counted, &left);
+            write(ring, &names, &waiting, &counted, (&left, &failing));
             finished.send(()).ok();
         };
         thread::Builder::new().name("recordings".to_owned()).spawn(work).map_err(StartError::Thread)?;
@@ -125,6 +129,7 @@ impl Keeper {
             metrics: metrics.clone(),
             rate: Mutex::new((Instant::now(), 0)),
             queued,
+            is_failing,
             writer: Mutex::new(Some(Writer { orders, done })),
         })))
     }
@@ -153,7 +158,7 @@ impl Keeper {
         is_failure: bool,
         took: Duration,
     ) -> Option<String> {
-        let Inner { config, metrics, queued, .. } = &*self.0;
+        let Inner { config, metrics, queued, is_failing, .. } = &*self.0;
         let is_slow = config.outcomes.slow.is_some_and(|than| took > than);
         let is_kept = begun.is_chosen || is_slow || (is_failure && config.outcomes.failures);
         if !is_kept {
@@ -164,13 +169,15 @@ impl Keeper {
             return None;
         };
         // What never ran has nothing to be run again.
+        taped.ended.as_ref()?;
+        // Asked first: where everything fails, what is over the rate is not copied either.
+        if !self.has_rate() {
+            metrics.recording(RecordingFate::OverRate);
+            return None;
+        }
         let order = order(draft, taped, outcome, took)?;
         if order.size > config.request.0 {
             metrics.recording(RecordingFate::TooLarge);
-            return None;
-        }
-        if !self.has_rate() {
-            metrics.recording(RecordingFate::OverRate);
             return None;
         }
         let (id, size) = (order.recording.id.clone(), order.size);
@@ -179,7 +186,8 @@ impl Keeper {
             metrics.recording(RecordingFate::Dropped);
             return None;
         }
-        Some(id)
+        // While none can be written, no log and no dead letter names one that is not there.
+        (!is_failing.load(Ordering::Relaxed)).then_some(id)
     }
 
     fn sent(&self, order: Order) -> bool {
@@ -249,23 +257,27 @@ fn order(draft: Draft, taped: Taped, outcome: &str, took: Duration) -> Option<Or
     Some(Order { recording, config, size })
 }
 
-/// Redacts and writes until nobody orders any more.
-fn write(mut ring: Ring, names: &Names, orders: &Receiver<Order>, metrics: &Metrics, queued: &AtomicUsize) {
-    let mut is_told = false;
+/// Redacts and writes until nobody orders any more. Says how much is queued, and whether the last could not be written.
+fn write(
+    mut ring: Ring,
+    names: &Names,
+    orders: &Receiver<Order>,
+    metrics: &Metrics,
+    (queued, is_failing): (&AtomicUsize, &AtomicBool),
+) {
     while let Ok(Order { mut recording, config, size }) = orders.recv() {
         names.redact(&mut recording, &config);
         let written = ring.put(&recording.id, &file::encode(&recording));
         queued.fetch_sub(size, Ordering::Relaxed);
+        let was_failing = is_failing.swap(written.is_err(), Ordering::Relaxed);
         match written {
-            Ok(()) => {
-                is_told = false;
-                metrics.recording(RecordingFate::Kept);
-            }
+            Ok(()) => metrics.recording(RecordingFate::Kept),
             Err(error) => {
-                metrics.recording(RecordingFate::Failed);
-                if !std::mem::replace(&mut is_told, true) {
-                    tracing::error!(%error, "a recording cannot be written; more of the same is only counted");
+                if !was_failing {
+                    let recording = recording.id;
+                    tracing::error!(%error, recording, "a recording cannot be written; more of the same is only counted");
                 }
+                metrics.recording(RecordingFate::Failed);
             }
         }
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::{
+    envelope::Text,
     recording::form::sample,
     settings::Settings,
     testing::{ECHO, program, tight},
@@ -79,13 +80,39 @@ async fn what_is_beyond_the_budget_is_counted_and_not_kept() {
     assert!(ended(&few, "m", false, QUICK).await.is_some());
     assert_eq!(ended(&few, "m", false, QUICK).await, None);
     assert!(metrics.encode().contains("nova_host_recordings_total{fate=\"over_rate\"} 1"));
+    // The rate is asked before anything is copied.
+    let begun = few.begin("m", None);
+    begun.tape.ends_for_tests();
+    let huge = Draft { request: Asked { arguments: Text::of(&"x".repeat(5 << 20)), ..draft().request }, ..draft() };
+    assert_eq!(few.end(begun, Some(huge), "outcome", false, QUICK), None);
+    assert!(metrics.encode().contains("nova_host_recordings_total{fate=\"over_rate\"} 2"), "{}", metrics.encode());
     let (small, metrics) = keeper(&scratch.path().join("s"), "share = 1\nrequest_bytes = \"1 KiB\"");
     let begun = small.begin("m", None);
-    let large = Draft {
-        request: super::Asked { arguments: crate::envelope::Text::of(&"x".repeat(2000)), ..draft().request },
-        ..draft()
-    };
+    let large = Draft { request: Asked { arguments: Text::of(&"x".repeat(2000)), ..draft().request }, ..draft() };
     begun.tape.ends_for_tests();
     assert_eq!(small.end(begun, Some(large), "outcome", false, QUICK), None);
     assert!(metrics.encode().contains("nova_host_recordings_total{fate=\"too_large\"} 1"));
+}
+
+#[tokio::test]
+async fn while_none_can_be_written_none_is_named() {
+    let scratch = scratch();
+    let directory = scratch.path().join("r");
+    let (keeper, metrics) = keeper(&directory, "share = 1\nper_second = 1000");
+    let until = async |what: &str| {
+        while !metrics.encode().contains(what) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let moved = scratch.path().join("moved");
+    std::fs::rename(&directory, &moved).unwrap();
+    // The first one may be named: nobody knew.
+    let _ = ended(&keeper, "m", false, QUICK).await;
+    until("nova_host_recordings_total{fate=\"failed\"} 1").await;
+    assert_eq!(ended(&keeper, "m", false, QUICK).await, None);
+    until("nova_host_recordings_total{fate=\"failed\"} 2").await;
+    std::fs::rename(&moved, &directory).unwrap();
+    let _ = ended(&keeper, "m", false, QUICK).await;
+    until("nova_host_recordings_total{fate=\"kept\"} 1").await;
+    assert!(ended(&keeper, "m", false, QUICK).await.is_some());
 }

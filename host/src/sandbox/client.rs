@@ -86,7 +86,7 @@ fn asked(tape: &Tape, requests: &[client::Request]) -> impl FnOnce() -> Text + u
             "method": method, "arguments": arguments, "timeout_ms": timeout_ms, "monitor_ms": monitor_ms,
         })
     };
-    let requests = tape.is_on().then(|| text(&requests.iter().map(of).collect::<Vec<_>>()));
+    let requests = tape.listens().then(|| text(&requests.iter().map(of).collect::<Vec<_>>()));
     move || requests.unwrap_or_else(nothing)
 }
 

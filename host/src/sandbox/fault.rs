@@ -10,7 +10,12 @@ use super::{
     log::clean,
     wasi::Ended,
 };
-use crate::{envelope::Answer, printable::written, recording, settings::Bytes};
+use crate::{
+    envelope::{Answer, Failure},
+    printable::written,
+    recording,
+    settings::Bytes,
+};
 
 /// A frame's text is cut beyond this many bytes.
 const MAX_FRAME: usize = 300;
@@ -178,6 +183,19 @@ pub fn ended(answer: &Result<Answer, Fault>) -> recording::Ended {
         Fault::Unavailable { .. } => "unavailable",
     };
     recording::Ended::Faulted { kind: kind.to_owned(), message: fault.to_string(), frames: fault.frames().to_vec() }
+}
+
+/// Bytes of that: of what a guest makes as long as it likes.
+pub(super) fn ended_bytes(answer: &Result<Answer, Fault>) -> usize {
+    match answer {
+        Ok(Answer::Result(result)) => result.get().len(),
+        Ok(Answer::Failure(Failure { class, module, message, traceback, args, kwargs })) => {
+            let traceback: usize = traceback.iter().map(String::len).sum();
+            class.len() + module.len() + message.len() + traceback + args.get().len() + kwargs.get().len()
+        }
+        // A line, and frames that are bounded.
+        Err(_) => 0,
+    }
 }
 
 /// The last cause: wasmtime's contexts around it hold the backtrace.

@@ -19,27 +19,27 @@ use crate::{
 
 impl Host for Asked {
     async fn get(&mut self, key: String) -> Result<Option<Vec<u8>>, Error> {
-        let asked = json!({ "key": key });
+        let asked = self.asked(|| json!({ "key": key }));
         let value =
             self.keeps("nova:rpc/keyvalue.get", asked, async |session| session.get(&key).await.map(blob)).await?;
         Ok(value.map(|Blob(bytes)| bytes))
     }
 
     async fn exists(&mut self, key: String) -> Result<bool, Error> {
-        let asked = json!({ "key": key });
+        let asked = self.asked(|| json!({ "key": key }));
         let exists = async |session: Arc<Session>| session.get(&key).await.map(|value| value.is_some());
         self.keeps("nova:rpc/keyvalue.exists", asked, exists).await
     }
 
     async fn set(&mut self, key: String, value: Vec<u8>, ttl_ms: Option<u64>) -> Result<(), Error> {
-        let asked = self.tape().is_on().then(|| json!({ "key": key, "value": Blob(value.clone()), "ttl_ms": ttl_ms }));
+        let asked = self.asked(|| json!({ "key": key, "value": Blob(value.clone()), "ttl_ms": ttl_ms }));
         let write = Some((value, ttl_ms.map(Duration::from_millis)));
         let set = async |session: Arc<Session>| session.set(key, write).await;
-        self.keeps("nova:rpc/keyvalue.set", asked.unwrap_or_default(), set).await
+        self.keeps("nova:rpc/keyvalue.set", asked, set).await
     }
 
     async fn delete(&mut self, key: String) -> Result<(), Error> {
-        let asked = json!({ "key": key });
+        let asked = self.asked(|| json!({ "key": key }));
         self.keeps("nova:rpc/keyvalue.delete", asked, async |session| session.set(key, None).await).await
     }
 
@@ -48,26 +48,31 @@ impl Host for Asked {
             let keyvalue::Page { keys, next } = session.keys(cursor.clone()).await?;
             Ok((keys, next))
         };
-        let (keys, cursor) = self.keeps("nova:rpc/keyvalue.list-keys", json!({ "cursor": cursor }), list).await?;
+        let asked = self.asked(|| json!({ "cursor": cursor }));
+        let (keys, cursor) = self.keeps("nova:rpc/keyvalue.list-keys", asked, list).await?;
         Ok(KeyResponse { keys, cursor })
     }
 
     async fn increment(&mut self, key: String, delta: i64) -> Result<i64, Error> {
-        let asked = json!({ "key": key, "delta": delta });
+        let asked = self.asked(|| json!({ "key": key, "delta": delta }));
         let increment = async |session: Arc<Session>| session.increment(&key, delta).await;
         self.keeps("nova:rpc/keyvalue.increment", asked, increment).await
     }
 
     async fn swap(&mut self, key: String, current: Option<Vec<u8>>, next: Option<Vec<u8>>) -> Result<bool, Error> {
         let bytes = |value: &Option<Vec<u8>>| value.clone().map(Blob);
-        let asked =
-            self.tape().is_on().then(|| json!({ "key": key, "current": bytes(&current), "next": bytes(&next) }));
+        let asked = self.asked(|| json!({ "key": key, "current": bytes(&current), "next": bytes(&next) }));
         let swap = async |session: Arc<Session>| session.swap(&key, current, next).await;
-        self.keeps("nova:rpc/keyvalue.swap", asked.unwrap_or_default(), swap).await
+        self.keeps("nova:rpc/keyvalue.swap", asked, swap).await
     }
 }
 
 impl Asked {
+    /// What is asked, made before the work takes the parts of it, and only where a tape is to have it.
+    fn asked(&self, of: impl FnOnce() -> Value) -> Value {
+        if self.tape().listens() { of() } else { Value::Null }
+    }
+
     /// Does something with the handler's state, or tells what was recorded of it. An error without text is that there is none.
     async fn keeps<T: Serialize + DeserializeOwned>(
         &mut self,

@@ -15,7 +15,7 @@ use super::{
     bindings::{self, DynamicIndices, HANDLER, OFFERED},
     chain,
     failure::failure_of,
-    fault::{Fault, ended},
+    fault::{Fault, ended, ended_bytes},
     instance::Instances,
     limits::Limits,
     offer::{EndpointOffer, check},
@@ -184,7 +184,7 @@ impl Program {
             Entry::Dynamic(indices) => self.handle_dynamic(indices, invocation).await,
             Entry::Typed(interface) => self.handle_typed(interface, invocation).await,
         };
-        tape.ends(|| ended(&answer));
+        tape.ends(ended_bytes(&answer), || ended(&answer));
         answer
     }
 

@@ -73,6 +73,16 @@ impl Tape {
         self.0.is_some()
     }
 
+    /// Whether anybody is to have what is asked: there is a tape, and it was not given up.
+    #[must_use]
+    pub(super) fn listens(&self) -> bool {
+        match self.reel().as_deref() {
+            Some(Reel::Recording(recorder)) => recorder.has_room(),
+            Some(Reel::Replaying(_)) => true,
+            None => false,
+        }
+    }
+
     /// Makes room for so many bytes beside the calls; gives whether there was.
     #[must_use]
     pub fn takes(&self, bytes: usize) -> bool {
@@ -134,17 +144,17 @@ impl Tape {
         }
     }
 
-    /// Takes down the end.
-    pub(super) fn ends(&self, ended: impl FnOnce() -> Ended) {
+    /// Takes down the end, of so many bytes.
+    pub(super) fn ends(&self, bytes: usize, ended: impl FnOnce() -> Ended) {
         if let Some(Reel::Recording(recorder)) = self.reel().as_deref_mut() {
-            recorder.ends(ended());
+            recorder.ends(bytes, ended);
         }
     }
 
     /// An end, for tests.
     #[cfg(test)]
     pub(crate) fn ends_for_tests(&self) {
-        self.ends(|| Ended::Declined);
+        self.ends(0, || Ended::Declined);
     }
 
     /// Takes down how much memory there was.

@@ -75,6 +75,8 @@ pub(super) struct Wasi {
     pollables: Vec<Option<handles::Wake>>,
     http: http::Table,
     output: cli::Output,
+    /// Bytes that the request has written to bodies.
+    sent: usize,
     /// That of the request, where there is one: what it may ask over HTTP.
     session: Option<Arc<Session>>,
     /// Where what it notices and asks is taped, or told from.
@@ -97,6 +99,7 @@ impl Wasi {
             pollables: Vec::new(),
             http: http::Table::default(),
             output: cli::Output::default(),
+            sent: 0,
             session,
             tape: Tape::default(),
         }
@@ -114,7 +117,7 @@ impl Wasi {
 
     /// Makes ready for another request.
     pub(super) fn begin(&mut self, session: Option<Arc<Session>>, tape: Tape) {
-        (self.session, self.tape) = (session, tape);
+        (self.session, self.tape, self.sent) = (session, tape, 0);
     }
 
     /// Lets go of what belongs to a request that has ended, whatever handles the guest keeps on it.

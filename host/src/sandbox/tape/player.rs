@@ -191,7 +191,8 @@ impl Player {
     /// The next answer of a row that has not been told.
     fn from(&mut self, row: &'static str, is_of: impl Fn(&Call) -> bool) -> Option<usize> {
         let next = self.next.entry(row).or_default();
-        let left = self.calls.iter().zip(&self.told).skip(*next);
+        // Cut before they are paired: pairs are skipped one by one, which all calls together would take the square of.
+        let left = self.calls.get(*next..).unwrap_or_default().iter().zip(self.told.get(*next..).unwrap_or_default());
         let found = left.zip(*next..).find(|((call, told), _)| !**told && is_of(call)).map(|(_, at)| at);
         *next = found.unwrap_or(self.calls.len());
         found

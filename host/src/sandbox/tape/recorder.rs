@@ -57,8 +57,16 @@ impl Recorder {
         self.memory = memory;
     }
 
-    pub(super) fn ends(&mut self, ended: Ended) {
-        self.ended = Some(ended);
+    /// Takes down the end, where there is room for it.
+    pub(super) fn ends(&mut self, bytes: usize, ended: impl FnOnce() -> Ended) {
+        if self.takes(bytes).is_some() {
+            self.ended = Some(ended());
+        }
+    }
+
+    /// Whether it was not given up.
+    pub(super) fn has_room(&self) -> bool {
+        self.left.is_some()
     }
 
     pub(super) fn says(&mut self, import: &'static str, line: Text) {

@@ -21,6 +21,10 @@ pub(in crate::sandbox::wasi) const WRITE: u64 = 64 << 10;
 /// Bytes that are read or copied at once.
 const READ: u64 = 64 << 10;
 
+/// Bytes of all bodies that a request writes: the most that `limits.http_bytes` may be. Where no meter counts, as in a replay, this
+/// is all that bounds them.
+const MAX_SENT: usize = 1 << 30;
+
 /// Whether a stream is one of these.
 pub(in crate::sandbox::wasi) fn is(handle: u32) -> bool {
     handle >= FIRST
@@ -82,6 +86,11 @@ impl Wasi {
         let counted = self.tape.asks("wasi:http/types.outgoing-body.write", || text(&length), count)?;
         match counted {
             Ok(()) => {
+                // A tape may have been edited, and say of every length that it was written.
+                self.sent = self.sent.saturating_add(length);
+                if self.sent > MAX_SENT {
+                    return Err(misuse("it wrote more to bodies than any request may send"));
+                }
                 write(&mut written.bytes);
                 Ok(Ok(()))
             }
@@ -126,6 +135,8 @@ mod tests {
     use super::*;
     use crate::{
         capability::tests::{World, cause},
+        recording::Call,
+        sandbox::tape::{Rule, Tape},
         testing::memory::peak,
     };
 
@@ -154,5 +165,28 @@ mod tests {
         .await;
         assert_eq!(kept, 2, "what was too long is the end of all of it");
         assert!(most < 2 * (4 << 20), "{most}");
+    }
+
+    /// Attacks the host's memory with a recording that somebody has edited: it says of every length that it was written.
+    #[tokio::test]
+    async fn a_tape_lets_no_body_grow_beyond_what_any_request_may_send() {
+        let call = Call {
+            import: "wasi:http/types.outgoing-body.write".to_owned(),
+            asked: text(&usize::MAX),
+            answer: Some(text(&Ok::<(), Error>(()))),
+            at_us: 0,
+            took_us: 0,
+        };
+        let of = |length: usize| Call { asked: text(&length), ..call.clone() };
+        for calls in [vec![call.clone()], vec![of(7), of(MAX_SENT)]] {
+            let mut wasi = Wasi::new(None).taped(Tape::replaying(calls.clone(), Rule::Exact, false));
+            let last = calls.len() - 1;
+            for (at, call) in calls.iter().enumerate() {
+                // Each to a body of its own.
+                let body = wasi.insert(Slot::Output(Arc::default())).unwrap();
+                let length = call.asked.get().parse().unwrap();
+                assert_eq!(wasi.write_zeroes(body, length).is_err(), at == last, "call {at}");
+            }
+        }
     }
 }
