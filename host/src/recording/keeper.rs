@@ -253,7 +253,12 @@ fn order(draft: Draft, taped: Taped, outcome: &str, took: Duration) -> Option<Or
 fn write(mut ring: Ring, names: &Names, orders: &Receiver<Order>, metrics: &Metrics, queued: &AtomicUsize) {
     let mut is_told = false;
     while let Ok(Order { mut recording, config, size }) = orders.recv() {
-        names.redact(&mut recording, &config);
+        // What cannot be redacted is not written.
+        if names.redact(&mut recording, &config).is_err() {
+            queued.fetch_sub(size, Ordering::Relaxed);
+            metrics.recording(RecordingFate::TooLarge);
+            continue;
+        }
         let written = ring.put(&recording.id, &file::encode(&recording));
         queued.fetch_sub(size, Ordering::Relaxed);
         match written {
