@@ -104,7 +104,7 @@ fn what_an_entry_or_a_key_names_is_taken_out() {
         ),
         (
             r#"{"credentials":{"AKIAIOSFODNN7EXAMPLE":1,"a":"b"}}"#,
-            r#"{"credentials":{"********************":1,"a":"*"}}"#,
+            r#"{"credentials":{"AAAAAAAAAAAAAAAAAAAA":1,"a":"*"}}"#,
         ),
         (
             r#"{"token":"hunter2<x","a":"{\"b\":\"hunter2\\u003cx\"}"}"#,
