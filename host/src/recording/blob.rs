@@ -10,6 +10,16 @@ const MARK: &str = "base64:";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Blob(pub Vec<u8>);
 
+/// Bytes that are written as base64; `None` is a text.
+pub(super) fn of_text(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text.strip_prefix(MARK)?).ok()
+}
+
+/// Writes bytes as base64 whatever they are.
+pub(super) fn as_base64(bytes: &[u8]) -> String {
+    format!("{MARK}{}", STANDARD.encode(bytes))
+}
+
 impl Serialize for Blob {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match std::str::from_utf8(&self.0) {

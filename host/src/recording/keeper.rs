@@ -266,7 +266,12 @@ fn write(
     (queued, is_failing): (&AtomicUsize, &AtomicBool),
 ) {
     while let Ok(Order { mut recording, config, size }) = orders.recv() {
-        names.redact(&mut recording, &config);
+        // What cannot be redacted is not written.
+        if names.redact(&mut recording, &config).is_err() {
+            queued.fetch_sub(size, Ordering::Relaxed);
+            metrics.recording(RecordingFate::TooLarge);
+            continue;
+        }
         let written = ring.put(&recording.id, &file::encode(&recording));
         queued.fetch_sub(size, Ordering::Relaxed);
         let was_failing = is_failing.swap(written.is_err(), Ordering::Relaxed);

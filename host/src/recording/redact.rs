@@ -4,9 +4,19 @@
 //! stands (arguments, context, answers, headers, JSON within text, `name=value`), or because the manifest says so of a value of
 //! its `[config]`. What was found to be secret is then taken out of every other text as well. The list errs on the safe side.
 
+mod bodies;
+mod loose;
+mod names;
+mod secrets;
+mod shape;
+
 use std::borrow::Cow;
 
+pub(super) use names::Names;
+use secrets::{Secrets, TooMany};
+
 use super::{
+    blob,
     form::{Ended, Recording},
     text::{Token, What, decoded, encoded, rewrite},
 };
@@ -15,34 +25,6 @@ use crate::{
     envelope::{Failure, Text},
 };
 
-/// In a name, in small letters, `-` as `_`.
-const PARTS: [&str; 18] = [
-    "password",
-    "passwd",
-    "passphrase",
-    "secret",
-    "token",
-    "credential",
-    "private_key",
-    "privatekey",
-    "api_key",
-    "apikey",
-    "access_key",
-    "encryption_key",
-    "authorization",
-    "cookie",
-    "user_data",
-    "injected_file",
-    "personality",
-    "auth_plugin",
-];
-
-/// At the end of a name.
-const ENDS: [&str; 4] = ["_pass", "adminpass", "pwd", "_psk"];
-
-/// Whole names.
-const WHOLE: [&str; 4] = ["pass", "auth", "key_material", "psk"];
-
 /// Bytes of a secret below which it is taken out only where its name stands: `nova` is a password somewhere, and in every
 /// other word.
 const MIN_ANYWHERE: usize = 8;
@@ -50,46 +32,26 @@ const MIN_ANYWHERE: usize = 8;
 /// Bytes of a secret of the manifest below which it is not looked for, as in logs.
 const MIN_CONFIG: usize = 4;
 
-/// Bytes of a secret from which on it is taken out of names too.
-const MIN_IN_NAMES: usize = 16;
-
-/// What each letter of a secret becomes.
-const STAR: &str = "*";
-
 /// JSON within JSON within JSON is looked into this far.
-const MAX_DEPTH: u32 = 4;
+const MAX_DEPTH: u32 = 8;
 
-/// Names that hide what they name.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Names {
-    /// The operator's own, in small letters.
-    more: Vec<String>,
-}
+/// Bytes of a name below a secret one from which on it may be a secret itself.
+const MIN_KEY: usize = 16;
 
 /// What is found while a recording is gone through.
 #[derive(Debug, Default)]
 struct Found {
-    secrets: Vec<(String, String)>,
+    secrets: Vec<(Vec<u8>, Vec<u8>)>,
     count: u32,
 }
 
 impl Names {
-    pub(super) fn new(more: &[String]) -> Self {
-        Self { more: more.iter().map(|name| plain(name)).collect() }
-    }
-
-    /// Whether a value of this name is secret.
-    pub(super) fn hide(&self, name: &str) -> bool {
-        let name = plain(name);
-        let name = name.as_str();
-        PARTS.iter().any(|part| name.contains(part))
-            || ENDS.iter().any(|end| name.ends_with(end))
-            || WHOLE.contains(&name)
-            || self.more.iter().any(|more| name == more)
-    }
-
     /// Takes out of a recording what is secret. `config` has the secrets themselves.
-    pub(super) fn redact(&self, recording: &mut Recording, config: &Values) {
+    ///
+    /// # Errors
+    ///
+    /// [`TooMany`]: then it may not be kept.
+    pub(super) fn redact(&self, recording: &mut Recording, config: &Values) -> Result<(), TooMany> {
         let mut found = Found::default();
         for (number, given) in recording.config.iter_mut().enumerate() {
             if given.secret || self.hide(&given.name) {
@@ -98,37 +60,83 @@ impl Names {
                 given.secret = true;
                 found.count += 1;
                 if secret.len() >= MIN_CONFIG {
-                    found.secrets.push((secret, given.value.clone()));
+                    found.secrets.push((secret.into_bytes(), given.value.clone().into_bytes()));
                 }
             }
         }
+        self.state(recording, &mut found);
+        bodies::change(recording, &mut |bytes| {
+            bodies::as_text(bytes, &mut |text| self.in_pairs(text, &mut found).into_owned())
+        });
         texts(recording, &mut |text| self.by_name(text, 0, &mut found));
-        // The longest first: one may be a part of another.
-        found.secrets.sort_unstable_by(|(one, _), (other, _)| (other.len(), other).cmp(&(one.len(), one)));
-        found.secrets.dedup();
-        if !found.secrets.is_empty() {
-            texts(recording, &mut |text| by_value(text, &mut found));
+        let secrets = Secrets::new(&found.secrets)?;
+        if !secrets.are_none() {
+            bodies::change(recording, &mut |bytes| match secrets.taken_out(bytes, false, true) {
+                Some((clean, places)) => {
+                    found.count = found.count.saturating_add(places);
+                    clean
+                }
+                None => bytes.to_vec(),
+            });
+            texts(recording, &mut |text| by_value(text, &secrets, &mut found.count));
         }
         recording.redacted = found.count;
+        Ok(())
+    }
+
+    /// Takes out what a handler was told of its state under a key that names a secret.
+    fn state(&self, recording: &mut Recording, found: &mut Found) {
+        for call in recording.calls.iter_mut().filter(|call| call.import.starts_with("nova:rpc/keyvalue.")) {
+            let asked: serde_json::Value = serde_json::from_str(call.asked.get()).unwrap_or_default();
+            if asked.get("key").and_then(|key| key.as_str()).is_some_and(|key| self.hide(key)) {
+                if let Some(answer) = &mut call.answer {
+                    let new = self.below(answer.get(), &|name| name == "Ok", 0, found);
+                    *answer = Text::parse(new).unwrap_or_else(|_| Text::null());
+                }
+            }
+        }
     }
 
     /// Takes out what stands below a name that hides it.
     fn by_name(&self, text: &str, depth: u32, found: &mut Found) -> String {
-        rewrite(text, &|name| self.hide(name), &mut |token| match token {
+        self.below(text, &|name| self.hide(name), depth, found)
+    }
+
+    /// The same with other names.
+    fn below(&self, text: &str, hide: &dyn Fn(&str) -> bool, depth: u32, found: &mut Found) -> String {
+        rewrite(text, hide, &mut |token| match token {
+            Token { what: What::Name, is_below: true, raw, .. } => {
+                let name = decoded(raw);
+                looks_like_a_key(&name).then(|| {
+                    let stars = shape::stand_in(&name);
+                    found.add(&name, &stars);
+                    encoded(&stars)
+                })
+            }
             Token { what: What::Name, .. } => None,
-            Token { what: What::Number, is_named: true, raw } => {
-                found.count += 1;
-                Some(format!("1{}", "0".repeat(raw.len().saturating_sub(1))))
+            Token { what: What::Number, is_named: true, raw, .. } => {
+                let stand_in = shape::number(raw);
+                found.add(raw, &stand_in);
+                Some(stand_in)
             }
             Token { what: What::Number, .. } => None,
-            Token { what: What::Text, is_named: true, raw } => {
+            Token { what: What::Text, is_named: true, raw, .. } => {
                 let secret = decoded(raw);
-                let stars = STAR.repeat(secret.len());
+                if let Some(bytes) = blob::of_text(&secret) {
+                    let stars = "*".repeat(bytes.len());
+                    found.add_bytes(&bytes, &stars);
+                    return Some(encoded(&stars));
+                }
+                let stars = shape::stand_in(&secret);
                 found.add(&secret, &stars);
                 Some(encoded(&stars))
             }
             Token { what: What::Text, raw, .. } => {
                 let text = decoded(raw);
+                if let Some(bytes) = blob::of_text(&text) {
+                    let clean = bodies::as_text(&bytes, &mut |text| self.in_pairs(text, found).into_owned());
+                    return (clean != bytes).then(|| encoded(&blob::as_base64(&clean)));
+                }
                 let within = if depth < MAX_DEPTH && is_json(&text) {
                     self.by_name(&text, depth + 1, found)
                 } else {
@@ -139,37 +147,35 @@ impl Names {
         })
     }
 
-    /// Takes the values out of `name=value`, as in queries and lines of a log.
+    /// Takes the values out of text that is no JSON, as in queries and lines of a log.
     fn in_pairs<'a>(&self, text: &'a str, found: &mut Found) -> Cow<'a, str> {
-        if !text.contains('=') {
+        let places = loose::places(text, self);
+        if places.is_empty() {
             return Cow::Borrowed(text);
         }
-        let ends = |letter: char| letter.is_whitespace() || "&;?,\"'".contains(letter);
-        let mut out = String::with_capacity(text.len());
-        for piece in text.split_inclusive(ends) {
-            let (pair, end) = match piece.char_indices().next_back().filter(|(_, last)| ends(*last)) {
-                Some((at, _)) => piece.split_at(at),
-                None => (piece, ""),
-            };
-            match pair.split_once('=') {
-                Some((name, value)) if !value.is_empty() && self.hide(name) => {
-                    let stars = STAR.repeat(value.len());
-                    found.add(value, &stars);
-                    out.extend([name, "=", &stars]);
-                }
-                _ => out.push_str(pair),
-            }
-            out.push_str(end);
+        let (mut out, mut done) = (String::with_capacity(text.len()), 0);
+        for place in places {
+            let value = text.get(place.clone()).unwrap_or_default();
+            let stars = shape::stand_in(value);
+            found.add(value, &stars);
+            out.push_str(text.get(done..place.start).unwrap_or_default());
+            out.push_str(&stars);
+            done = place.end;
         }
+        out.push_str(text.get(done..).unwrap_or_default());
         Cow::Owned(out)
     }
 }
 
 impl Found {
     fn add(&mut self, secret: &str, stars: &str) {
+        self.add_bytes(secret.as_bytes(), stars);
+    }
+
+    fn add_bytes(&mut self, secret: &[u8], stars: &str) {
         self.count += 1;
-        if secret.len() >= MIN_ANYWHERE && secret != stars {
-            self.secrets.push((secret.to_owned(), stars.to_owned()));
+        if secret.len() >= MIN_ANYWHERE && secret != stars.as_bytes() {
+            self.secrets.push((secret.into(), stars.into()));
         }
     }
 }
@@ -184,27 +190,31 @@ pub fn is_like(recorded: &str, got: &str, is_redacted: bool) -> bool {
 }
 
 /// Takes known secrets out of every text.
-fn by_value(text: &str, found: &mut Found) -> String {
-    let Found { secrets, count } = found;
+fn by_value(text: &str, secrets: &Secrets, count: &mut u32) -> String {
+    by_value_at(text, 0, secrets, count)
+}
+
+fn by_value_at(text: &str, depth: u32, secrets: &Secrets, count: &mut u32) -> String {
     rewrite(text, &|_| false, &mut |token| {
         if token.what == What::Number {
-            return None;
+            let (_, places) = secrets.taken_out(token.raw.as_bytes(), false, true)?;
+            *count = count.saturating_add(places);
+            return Some(shape::number(token.raw));
         }
         let text = decoded(token.raw);
-        let mut clean = Cow::Borrowed(text.as_str());
-        for (secret, stars) in secrets.iter() {
-            if (token.what == What::Name && secret.len() < MIN_IN_NAMES) || secret.len() > clean.len() {
-                continue;
-            }
-            // As it is, and as JSON within the text writes it.
-            let quoted = encoded(secret);
-            let quoted = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
-            for form in [secret.as_str(), quoted] {
-                if clean.contains(form) {
-                    *count += 1;
-                    clean = Cow::Owned(clean.replace(form, stars));
-                }
-            }
+        if let Some(bytes) = blob::of_text(&text) {
+            let (clean, places) = secrets.taken_out(&bytes, false, true)?;
+            *count = count.saturating_add(places);
+            return Some(encoded(&blob::as_base64(&clean)));
+        }
+        let mut clean = text.clone();
+        // Each text within, however its letters are escaped; then what is left of it.
+        if token.what == What::Text && depth < MAX_DEPTH && is_json(&clean) {
+            clean = by_value_at(&clean, depth + 1, secrets, count);
+        }
+        if let Some((bytes, places)) = secrets.taken_out(clean.as_bytes(), token.what == What::Name, false) {
+            *count = count.saturating_add(places);
+            clean = String::from_utf8_lossy(&bytes).into_owned();
         }
         (clean != text).then(|| encoded(&clean))
     })
@@ -251,12 +261,14 @@ fn texts(recording: &mut Recording, change: &mut dyn FnMut(&str) -> String) {
     }
 }
 
-fn is_json(text: &str) -> bool {
-    text.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+/// Whether a name below a secret one is a secret itself, as an access key is: long, and with digits.
+fn looks_like_a_key(name: &str) -> bool {
+    name.len() >= MIN_KEY && name.bytes().any(|byte| byte.is_ascii_digit())
 }
 
-fn plain(name: &str) -> String {
-    name.trim().to_ascii_lowercase().replace('-', "_")
+fn is_json(text: &str) -> bool {
+    let text = text.trim_start();
+    text.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 /// What stands for a secret of the manifest: as long, and like no other.

@@ -1,6 +1,8 @@
 //! JSON text whose values are replaced where they stand: order, spaces and numbers of everything else stay as they were written,
 //! for a guest is given the text.
 
+use std::collections::HashSet;
+
 /// A name or a value in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token<'a> {
@@ -10,6 +12,8 @@ pub(super) struct Token<'a> {
     pub(super) what: What,
     /// Whether it stands below a name that was asked for.
     pub(super) is_named: bool,
+    /// The same of a name.
+    pub(super) is_below: bool,
 }
 
 /// What a token is.
@@ -33,6 +37,43 @@ struct Level {
     next_is_named: bool,
     awaits_name: bool,
     index: usize,
+    /// Whether it is an object that says in one entry what another is: `{"name": "X-Auth-Token", "value": "…"}`.
+    is_pair: bool,
+}
+
+/// Entries that name another one.
+const NAMING: [&str; 5] = ["name", "key", "header", "field", "k"];
+
+/// Entries that these name.
+const NAMED: [&str; 9] = ["value", "values", "val", "v", "content", "contents", "data", "current", "next"];
+
+/// Where the objects begin of which an entry names another.
+fn pairs(text: &str, names: &dyn Fn(&str) -> bool) -> HashSet<usize> {
+    let (mut open, mut found, mut at): (Vec<(usize, bool)>, _, _) = (Vec::new(), HashSet::new(), 0);
+    let bytes = text.as_bytes();
+    // What was the last string, and whether a colon came after it.
+    let (mut last, mut after) = ("", false);
+    while let Some(byte) = bytes.get(at) {
+        let mut end = at + 1;
+        match byte {
+            b'{' | b'[' => open.push((at, *byte == b'{')),
+            b'}' | b']' => drop(open.pop()),
+            b'"' => {
+                end = string_end(bytes, at).max(at + 1);
+                let raw = text.get(at..end).unwrap_or_default();
+                if after && NAMING.contains(&decoded(last).as_str()) && names(&decoded(raw)) {
+                    found.extend(open.last().filter(|(_, is_object)| *is_object).map(|(start, _)| *start));
+                }
+                (last, after) = (raw, false);
+            }
+            _ => {}
+        }
+        if !byte.is_ascii_whitespace() && *byte != b'"' {
+            after = *byte == b':';
+        }
+        at = end;
+    }
+    found
 }
 
 /// Goes through a JSON text and replaces tokens; `None` leaves one as it is. `names` are those below which everything is named.
@@ -42,6 +83,7 @@ pub(super) fn rewrite(
     names: &dyn Fn(&str) -> bool,
     change: &mut dyn FnMut(Token<'_>) -> Option<String>,
 ) -> String {
+    let pairs = pairs(text, names);
     let bytes = text.as_bytes();
     let mut levels: Vec<Level> = Vec::new();
     let (mut out, mut at) = (String::with_capacity(text.len()), 0);
@@ -53,7 +95,16 @@ pub(super) fn rewrite(
             b'-' | b'0'..=b'9' => number_end(bytes, at),
             _ => {
                 match byte {
-                    b'{' => levels.push(Level { is_object: true, awaits_name: true, is_named, ..Level::default() }),
+                    b'{' => {
+                        let is_pair = pairs.contains(&at);
+                        levels.push(Level {
+                            is_object: true,
+                            awaits_name: true,
+                            is_named,
+                            is_pair,
+                            ..Level::default()
+                        });
+                    }
                     b'[' => levels.push(Level { is_named, ..Level::default() }),
                     b'}' | b']' => drop(levels.pop()),
                     b',' => separated(levels.last_mut()),
@@ -73,12 +124,16 @@ pub(super) fn rewrite(
         };
         if let Some(level) = levels.last_mut() {
             match what {
-                What::Name => (level.awaits_name, level.next_is_named) = (false, names(&decoded(raw))),
+                What::Name => {
+                    let name = decoded(raw);
+                    let is_named = names(&name) || (level.is_pair && NAMED.contains(&name.as_str()));
+                    (level.awaits_name, level.next_is_named) = (false, is_named);
+                }
                 What::Text if !level.is_object && level.index == 0 => level.next_is_named = names(&decoded(raw)),
                 What::Text | What::Number => {}
             }
         }
-        match change(Token { raw, what, is_named: is_named && what != What::Name }) {
+        match change(Token { raw, what, is_named: is_named && what != What::Name, is_below: level.is_named }) {
             Some(new) => out.push_str(&new),
             None => out.push_str(raw),
         }
