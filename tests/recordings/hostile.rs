@@ -54,7 +54,10 @@ fn a_file_that_cannot_be_replayed_keeps_no_other_from_it_and_hides_no_difference
     desk.call("divide", &json!({"a": 1, "b": 2}));
     desk.scratch.write("recordings/0000000000001-0123456789ab.recording.zst", "no zstd");
     let told = desk.refused(2, &["replay", "recordings"]);
-    assert!(told.contains("0123456789ab.recording.zst: is damaged") && told.contains("same  divide: replied"), "{told}");
+    assert!(
+        told.contains("0123456789ab.recording.zst: is damaged") && told.contains("same  divide: replied"),
+        "{told}"
+    );
     assert!(told.contains("1 replayed: 1 the same, 0 not, 1 could not be replayed"), "{told}");
     let told = desk.refused(2, &["replay", "recordings", "--json"]);
     assert!(told.contains("\"error\":") && told.contains("\"same\":true"), "{told}");
