@@ -88,11 +88,11 @@ impl Names {
     fn state(&self, recording: &mut Recording, found: &mut Found) {
         for call in recording.calls.iter_mut().filter(|call| call.import.starts_with("nova:rpc/keyvalue.")) {
             let asked: serde_json::Value = serde_json::from_str(call.asked.get()).unwrap_or_default();
-            if asked.get("key").and_then(|key| key.as_str()).is_some_and(|key| self.hide(key)) {
-                if let Some(answer) = &mut call.answer {
-                    let new = self.below(answer.get(), &|name| name == "Ok", 0, found);
-                    *answer = Text::parse(new).unwrap_or_else(|_| Text::null());
-                }
+            if asked.get("key").and_then(|key| key.as_str()).is_some_and(|key| self.hide(key))
+                && let Some(answer) = &mut call.answer
+            {
+                let new = self.below(answer.get(), &|name| name == "Ok", 0, found);
+                *answer = Text::parse(new).unwrap_or_else(|_| Text::null());
             }
         }
     }
