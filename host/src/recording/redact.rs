@@ -13,7 +13,7 @@ mod shape;
 use std::borrow::Cow;
 
 pub(super) use names::Names;
-use secrets::{Secrets, TooMany};
+use secrets::{MIN_ANYWHERE, Secrets, TooMany};
 
 use super::{
     blob,
@@ -24,10 +24,6 @@ use crate::{
     capability::Values,
     envelope::{Failure, Text},
 };
-
-/// Bytes of a secret below which it is taken out only where its name stands: `nova` is a password somewhere, and in every
-/// other word.
-const MIN_ANYWHERE: usize = 8;
 
 /// Bytes of a secret of the manifest below which it is not looked for, as in logs.
 const MIN_CONFIG: usize = 4;
@@ -180,13 +176,16 @@ impl Found {
     }
 }
 
-/// Whether a recorded text is another one; where it is redacted, stars in it may stand for anything.
+/// Whether a recorded text is another one; where it is redacted, what stands for a secret may stand for anything.
 #[must_use]
 pub fn is_like(recorded: &str, got: &str, is_redacted: bool) -> bool {
     recorded == got
         || (is_redacted
             && recorded.len() == got.len()
-            && recorded.bytes().zip(got.bytes()).all(|(recorded, got)| recorded == got || recorded == b'*'))
+            && shape::stand_ins(recorded)
+                .into_iter()
+                .zip(recorded.bytes().zip(got.bytes()))
+                .all(|(stands_in, (recorded, got))| stands_in || recorded == got))
 }
 
 /// Takes known secrets out of every text.

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::Names;
+use super::names::Names;
 
 /// A letter, read through what escapes it.
 #[derive(Clone, Copy)]

@@ -5,7 +5,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::MIN_ANYWHERE;
+/// Bytes of a secret below which it is taken out only where its name stands: `nova` is a password somewhere, and in every
+/// other word.
+pub(super) const MIN_ANYWHERE: usize = 8;
 
 /// Bytes of all secrets that are sought in one recording, in all their forms: some 40 bytes of memory each.
 const MAX_SOUGHT: usize = 1 << 20;

@@ -5,6 +5,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 /// Letters of base64 from which on a text is taken for it: shorter words are often that by chance.
 const MIN_BASE64: usize = 16;
 
+/// Digits of a number from which on what stands for it may stand for any.
+const MIN_DIGITS: usize = 8;
+
 const UUID: &str = "00000000-0000-4000-8000-000000000000";
 
 const DAY: &str = "2000-01-01";
@@ -29,6 +32,41 @@ pub(super) fn stand_in(secret: &str) -> String {
 /// What stands for a number that is secret: as many digits.
 pub(super) fn number(raw: &str) -> String {
     format!("1{}", "0".repeat(raw.len().saturating_sub(1)))
+}
+
+/// Which bytes of a text may stand for a secret: a guest that makes the secret itself makes others there.
+pub(super) fn stand_ins(text: &str) -> Vec<bool> {
+    let bytes = text.as_bytes();
+    let mut marks: Vec<bool> = bytes.iter().map(|byte| *byte == b'*').collect();
+    let mut mark = |from: usize, length: usize| {
+        marks.iter_mut().skip(from).take(length).for_each(|mark| *mark = true);
+    };
+    let run =
+        |from: usize, is_in: &dyn Fn(u8) -> bool| bytes.iter().skip(from).take_while(|byte| is_in(**byte)).count();
+    let mut at = 0;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let length = if rest.starts_with(UUID.as_bytes()) {
+            UUID.len()
+        } else if rest.starts_with(DAY.as_bytes()) {
+            DAY.len() + run(at + DAY.len(), &|byte| b"0T:.Z+- ".contains(&byte))
+        } else {
+            let letters = run(at, &|byte| byte == b'A');
+            let padded = letters + run(at + letters, &|byte| byte == b'=').min(2);
+            let digits = 1 + run(at + 1, &|byte| byte == b'0');
+            match rest {
+                [b'A', ..] if padded >= MIN_BASE64 => padded,
+                [b'1', ..] if digits >= MIN_DIGITS => digits,
+                [b'A', ..] => {
+                    at += letters;
+                    continue;
+                }
+                _ => 0,
+            }
+        };
+        mark(at, length);
+        at += length.max(1);
+    }
+    marks
 }
 
 fn is_like_uuid(text: &str) -> bool {
@@ -72,6 +110,15 @@ mod tests {
             assert_eq!(stand_in(secret), expected);
             assert_eq!(expected.len(), secret.len());
         }
+        for secret in
+            ["hunter2", "7c9e6679-7425-40de-944b-e07fc1f90ae7", "2026-11-29T23:30:00.5Z", "I2Nsb3VkLWNvbmZpZwo="]
+        {
+            let marks = stand_ins(&format!("a {} A1", stand_in(secret)));
+            let marked: Vec<usize> = (0..marks.len()).filter(|at| marks[*at]).collect();
+            assert_eq!(marked.len(), secret.len() + usize::from(secret.ends_with('Z')), "{secret}");
+        }
+        assert_eq!(stand_ins(&number("9182730019")), [true; 10]);
+        assert!(!stand_ins("AAAA 1000 00000000-0000 2000-01-02").contains(&true));
         assert!(STANDARD.decode(stand_in("I2Nsb3VkLWNvbmZpZwo=")).is_ok());
     }
 }
