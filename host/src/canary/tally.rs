@@ -25,6 +25,9 @@ const STEPS: usize = 8;
 /// Buckets for times. The last begins at half an hour, and has all that took longer.
 const BUCKETS: usize = 232;
 
+/// Methods that are told apart: as many as a handler with some to spare has, and no more than memory and each look can bear.
+const MAX_METHODS: usize = 512;
+
 /// Classes of failures of a method that are told apart.
 const MAX_CLASSES: usize = 16;
 
@@ -58,13 +61,15 @@ struct Counted {
     times: [u32; BUCKETS],
 }
 
-/// A request that is counted when it ends. Dropped before, it is not: it has not run, or runs elsewhere.
+/// A request that is counted when it ends. Dropped before, it is not, for it has not run, or runs elsewhere; but where a panic of
+/// the host drops it, it has failed.
 #[derive(Debug)]
 pub struct Watched {
     tally: Arc<Tally>,
     side: Side,
     key: Key,
     metrics: metrics::Handler,
+    has_ended: bool,
 }
 
 impl Default for Counted {
@@ -77,11 +82,16 @@ impl Watched {
     /// A request of this method, on this side.
     #[must_use]
     pub fn new(tally: Arc<Tally>, side: Side, key: Key, metrics: metrics::Handler) -> Self {
-        Self { tally, side, key, metrics }
+        Self { tally, side, key, metrics, has_ended: false }
     }
 
     /// It has ended like this after so long; `exception` is the module and the class of a handler's own failure.
-    pub fn end(self, ending: Ending, exception: Option<(&str, &str)>, took: Duration) {
+    pub fn end(mut self, ending: Ending, exception: Option<(&str, &str)>, took: Duration) {
+        self.has_ended = true;
+        self.count(ending, exception, took);
+    }
+
+    fn count(&self, ending: Ending, exception: Option<(&str, &str)>, took: Duration) {
         self.metrics.tried(if self.side == Side::New { Tried::New } else { Tried::Old }, ending);
         let class = match ending {
             Ending::Replied => None,
@@ -92,7 +102,15 @@ impl Watched {
                 name: exception.map_or_else(|| ending.as_str().to_owned(), |(module, class)| full(module, class)),
             }),
         };
-        self.tally.note(self.key, self.side, class, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        self.tally.note(self.key.clone(), self.side, class, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if !self.has_ended && std::thread::panicking() {
+            self.count(Ending::Panicked, None, Duration::ZERO);
+        }
     }
 }
 
@@ -106,6 +124,8 @@ impl Tally {
     /// A request of a method has ended on a side: with an answer, or with a failure of this class.
     pub fn note(&self, key: Key, side: Side, class: Option<Class>, took_us: u64) {
         let mut methods = self.lock();
+        let is_told_apart = methods.len() < MAX_METHODS || methods.contains_key(&key);
+        let key = if is_told_apart { key } else { Key { namespace: None, method: OTHERS.to_owned(), major: 1 } };
         let [old, new] = methods.entry(key).or_default();
         let counted = if side == Side::Old { old } else { new };
         counted.counts.requests += 1;
@@ -227,6 +247,31 @@ mod tests {
         let Method { old, new, .. } = &window[&key("m")];
         assert_eq!((old.requests, old.failures(), new.requests, new.failures()), (1, 0, 100, 100));
         assert_eq!(new.classes.len(), MAX_CLASSES + 1);
+    }
+
+    #[test]
+    fn methods_that_are_told_apart_are_bounded_and_the_others_are_counted_together() {
+        let tally = Tally::default();
+        (0..2 * MAX_METHODS).for_each(|number| tally.note(key(&number.to_string()), Side::New, None, 1));
+        let window = tally.window(MAX_LATENCY);
+        assert_eq!((window.len(), window[&key(OTHERS)].new.requests), (MAX_METHODS + 1, MAX_METHODS as u64));
+    }
+
+    #[test]
+    fn a_request_that_is_dropped_by_a_panic_has_failed_and_another_has_not_run() {
+        let tally = Arc::new(Tally::default());
+        let handler = metrics::Metrics::default().handler("h");
+        let begin = || Watched::new(Arc::clone(&tally), Side::New, key("m"), handler.clone());
+        drop(begin());
+        assert!(tally.window(MAX_LATENCY).is_empty());
+        let watched = begin();
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _watched = watched;
+            panic!("on purpose");
+        }));
+        assert!(panicked.is_err());
+        let class = Class { is_fault: true, name: Ending::Panicked.as_str().to_owned() };
+        assert_eq!(tally.window(MAX_LATENCY)[&key("m")].new.part(&class), Part { hits: 1, of: 1 });
     }
 
     #[test]
