@@ -82,18 +82,24 @@ impl Keeper {
     pub fn rollback(&self, name: &str) -> Result<RolledBack, Error> {
         let _changing = self.changing();
         let switched = self.switch_back(&mut self.lock(), name)?;
-        let Switched { back, left, .. } = &switched;
+        Ok(self.follow(name, &switched))
+    }
+
+    /// Has the directory follow. What began to be tried meanwhile has read what was there before: it is overtaken, too.
+    fn follow(&self, name: &str, switched: &Switched) -> RolledBack {
+        let Switched { back, left, .. } = switched;
         let (generation, instead_of) = (back.number, left.number);
         tracing::warn!(handler = name, generation, instead_of, "handler rolled back");
         let mut rolled_back = RolledBack { generation, instead_of, directory: None };
-        if let Err(Elsewise { reason, there }) = self.restore(&switched) {
+        if let Err(Elsewise { reason, there }) = self.restore(switched) {
             tracing::warn!(handler = name, "the directory still has another version, which is not served: {reason}");
             rolled_back.directory = Some(reason);
             if let Some(shelf) = self.lock().shelves.get_mut(name) {
                 shelf.unwanted = there.or_else(|| Some(identity(&left.source)));
             }
         }
-        Ok(rolled_back)
+        self.lock().trying.take_if(|trying| trying == name);
+        rolled_back
     }
 
     fn switch_back(&self, state: &mut State, name: &str) -> Result<Switched, Error> {
