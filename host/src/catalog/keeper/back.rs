@@ -17,7 +17,7 @@ use crate::catalog::{
 };
 
 /// What a rollback has changed in memory.
-struct Switched {
+pub(super) struct Switched {
     back: Arc<Generation>,
     left: Arc<Generation>,
     /// What was refused last, which nobody needs any more.
@@ -86,7 +86,7 @@ impl Keeper {
     }
 
     /// Has the directory follow. What began to be tried meanwhile has read what was there before: it is overtaken, too.
-    fn follow(&self, name: &str, switched: &Switched) -> RolledBack {
+    pub(super) fn follow(&self, name: &str, switched: &Switched) -> RolledBack {
         let Switched { back, left, .. } = switched;
         let (generation, instead_of) = (back.number, left.number);
         tracing::warn!(handler = name, generation, instead_of, "handler rolled back");
@@ -102,7 +102,7 @@ impl Keeper {
         rolled_back
     }
 
-    fn switch_back(&self, state: &mut State, name: &str) -> Result<Switched, Error> {
+    pub(super) fn switch_back(&self, state: &mut State, name: &str) -> Result<Switched, Error> {
         self.known(state, name)?;
         let nothing = || Error::NothingEarlier { name: name.to_owned() };
         let is_coming = state.has_coming(name);
