@@ -1,9 +1,12 @@
 //! Finds known secrets in a text: all of them in one pass, whose time goes by the text and not by how many there are.
 //!
 //! Before it: secrets were found by their names. After it: each text of the recording is gone through with them. Callers choose the
-//! texts and the secrets, so the worst case is linear in both (Aho and Corasick, 1975).
+//! texts and the secrets, so what is stepped through is the automaton of Aho and Corasick: its crate's own searches either leave what
+//! overlaps, or list each secret within a secret.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+
+use aho_corasick::{Anchored, automaton::Automaton as _, nfa::contiguous::NFA};
 
 /// Bytes of a secret below which it is taken out only where its name stands: `nova` is a password somewhere, and in every
 /// other word.
@@ -11,9 +14,6 @@ pub(super) const MIN_ANYWHERE: usize = 8;
 
 /// Bytes of all secrets that are sought in one recording, in all their forms: some 40 bytes of memory each.
 const MAX_SOUGHT: usize = 1 << 20;
-
-/// The state in which nothing has been seen.
-const ROOT: u32 = 0;
 
 /// There are more secrets than can be sought.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,24 +29,11 @@ struct Form {
     in_names: bool,
 }
 
-/// A state: what has been seen of a form.
-#[derive(Debug, Default)]
-struct State {
-    before: u32,
-    /// The state of the longest end of what was seen that begins a form.
-    fail: u32,
-    /// The longest form that ends here, counted from 1.
-    form: u32,
-    depth: u32,
-    byte: u8,
-}
-
 /// Known secrets.
 #[derive(Debug)]
 pub(super) struct Secrets {
     forms: Vec<Form>,
-    states: Vec<State>,
-    next: HashMap<(u32, u8), u32>,
+    automaton: NFA,
 }
 
 impl Secrets {
@@ -56,91 +43,42 @@ impl Secrets {
     ///
     /// [`TooMany`].
     pub(super) fn new(secrets: &[(Vec<u8>, Vec<u8>)]) -> Result<Self, TooMany> {
-        let mut made = Self { forms: Vec::new(), states: vec![State::default()], next: HashMap::new() };
-        let mut seen = HashSet::new();
+        let (mut sought, mut seen, mut all, mut bytes) = (Vec::new(), HashSet::new(), Vec::new(), 0_usize);
         for (secret, stand_in) in secrets {
             for form in forms(secret) {
-                if made.states.len() + form.len() > MAX_SOUGHT {
-                    return Err(TooMany);
-                }
                 if seen.insert(form.clone()) {
-                    made.add(&form, stand_in);
+                    bytes += form.len();
+                    if bytes > MAX_SOUGHT {
+                        return Err(TooMany);
+                    }
+                    let is_word = form.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
+                    let in_names = form.len() >= if is_word { MIN_IN_NAMES } else { MIN_ANYWHERE };
+                    all.push(Form { length: form.len(), stand_in: stand_in.clone(), in_names });
+                    sought.push(form);
                 }
             }
         }
-        made.link();
-        Ok(made)
+        // Not for as many as are allowed.
+        let automaton = NFA::new(&sought).map_err(|_| TooMany)?;
+        Ok(Self { forms: all, automaton })
     }
 
     pub(super) fn are_none(&self) -> bool {
         self.forms.is_empty()
     }
 
-    fn add(&mut self, form: &[u8], stand_in: &[u8]) {
-        let mut at = ROOT;
-        for (depth, byte) in (1..).zip(form) {
-            let new = u32::try_from(self.states.len()).unwrap_or(ROOT);
-            let next = *self.next.entry((at, *byte)).or_insert(new);
-            if next == new {
-                self.states.push(State { before: at, byte: *byte, depth, ..State::default() });
-            }
-            at = next;
-        }
-        let is_word = form.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
-        let in_names = form.len() >= if is_word { MIN_IN_NAMES } else { MIN_ANYWHERE };
-        self.forms.push(Form { length: form.len(), stand_in: stand_in.to_vec(), in_names });
-        let number = u32::try_from(self.forms.len()).unwrap_or_default();
-        if let Some(state) = self.state_mut(at) {
-            state.form = number;
-        }
-    }
-
-    /// Says of each state where to go on from when nothing follows; the shorter ones first.
-    fn link(&mut self) {
-        let mut order: Vec<u32> = (1..).take(self.states.len().saturating_sub(1)).collect();
-        order.sort_by_key(|at| self.state(*at).depth);
-        for at in order {
-            let State { before, byte, form, .. } = *self.state(at);
-            let fail = if before == ROOT { ROOT } else { self.step(self.state(before).fail, byte) };
-            let inherited = self.state(fail).form;
-            if let Some(state) = self.state_mut(at) {
-                state.fail = fail;
-                state.form = if form == 0 { inherited } else { form };
-            }
-        }
-    }
-
-    fn state(&self, at: u32) -> &State {
-        const NONE: &State = &State { before: ROOT, fail: ROOT, form: 0, depth: 0, byte: 0 };
-        usize::try_from(at).ok().and_then(|at| self.states.get(at)).unwrap_or(NONE)
-    }
-
-    fn state_mut(&mut self, at: u32) -> Option<&mut State> {
-        self.states.get_mut(usize::try_from(at).ok()?)
-    }
-
-    fn step(&self, from: u32, byte: u8) -> u32 {
-        let mut at = from;
-        loop {
-            match self.next.get(&(at, byte)) {
-                Some(next) => return *next,
-                None if at == ROOT => return ROOT,
-                None => at = self.state(at).fail,
-            }
-        }
-    }
-
     /// Where secrets are in a text: from, to, and the form; none within another.
     fn places(&self, text: &[u8], is_name: bool) -> Vec<(usize, usize, &Form)> {
         let mut places: Vec<(usize, usize, &Form)> = Vec::new();
-        let mut at = ROOT;
+        let Ok(mut at) = self.automaton.start_state(Anchored::No) else { return places };
         for (end, byte) in (1..).zip(text) {
-            at = self.step(at, *byte);
-            let number = usize::try_from(self.state(at).form).unwrap_or_default();
-            let Some(form) = number.checked_sub(1).and_then(|number| self.forms.get(number)) else { continue };
-            if is_name && !form.in_names {
+            at = self.automaton.next_state(Anchored::No, at, *byte);
+            if !self.automaton.is_match(at) {
                 continue;
             }
+            // The longest that ends here comes first.
+            let form = self.forms.get(self.automaton.match_pattern(at, 0).as_usize());
+            let Some(form) = form.filter(|form| form.in_names || !is_name) else { continue };
             let start = end - form.length;
             while places.last().is_some_and(|(before, ..)| *before >= start) {
                 places.pop();
@@ -228,6 +166,7 @@ mod tests {
             (&["bcd", "abcde"], "abcd abcde", "a*** *****"),
             (&["aaaa"], "aaaaaaaab", "********b"),
             (&["he", "she", "hers"], "ushers", "u*****"),
+            (&["e", "he", "she"], "ushe u she", "u*** u ***"),
             (
                 &["a\"b<é"],
                 r#"a"b<é a\"b<é a\"b<\u00e9 a\"b\u003c\u00e9 a%22b%3C%C3%A9"#,
@@ -252,7 +191,7 @@ mod tests {
 
     #[test]
     fn more_than_can_be_sought_is_said() {
-        let all = [(vec![b'x'; MAX_SOUGHT], Vec::new())];
+        let all = [(vec![b'x'; MAX_SOUGHT + 1], Vec::new())];
         assert_eq!(Secrets::new(&all).map(drop), Err(TooMany));
     }
 }
