@@ -6,14 +6,14 @@ pub(crate) mod typed;
 use std::{
     path::Path,
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
     capability::Grants,
     catalog::{Catalog, Current, Endpoint, Generation, Source, manifest::Manifest},
     metrics::Metrics,
-    sandbox::{Compiler, Config, Limits, LoadError, Program, Sandbox, SetUpError},
+    sandbox::{Compiler, Config, Invocation, Limits, LoadError, Program, RequestInfo, Sandbox, SetUpError},
     settings::Settings,
     version::Version,
 };
@@ -51,6 +51,19 @@ pub(crate) fn fresh_sandbox(max_in_flight: u16, cache: Option<&Path>) -> Result<
 /// A loaded guest.
 pub(crate) fn program(handle: &str, limits: Limits) -> Program {
     load(sandbox(), &guest(handle), limits).unwrap()
+}
+
+/// A request to a method of the first endpoint.
+pub(crate) fn invocation(method: &str, arguments: &str) -> Invocation {
+    Invocation {
+        endpoint: 0,
+        method: method.to_owned(),
+        namespace: None,
+        version: "1.0".to_owned(),
+        arguments: arguments.to_owned(),
+        info: RequestInfo::bare(),
+        since: Instant::now(),
+    }
 }
 
 /// Loads a component, where there is a runtime as well as where there is none.

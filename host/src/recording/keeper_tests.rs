@@ -7,7 +7,7 @@ use crate::{
     envelope::Text,
     recording::form::sample,
     settings::Settings,
-    testing::{ECHO, program, tight},
+    testing::{ECHO, invocation, program, tight},
 };
 
 fn keeper(directory: &Path, settings: &str) -> (Keeper, Metrics) {
@@ -27,17 +27,8 @@ fn draft() -> Draft {
 /// Runs a request that may be taped, and ends it.
 async fn ended(keeper: &Keeper, method: &str, is_failure: bool, took: Duration) -> Option<String> {
     let begun = keeper.begin(method, Some("req-1"));
-    let mut info = crate::sandbox::RequestInfo::bare();
-    info.tape = begun.tape.clone();
-    let invocation = crate::sandbox::Invocation {
-        endpoint: 0,
-        method: "m".into(),
-        namespace: None,
-        version: "1.0".into(),
-        arguments: "{}".into(),
-        info,
-        since: Instant::now(),
-    };
+    let mut invocation = invocation("m", "{}");
+    invocation.info.tape = begun.tape.clone();
     program(ECHO, tight()).handle(invocation).await.unwrap();
     keeper.end(begun, Some(draft()), "outcome", is_failure, took)
 }

@@ -10,15 +10,7 @@ use crate::{
 };
 
 pub(super) fn invocation(arguments: &str) -> Invocation {
-    Invocation {
-        endpoint: 0,
-        method: "m".into(),
-        namespace: None,
-        version: "1.0".into(),
-        arguments: arguments.into(),
-        info: RequestInfo::bare(),
-        since: Instant::now(),
-    }
+    crate::testing::invocation("m", arguments)
 }
 
 async fn run_with(component: &[u8], limits: Limits) -> Result<Answer, Fault> {

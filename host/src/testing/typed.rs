@@ -11,7 +11,7 @@ use wit_parser::{
 use super::{sandbox, tight};
 use crate::{
     envelope::{Answer, Failure},
-    sandbox::{Fault, Invocation, LoadError, Program, RequestInfo},
+    sandbox::{Fault, Invocation, LoadError, Program},
 };
 
 fn resolve(wit: &str) -> (Resolve, WorldId) {
@@ -81,15 +81,7 @@ pub(crate) fn invocation(method: &str, arguments: &str) -> Invocation {
         Some((_, method)) => (1, method),
         None => (0, method),
     };
-    Invocation {
-        endpoint,
-        method: method.into(),
-        namespace: None,
-        version: "1.0".into(),
-        arguments: arguments.into(),
-        info: RequestInfo::bare(),
-        since: std::time::Instant::now(),
-    }
+    Invocation { endpoint, ..super::invocation(method, arguments) }
 }
 
 /// What becomes of a request.

@@ -8,7 +8,7 @@ use crate::{
     envelope::{Answer, Failure, Request, Text},
     sandbox::{Invocation, Limits, RequestInfo},
     settings::{Bytes, Settings},
-    testing::{Asks, hoarding, load_granted, memory::peak, sandbox, wide},
+    testing::{Asks, hoarding, invocation, load_granted, memory::peak, sandbox, wide},
 };
 
 const MIB: usize = 1 << 20;
@@ -38,16 +38,7 @@ async fn cost(world: &World, handle: &str) -> (Answer, usize) {
     let (answer, most) = peak(async {
         let session = Arc::new(world.session(manifest, cause()));
         let info = RequestInfo { session: Some(Arc::clone(&session)), ..RequestInfo::bare() };
-        let invocation = Invocation {
-            endpoint: 0,
-            method: "m".into(),
-            namespace: None,
-            version: "1.0".into(),
-            arguments: "{}".into(),
-            info,
-            since: std::time::Instant::now(),
-        };
-        program.handle(invocation).await.unwrap()
+        program.handle(Invocation { info, ..invocation("m", "{}") }).await.unwrap()
     })
     .await;
     (answer, most)

@@ -83,24 +83,13 @@ impl Story {
 
     /// Calls a method for its answer, as the corridor does.
     async fn call(&self, version: &str, method: &str) -> Result<String, Miss> {
-        use crate::{
-            envelope::Answer,
-            sandbox::{Invocation, RequestInfo},
-        };
+        use crate::{envelope::Answer, sandbox::Invocation, testing::invocation};
         let current = self.keeper.current();
         let Found::Handler { generation, endpoint } = current.get().find(None, version, Some(method))? else {
             panic!()
         };
         let working = current.accept(generation, None, version, method);
-        let invocation = Invocation {
-            endpoint,
-            method: method.to_owned(),
-            namespace: None,
-            version: version.to_owned(),
-            arguments: "{}".to_owned(),
-            info: RequestInfo::bare(),
-            since: std::time::Instant::now(),
-        };
+        let invocation = Invocation { endpoint, version: version.to_owned(), ..invocation(method, "{}") };
         match working.program.handle(invocation).await.unwrap() {
             Answer::Result(text) => Ok(text.get().to_owned()),
             Answer::Failure(failure) => panic!("{failure}"),
