@@ -8,6 +8,7 @@ pub mod describe;
 mod directory;
 mod endpoint;
 mod generation;
+mod in_force;
 pub mod keeper;
 pub mod lead;
 pub mod load;
@@ -20,7 +21,7 @@ pub mod watch;
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     time::Duration,
 };
 
@@ -31,6 +32,7 @@ pub use candidate::Chosen;
 pub use directory::Scan;
 pub use endpoint::Endpoint;
 pub use generation::{Generation, Source, Working};
+use in_force::InForce;
 pub use manifest::delivery::{CONSUMER_TIMEOUT, Policies, Policy};
 use traffic::{Called, Traffic};
 
@@ -205,7 +207,7 @@ impl Catalog {
 /// The catalog that is in force, and what it is asked for. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct Current {
-    catalog: Arc<RwLock<Arc<Catalog>>>,
+    catalog: InForce<Catalog>,
     traffic: Arc<Traffic>,
     /// Who gets a share of the requests of what is served.
     candidates: Candidates,
@@ -216,7 +218,7 @@ impl Current {
     #[must_use]
     pub fn new(catalog: Catalog, recent: Duration) -> Self {
         Self {
-            catalog: Arc::new(RwLock::new(Arc::new(catalog))),
+            catalog: InForce::new(catalog),
             traffic: Arc::new(Traffic::new(recent)),
             candidates: Candidates::default(),
         }
@@ -225,17 +227,12 @@ impl Current {
     /// The catalog of this moment; it stays as it is for whoever holds it.
     #[must_use]
     pub fn get(&self) -> Arc<Catalog> {
-        Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
+        self.catalog.get()
     }
 
     /// Replaces the catalog for all requests to come.
     pub fn replace(&self, catalog: Catalog) {
-        let catalog = Arc::new(catalog);
-        let mut current = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
-        let old = std::mem::replace(&mut *current, catalog);
-        drop(current);
-        // Whatever it frees is freed without the lock.
-        drop(old);
+        self.catalog.change(|_| catalog);
     }
 
     /// What was called recently.

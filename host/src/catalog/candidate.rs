@@ -4,15 +4,11 @@
 //! nothing of them: what is served, and what a request means, is what it was. A candidate answers only what the version beside it
 //! would have answered, and only what it offers itself, so that no request is lost that has an answer.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
-    time::SystemTime,
-};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use tokio::time::Instant;
 
-use super::{Current, Generation, generation::seconds, keeper::Origin};
+use super::{Current, Generation, generation::seconds, in_force::InForce, keeper::Origin};
 use crate::{
     canary::{
         CanaryState, Policy, Progress, Side, Tally, Watched,
@@ -25,7 +21,7 @@ use crate::{
 };
 
 /// A version on trial, as requests meet it. Never changed, only replaced.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Candidate {
     generation: Arc<Generation>,
     /// The number of the generation that serves beside it. Where another does, it gets nothing.
@@ -37,7 +33,7 @@ pub(super) struct Candidate {
 
 /// All of them, by the handler's name. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Candidates(Arc<RwLock<Arc<BTreeMap<String, Candidate>>>>);
+pub(super) struct Candidates(InForce<BTreeMap<String, Candidate>>);
 
 /// A version on trial, as the keeper knows it.
 #[derive(Debug)]
@@ -161,32 +157,19 @@ impl Candidates {
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.get().is_empty()
+        self.0.get().is_empty()
     }
 
     fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Candidate>)) {
-        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let mut all: BTreeMap<String, Candidate> =
-            current.iter().map(|(name, candidate)| (name.clone(), candidate.again())).collect();
-        change(&mut all);
-        let old = std::mem::replace(&mut *current, Arc::new(all));
-        drop(current);
-        // Whatever it frees is freed without the lock.
-        drop(old);
-    }
-
-    fn get(&self) -> Arc<BTreeMap<String, Candidate>> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        self.0.change(|all| {
+            let mut all = all.clone();
+            change(&mut all);
+            all
+        });
     }
 }
 
 impl Candidate {
-    fn again(&self) -> Self {
-        let Self { generation, beside, share, by, tally } = self;
-        let (generation, tally) = (Arc::clone(generation), Arc::clone(tally));
-        Self { generation, beside: *beside, share: *share, by: by.clone(), tally }
-    }
-
     /// What tells its requests from those of other candidates, and from those that are forwarded by a share. Hosts that try the same
     /// component choose the same requests.
     fn salt(&self) -> &str {
@@ -205,7 +188,7 @@ impl Current {
         request: &Request,
         (version, method): (&str, &str),
     ) -> Chosen {
-        let candidates = self.candidates.get();
+        let candidates = self.candidates.0.get();
         let candidate = candidates.get(&generation.name).filter(|candidate| candidate.beside == generation.number);
         let Some(candidate) = candidate else { return Chosen { generation, endpoint, watched: None } };
         let namespace = request.namespace.text();

@@ -66,6 +66,13 @@ struct State {
     changes: u64,
 }
 
+impl State {
+    /// Sees to it that a version which is being tried does not come into force: what it was read from is not there any more.
+    fn overtake(&mut self, name: &str) {
+        self.trying.take_if(|trying| trying == name);
+    }
+}
+
 impl Keeper {
     /// Keeps nothing yet; remembers for `config.recent` what is called. `limits` and `policy` are the service's.
     #[must_use]

@@ -68,7 +68,7 @@ impl Keeper {
         if let Some(mut shelf) = state.shelves.remove(name) {
             self.end_trial(&mut shelf, Stage::Overtaken, Some("the handler was removed".to_owned()));
         }
-        state.trying.take_if(|trying| trying == name);
+        state.overtake(name);
         state.coming.remove(name);
     }
 
@@ -98,7 +98,7 @@ impl Keeper {
                 shelf.unwanted = there.or_else(|| Some(identity(&left.source)));
             }
         }
-        self.lock().trying.take_if(|trying| trying == name);
+        self.lock().overtake(name);
         rolled_back
     }
 
@@ -118,7 +118,7 @@ impl Keeper {
         let refused = shelf.refused.take().and_then(|refused| refused.identity);
         shelf.unwanted = None;
         state.changes += 1;
-        state.trying.take_if(|trying| trying == name);
+        state.overtake(name);
         Ok(Switched { back, left, refused })
     }
 

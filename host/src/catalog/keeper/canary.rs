@@ -345,7 +345,7 @@ impl Keeper {
         let instead_of = shelf.serving.as_ref().map(|serving| serving.number).unwrap_or_default();
         shelf.advance(generation);
         state.changes += 1;
-        state.trying.take_if(|trying| trying == name);
+        state.overtake(name);
         Ok(Change::Replaced { generation: number, instead_of })
     }
 
@@ -364,8 +364,8 @@ impl Keeper {
         if is_known { Ok(()) } else { Err(Error::Newer { name: name.clone() }) }
     }
 
-    /// Puts the files of what serves back into the directory.
-    fn put_back(&self, name: &str) {
+    /// Puts the files of what serves back into the directory. Who has read those that were there for a moment is overtaken.
+    pub(super) fn put_back(&self, name: &str) {
         let serving = self.lock().shelves.get(name).and_then(|shelf| shelf.serving.clone());
         let Some(serving) = serving else { return };
         let put =
@@ -373,5 +373,6 @@ impl Keeper {
         if let Err(error) = put {
             tracing::warn!(handler = name, "the directory has the files of a version that was taken back: {error}");
         }
+        self.lock().overtake(name);
     }
 }

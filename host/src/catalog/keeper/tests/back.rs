@@ -20,14 +20,17 @@ async fn rollback_goes_back_at_once_and_the_directory_with_it() {
     assert_eq!(story.answer().await, "1");
 }
 
-/// It has read the files that the rollback was about to replace.
+/// It has read files that a rollback, or a promotion that came too late, was about to replace.
 #[tokio::test]
-async fn what_begins_to_be_tried_while_the_directory_follows_a_rollback_is_overtaken() {
+async fn what_begins_to_be_tried_before_the_directory_has_followed_is_overtaken() {
     let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
     story.add("a", &answering("2"), false).await.unwrap();
     let switched = story.keeper.switch_back(&mut story.keeper.lock(), "a").unwrap();
     story.keeper.lock().trying = Some("a".to_owned());
     story.keeper.follow("a", &switched);
+    assert_eq!(story.keeper.lock().trying, None);
+    story.keeper.lock().trying = Some("a".to_owned());
+    story.keeper.put_back("a");
     assert_eq!(story.keeper.lock().trying, None);
 }
 

@@ -22,7 +22,7 @@ struct Given {
 }
 
 impl Story {
-    /// Begins a trial at these steps. From then on time stands still.
+    /// Begins a trial at these steps.
     async fn canary(&self, wasm: &[u8], steps: &str) -> Result<Change, Error> {
         let elsewhere = tempfile::tempdir().unwrap();
         let file = elsewhere.path().join("a.wasm");
@@ -52,6 +52,14 @@ impl Story {
             }
         }
         had
+    }
+
+    /// Has a step pass in which all went well. From then on time stands still.
+    async fn due(&self, new: u64) -> Vec<Due> {
+        pause();
+        self.play(1_000, new, Ending::Replied);
+        advance(EVERY).await;
+        self.keeper.judge()
     }
 
     fn canary_of(&self) -> serde_json::Value {
@@ -209,10 +217,7 @@ async fn a_method_that_the_new_version_lacks_is_answered_by_the_one_that_has_it(
 async fn one_that_cannot_be_put_into_force_waits_for_an_operator() {
     let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
     let new = on_trial(story.canary(&answering("2"), "50%").await);
-    pause();
-    story.play(1_000, new, Ending::Replied);
-    advance(EVERY).await;
-    let due = story.keeper.judge();
+    let due = story.due(new).await;
     fs::remove_dir_all(story.directory.path()).unwrap();
     story.keeper.promote_due(&due[0]);
     let canary = story.canary_of();
@@ -268,10 +273,7 @@ async fn a_method_that_was_called_during_the_trial_may_be_dropped_by_force() {
 async fn a_pause_holds_although_the_promotion_has_begun() {
     let story = Story::begin(&[("a.wasm", &answering("1"))]).await;
     let new = on_trial(story.canary(&answering("2"), "50%").await);
-    pause();
-    story.play(1_000, new, Ending::Replied);
-    advance(EVERY).await;
-    let due = story.keeper.judge();
+    let due = story.due(new).await;
     story.keeper.pause("a").unwrap();
     story.keeper.promote_due(&due[0]);
     let canary = story.canary_of();
@@ -290,10 +292,7 @@ async fn a_promotion_leaves_a_file_alone_that_somebody_has_put_into_the_director
     let story = Story::begin(&[("a.wasm", &answering("1")), ("a.toml", b"")]).await;
     let path = story.directory.path().join("a.wasm");
     let new = on_trial(story.canary(&answering("2"), "50%").await);
-    pause();
-    story.play(1_000, new, Ending::Replied);
-    advance(EVERY).await;
-    let due = story.keeper.judge();
+    let due = story.due(new).await;
     fs::write(&path, answering("9")).unwrap();
     story.keeper.promote_due(&due[0]);
     let canary = story.canary_of();
