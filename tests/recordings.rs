@@ -31,7 +31,7 @@ impl Desk {
             "nova-host.toml",
             format!(
                 "transport_url = \"memory://\"\ntopic = \"conductor\"\nhandlers.directory = \"{path}/handlers\"\n\
-                 [record]\ndirectory = \"{path}/recordings\"\nshare = 1\n"
+                 [record]\ndirectory = \"{path}/recordings\"\nshare = \"100%\"\n"
             ),
         );
         Self { scratch }
@@ -130,7 +130,7 @@ fn a_failure_is_recorded_and_its_id_is_in_the_log_and_in_its_dead_letter() {
             "--set",
             &format!("record.directory={path}/recordings"),
             "--set",
-            "record.share=1",
+            "record.share=100%",
         ]);
         let output = command.args(["--handlers", &handlers().display().to_string()]).output().expect("nova-host runs");
         assert!(output.status.success(), "{output:?}");

@@ -163,7 +163,7 @@ impl Resolved {
     #[must_use]
     pub fn request_id(&self) -> Option<String> {
         let Answerer::Handler(asked) = &self.answerer else { return None };
-        asked.request.context.get_str("request_id").or_else(|| asked.request.unique_id.clone())
+        asked.request.operation_id()
     }
 
     /// Waits for a place among the handler's own requests, as long as one of them may take. What its manifest grants is

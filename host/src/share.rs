@@ -1,14 +1,14 @@
 //! Shares of requests, and which requests are in one.
 //!
-//! Used by [`crate::forward`], which keeps a share of a method's requests here, and by [`crate::canary`], which gives a share to a
-//! version that is tried. A request has one *place* among all, by what it belongs to: so all requests of one operation are on
+//! Used by [`crate::forward`], which keeps a share of a method's requests here, by [`crate::canary`], which gives a share to a
+//! version that is tried, and by [`crate::recording`]. A request has one *place* among all, by what it belongs to: so all requests of one operation are on
 //! the same side, on every host, and a share that grows keeps those that it has.
 
 use std::{fmt, str::FromStr};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::envelope::Request;
+use crate::{envelope::Request, settings::Setting};
 
 /// All requests, in hundredths of a per cent.
 const ALL: u16 = 10_000;
@@ -44,7 +44,21 @@ impl Share {
     /// smaller of two shares is a part of the larger.
     #[must_use]
     pub fn has(self, request: &Request, by: &By, salt: &str) -> bool {
-        self == Self::WHOLE || place(request, by, salt) < self.0
+        let id = || match by {
+            By::RequestId => request.operation_id(),
+            By::Context(field) => request.context.get_str(field).or_else(|| request.operation_id()),
+        };
+        self.has_id(id, salt)
+    }
+
+    /// The same of what belongs together by an `id`, which is asked for where it matters; what has none has a place by chance.
+    #[must_use]
+    pub fn has_id(self, id: impl FnOnce() -> Option<String>, salt: &str) -> bool {
+        match self {
+            Self::WHOLE => true,
+            Self::NOTHING => false,
+            Self(part) => id().map_or_else(|| fastrand::u16(..ALL), |id| place(&id, salt)) < part,
+        }
     }
 
     /// As a part of 1.
@@ -68,6 +82,12 @@ impl FromStr for Share {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 10,000")]
             Some(number) => Ok(Self((number * 100.0).round() as u16)),
         }
+    }
+}
+
+impl Setting for Share {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse()
     }
 }
 
@@ -101,15 +121,8 @@ impl fmt::Display for By {
     }
 }
 
-/// Where a request stands among all, from 0 to [`ALL`] less one.
-fn place(request: &Request, by: &By, salt: &str) -> u16 {
-    let context = &request.context;
-    let own = || context.get_str("request_id").or_else(|| request.unique_id.clone());
-    let id = match by {
-        By::RequestId => own(),
-        By::Context(field) => context.get_str(field).or_else(own),
-    };
-    let Some(id) = id else { return fastrand::u16(..ALL) };
+/// Where what has this id stands among all, from 0 to [`ALL`] less one.
+fn place(id: &str, salt: &str) -> u16 {
     let digest = Sha256::new().chain_update(salt).chain_update(id).finalize();
     let number = digest.iter().take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
     u16::try_from(number % u64::from(ALL)).unwrap_or_default()

@@ -11,7 +11,7 @@ use super::{
 use crate::harness::{Scratch, handlers, languages, nova_host};
 
 /// Shares of requests that are recorded; the first is the measure of the others.
-const SHARES: [&str; 4] = ["0", "0.01", "0.1", "1"];
+const SHARES: [&str; 4] = ["0%", "1%", "10%", "100%"];
 
 /// Callers at once.
 const OUTSTANDING: usize = 16;
@@ -25,8 +25,7 @@ pub(super) fn cost(rounds: usize, turn: Duration) -> String {
     };
     let mut services = vec![("nothing".to_owned(), Service::start(None, ""))];
     for share in &SHARES[1..] {
-        let percent = share.parse::<f64>().expect("a number") * 100.0;
-        services.push((format!("{percent} %"), service(share, &format!("share = {share}"))));
+        services.push((share.replace('%', " %"), service(share, &format!("share = \"{share}\""))));
     }
     services.push(("failures, of which there are none".to_owned(), service("failures", "outcomes = \"failures\"")));
     let mut rates: Vec<Vec<f64>> = vec![Vec::new(); services.len()];
@@ -77,7 +76,7 @@ pub(super) fn rate(count: usize) -> String {
         let run = |arguments: &[&str]| {
             let mut command = Command::new(nova_host());
             command.args(arguments).args(["--transport-url", "memory://", "--handlers", &format!("{path}/handlers")]);
-            command.args(["--set", &format!("record.directory={path}/recordings"), "--set", "record.share=1"]);
+            command.args(["--set", &format!("record.directory={path}/recordings"), "--set", "record.share=100%"]);
             let output = command.env_remove("NOVA_HOST_BENCH").output().expect("nova-host runs");
             assert!(output.status.success(), "{output:?}");
         };

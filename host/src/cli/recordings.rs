@@ -207,7 +207,7 @@ fn one(config: &Config, name: &str) -> Result<PathBuf, Failed> {
             }
             None => format!(
                 "{name} is no file, and ids are looked for in record.directory, which is not set: name the file, or set it \
-                 (with record.share = 0, where nothing is to be recorded)"
+                 (with record.share = \"0%\", where nothing is to be recorded)"
             ),
         };
         Failed::new(Exit::Usage, message)

@@ -73,6 +73,12 @@ pub enum Arguments {
 pub struct Context(Vec<(String, Text)>);
 
 impl Request {
+    /// What it belongs together by with others: the request id of its context; without one, the sender's mark of the message.
+    #[must_use]
+    pub fn operation_id(&self) -> Option<String> {
+        self.context.get_str("request_id").or_else(|| self.unique_id.clone())
+    }
+
     /// Decodes the body of a message.
     ///
     /// # Errors

@@ -4,7 +4,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::settings::{Bytes, Setting, Settings};
+use crate::{
+    settings::{Bytes, Setting, Settings},
+    share::Share,
+};
 
 /// Bytes of all recordings: some ten thousand of small requests.
 const DEFAULT_BYTES: Bytes = Bytes(256 << 20);
@@ -48,10 +51,6 @@ pub struct Outcomes {
     pub slow: Option<Duration>,
 }
 
-/// A part of the whole, from 0 to 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Share(f64);
-
 impl Config {
     /// Takes the settings; `None` where no directory is named, and nothing is recorded.
     #[must_use]
@@ -66,12 +65,12 @@ impl Config {
         let per_second = settings.take_within("record.per_second", DEFAULT_PER_SECOND, 1..=100_000);
         let request = settings.take_within("record.request_bytes", DEFAULT_REQUEST, Bytes(1 << 10)..=Bytes(32 << 20));
         let redact = settings.take_optional::<Vec<String>>("record.redact").unwrap_or_default();
-        let is_asked_for = !methods.is_empty() || outcomes != Outcomes::default() || share.0 > 0.0;
+        let is_asked_for = !methods.is_empty() || outcomes != Outcomes::default() || share != Share::NOTHING;
         let directory = match directory {
             Some(directory) if is_asked_for || is_switched_off => directory,
             Some(_) => {
                 let nothing = "nothing is recorded there: say what with record.methods, record.outcomes or record.share, or \
-                               that nothing is, and what is there is kept, with record.share = 0";
+                               that nothing is, and what is there is kept, with record.share = \"0%\"";
                 settings.problem("record.directory", nothing);
                 return None;
             }
@@ -87,7 +86,7 @@ impl Config {
     /// Whether anything is recorded; otherwise the directory is only one to look into.
     #[must_use]
     pub fn records(&self) -> bool {
-        !self.methods.is_empty() || self.outcomes.are_any() || self.share.0 > 0.0
+        !self.methods.is_empty() || self.outcomes.are_any() || self.share != Share::NOTHING
     }
 
     /// Whether every request of a method is recorded.
@@ -102,35 +101,6 @@ impl Outcomes {
     #[must_use]
     pub fn are_any(self) -> bool {
         self != Self::default()
-    }
-}
-
-impl Share {
-    /// Whether a request with this id is in this part. By the id, so that every service with the same share decides alike, and
-    /// all requests of one call of the API are recorded or none.
-    #[must_use]
-    pub fn has(self, id: &str) -> bool {
-        if self.0 <= 0.0 {
-            return false;
-        }
-        // FNV-1a, and the last step of SplitMix64, for ids that differ in a letter.
-        let hash = id
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        #[expect(clippy::cast_precision_loss, reason = "a share is not exact")]
-        let place = (hash >> 11) as f64 / (1_u64 << 53) as f64;
-        self.0 >= 1.0 || place < self.0
-    }
-}
-
-impl Setting for Share {
-    fn parse(text: &str) -> Result<Self, String> {
-        match text.trim().parse::<f64>() {
-            Ok(share) if (0.0..=1.0).contains(&share) => Ok(Self(share)),
-            Ok(_) | Err(_) => Err("is no share from 0 (none) to 1 (all), such as 0.01".to_owned()),
-        }
     }
 }
 
@@ -165,27 +135,17 @@ mod tests {
     #[test]
     fn nothing_is_recorded_unless_a_place_and_a_choice_are_named() {
         assert_eq!(read(""), Ok(None));
-        assert!(read("record.share = 0.1").unwrap_err()[0].starts_with("record.directory: is missing"));
+        assert!(read("record.share = \"10%\"").unwrap_err()[0].starts_with("record.directory: is missing"));
         assert!(read("record.directory = \"/r\"").unwrap_err()[0].contains("nothing is recorded there"));
         let text = "[record]\ndirectory = \"/r\"\noutcomes = [\"failures\", \"slow > 500ms\"]\nmethods = [\"a\"]";
         // Switched off, so that what is there can be looked at.
-        let off = read("record.directory = \"/r\"\nrecord.share = 0").unwrap().unwrap();
-        assert!(!off.records() && read("record.share = 0") == Ok(None));
+        let off = read("record.directory = \"/r\"\nrecord.share = \"0%\"").unwrap().unwrap();
+        assert!(!off.records() && read("record.share = \"0%\"") == Ok(None));
         let config = read(text).unwrap().unwrap();
         assert!(config.records());
         assert_eq!(config.outcomes, Outcomes { failures: true, slow: Some(Duration::from_millis(500)) });
         assert!(config.names("a") && !config.names("b"));
         let wrong = read("record.directory = \"/r\"\nrecord.outcomes = [\"fast\"]").unwrap_err();
         assert_eq!(wrong[0], "record.outcomes: \"fast\" is neither \"failures\" nor \"slow > 500ms\"");
-    }
-
-    #[test]
-    fn a_share_is_taken_by_the_id() {
-        let share = Share::parse("0.1").unwrap();
-        let taken = (0..10_000).filter(|number| share.has(&format!("req-{number}"))).count();
-        assert!((900..1100).contains(&taken), "{taken}");
-        assert_eq!(share.has("req-1"), share.has("req-1"));
-        assert!(Share::parse("1").unwrap().has("") && !Share::default().has(""));
-        assert!(["-1", "2", "NaN", ""].iter().all(|wrong| Share::parse(wrong).is_err()));
     }
 }

@@ -39,6 +39,9 @@ const FINISHING: Duration = Duration::from_secs(2);
 /// Digits of an id beside the time.
 const ID_DIGITS: usize = 12;
 
+/// What tells the requests that are recorded from those of a canary's share, and of a forwarded one.
+const SALT: &str = "recording";
+
 /// Why nothing can be recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -136,13 +139,9 @@ impl Keeper {
 
     /// Decides whether a request is taped. `id` is what its share goes by.
     #[must_use]
-    pub fn begin(&self, method: &str, id: Option<&str>) -> Begun {
+    pub fn begin(&self, method: &str, id: impl FnOnce() -> Option<String>) -> Begun {
         let config = &self.0.config;
-        let by_share = || match id {
-            Some(id) => config.share.has(id),
-            None => config.share.has(&fresh_id()),
-        };
-        let is_chosen = config.names(method) || by_share();
+        let is_chosen = config.names(method) || config.share.has_id(id, SALT);
         let is_taped = is_chosen || config.outcomes.are_any();
         let tape = if is_taped { Tape::recording(config.request.0, is_chosen) } else { Tape::default() };
         Begun { tape, is_chosen }

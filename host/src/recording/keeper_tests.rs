@@ -26,7 +26,7 @@ fn draft() -> Draft {
 
 /// Runs a request that may be taped, and ends it.
 async fn ended(keeper: &Keeper, method: &str, is_failure: bool, took: Duration) -> Option<String> {
-    let begun = keeper.begin(method, Some("req-1"));
+    let begun = keeper.begin(method, || Some("req-1".to_owned()));
     let mut invocation = invocation("m", "{}");
     invocation.info.tape = begun.tape.clone();
     program(ECHO, tight()).handle(invocation).await.unwrap();
@@ -59,26 +59,26 @@ async fn a_method_and_a_share_are_chosen_at_the_beginning() {
     let (keeper, _) = keeper(&scratch.path().join("r"), "methods = [\"named\"]");
     assert!(ended(&keeper, "named", false, QUICK).await.is_some());
     // Nothing is taped that cannot be kept.
-    assert!(!keeper.begin("other", Some("req-1")).tape.is_on());
-    let (all, _) = self::keeper(&scratch.path().join("s"), "share = 1");
+    assert!(!keeper.begin("other", || Some("req-1".to_owned())).tape.is_on());
+    let (all, _) = self::keeper(&scratch.path().join("s"), "share = \"100%\"");
     assert!(ended(&all, "other", false, QUICK).await.is_some());
 }
 
 #[tokio::test]
 async fn what_is_beyond_the_budget_is_counted_and_not_kept() {
     let scratch = scratch();
-    let (few, metrics) = keeper(&scratch.path().join("r"), "share = 1\nper_second = 1");
+    let (few, metrics) = keeper(&scratch.path().join("r"), "share = \"100%\"\nper_second = 1");
     assert!(ended(&few, "m", false, QUICK).await.is_some());
     assert_eq!(ended(&few, "m", false, QUICK).await, None);
     assert!(metrics.encode().contains("nova_host_recordings_total{fate=\"over_rate\"} 1"));
     // The rate is asked before anything is copied.
-    let begun = few.begin("m", None);
+    let begun = few.begin("m", || None);
     begun.tape.ends_for_tests();
     let huge = Draft { request: Asked { arguments: Text::of(&"x".repeat(5 << 20)), ..draft().request }, ..draft() };
     assert_eq!(few.end(begun, Some(huge), "outcome", false, QUICK), None);
     assert!(metrics.encode().contains("nova_host_recordings_total{fate=\"over_rate\"} 2"), "{}", metrics.encode());
-    let (small, metrics) = keeper(&scratch.path().join("s"), "share = 1\nrequest_bytes = \"1 KiB\"");
-    let begun = small.begin("m", None);
+    let (small, metrics) = keeper(&scratch.path().join("s"), "share = \"100%\"\nrequest_bytes = \"1 KiB\"");
+    let begun = small.begin("m", || None);
     let large = Draft { request: Asked { arguments: Text::of(&"x".repeat(2000)), ..draft().request }, ..draft() };
     begun.tape.ends_for_tests();
     assert_eq!(small.end(begun, Some(large), "outcome", false, QUICK), None);
@@ -89,7 +89,7 @@ async fn what_is_beyond_the_budget_is_counted_and_not_kept() {
 async fn while_none_can_be_written_none_is_named() {
     let scratch = scratch();
     let directory = scratch.path().join("r");
-    let (keeper, metrics) = keeper(&directory, "share = 1\nper_second = 1000");
+    let (keeper, metrics) = keeper(&directory, "share = \"100%\"\nper_second = 1000");
     let until = async |what: &str| {
         while !metrics.encode().contains(what) {
             tokio::task::yield_now().await;

@@ -16,7 +16,7 @@ impl Corridor {
     pub(super) fn begins_recording(&self, resolved: &Resolved) -> Begun {
         match &self.recordings {
             Some(_) if resolved.handler().is_none() => Begun::default(),
-            Some(keeper) => keeper.begin(resolved.method(), resolved.request_id().as_deref()),
+            Some(keeper) => keeper.begin(resolved.method(), || resolved.request_id()),
             None => Begun::default(),
         }
     }
