@@ -38,6 +38,14 @@ fn no_kwargs() -> Text {
 }
 
 impl Failure {
+    /// Bytes of its parts.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        let Self { class, module, message, traceback, args, kwargs } = self;
+        let texts = [class, module, message].into_iter().chain(traceback).map(String::len);
+        texts.sum::<usize>() + args.get().len() + kwargs.get().len()
+    }
+
     /// A failure whose only argument is its message.
     #[must_use]
     pub fn new(module: &str, class: &str, message: impl Into<String>) -> Self {

@@ -121,12 +121,12 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Bytes of it as it is sent, but for what every reply has.
+    /// Bytes of what it is made of.
     #[must_use]
     pub fn length(&self) -> usize {
         match self {
             Self::Result(result) => result.get().len(),
-            Self::Failure(failure) => failure.encode().len(),
+            Self::Failure(failure) => failure.length(),
         }
     }
 

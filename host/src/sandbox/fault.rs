@@ -10,12 +10,7 @@ use super::{
     log::clean,
     wasi::Ended,
 };
-use crate::{
-    envelope::{Answer, Failure},
-    printable::written,
-    recording,
-    settings::Bytes,
-};
+use crate::{envelope::Answer, metrics::Ending, printable::written, recording, settings::Bytes};
 
 /// A frame's text is cut beyond this many bytes.
 const MAX_FRAME: usize = 300;
@@ -122,6 +117,21 @@ impl Fault {
         }
     }
 
+    /// The same in a word, for log, metrics and recordings.
+    #[must_use]
+    pub const fn ending(&self) -> Ending {
+        match self {
+            Self::Trapped { .. } => Ending::Trapped,
+            Self::Declined => Ending::Declined,
+            Self::TimedOut { .. } => Ending::TimedOut,
+            Self::OutOfMemory { .. } => Ending::OutOfMemory,
+            Self::OutOfStack { .. } => Ending::OutOfStack,
+            Self::OutOfTables { .. } => Ending::OutOfTables,
+            Self::InvalidResult { .. } | Self::ResultTooLarge { .. } => Ending::InvalidResult,
+            Self::OutOfInstances { .. } | Self::Unavailable { .. } => Ending::Unavailable,
+        }
+    }
+
     /// Says what an error of wasmtime means. `panic` are the guest's last words.
     pub(super) fn classify(error: &wasmtime::Error, panic: Option<String>, limits: &Limits) -> Self {
         let frames = frames(error);
@@ -170,32 +180,8 @@ pub fn ended(answer: &Result<Answer, Fault>) -> recording::Ended {
         Err(Fault::Declined) => return recording::Ended::Declined,
         Err(fault) => fault,
     };
-    let kind = match fault {
-        Fault::Trapped { .. } => "trapped",
-        Fault::TimedOut { .. } => "timed_out",
-        Fault::OutOfMemory { .. } => "out_of_memory",
-        Fault::OutOfStack { .. } => "out_of_stack",
-        Fault::OutOfTables { .. } => "out_of_tables",
-        Fault::OutOfInstances { .. } => "out_of_instances",
-        Fault::InvalidResult { .. } => "invalid_result",
-        Fault::ResultTooLarge { .. } => "result_too_large",
-        Fault::Declined => "declined",
-        Fault::Unavailable { .. } => "unavailable",
-    };
+    let kind = fault.ending().as_str();
     recording::Ended::Faulted { kind: kind.to_owned(), message: fault.to_string(), frames: fault.frames().to_vec() }
-}
-
-/// Bytes of that: of what a guest makes as long as it likes.
-pub(super) fn ended_bytes(answer: &Result<Answer, Fault>) -> usize {
-    match answer {
-        Ok(Answer::Result(result)) => result.get().len(),
-        Ok(Answer::Failure(Failure { class, module, message, traceback, args, kwargs })) => {
-            let traceback: usize = traceback.iter().map(String::len).sum();
-            class.len() + module.len() + message.len() + traceback + args.get().len() + kwargs.get().len()
-        }
-        // A line, and frames that are bounded.
-        Err(_) => 0,
-    }
 }
 
 /// The last cause: wasmtime's contexts around it hold the backtrace.

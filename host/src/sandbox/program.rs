@@ -15,7 +15,7 @@ use super::{
     bindings::{self, DynamicIndices, HANDLER, OFFERED},
     chain,
     failure::failure_of,
-    fault::{Fault, ended, ended_bytes},
+    fault::{Fault, ended},
     instance::Instances,
     limits::Limits,
     offer::{EndpointOffer, check},
@@ -184,7 +184,9 @@ impl Program {
             Entry::Dynamic(indices) => self.handle_dynamic(indices, invocation).await,
             Entry::Typed(interface) => self.handle_typed(interface, invocation).await,
         };
-        tape.ends(ended_bytes(&answer), || ended(&answer));
+        // Of a fault: a line, and frames that are bounded.
+        let bytes = answer.as_ref().map_or(0, Answer::length);
+        tape.ends(bytes, || ended(&answer));
         answer
     }
 
