@@ -87,10 +87,14 @@ impl Story {
 
     /// Runs a command of `nova-host` with the host's configuration.
     fn command(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.prepared(arguments).output().expect("nova-host runs"))
+    }
+
+    fn prepared(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(nova_host());
         command.args(arguments).arg("--config").arg(self.scratch.path().join("nova-host.toml"));
         command.env_remove("NOVA_HOST_SOAK");
-        Ran::of(command.output().expect("nova-host runs"))
+        command
     }
 
     /// `nova-host handlers` and what follows.

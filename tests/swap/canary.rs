@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    process::{Child, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -19,7 +20,7 @@ use nova_host::{
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::Story;
+use super::{Ran, Story};
 use crate::harness::{
     PATIENCE, client, eventually,
     guest::{DESCRIBE, answering, guest_with},
@@ -167,7 +168,7 @@ impl Load {
 
 impl Story {
     /// Tries a component as `a`, to the end.
-    fn canary(&self, component: &[u8], options: &[&str]) -> super::Ran {
+    fn canary(&self, component: &[u8], options: &[&str]) -> Ran {
         let file = self.scratch.write("new/a.wasm", component).display().to_string();
         self.handlers(&[&["canary", &file], options].concat())
     }
@@ -267,6 +268,37 @@ fn a_canary_outlives_the_command_that_began_it_and_ends_with_the_host() {
     assert_eq!(story.answer(), 2);
     assert_eq!(story.handlers(&["promote", "a"]).succeeds(), "a is served already: generation 3\n");
     assert!(story.canary(&answering("4"), &["--steps", "50%,10%"]).fails(2).contains("does not rise"));
+}
+
+#[test]
+fn who_follows_a_canary_is_told_where_nothing_more_comes_of_it_by_itself() {
+    let mut story = Story::begin(&[("a.wasm", &answering("1"))]);
+    let file = story.scratch.write("new/a.wasm", answering("2")).display().to_string();
+    let follow = |story: &Story| {
+        let arguments = ["handlers", "canary", &file, "--steps", "50%", "--wait"];
+        let mut command = story.prepared(&arguments);
+        let following = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("nova-host runs");
+        eventually("a canary", || (story.listed("a")["canary"]["stage"] == "running").then_some(()));
+        following
+    };
+    let told = |mut following: Child| {
+        eventually("the end of who follows", || following.try_wait().expect("it is a child"));
+        Ran::of(following.wait_with_output().expect("it has ended")).fails(3).to_owned()
+    };
+    let following = follow(&story);
+    story.handlers(&["pause", "a"]).succeeds();
+    assert!(told(following).contains("paused: an operator has paused it"));
+    story.handlers(&["abort", "a"]).succeeds();
+    let following = follow(&story);
+    story.handlers(&["abort", "a"]).succeeds();
+    assert!(told(following).contains("rolled back: an operator has taken it back"));
+    let following = follow(&story);
+    story.restart();
+    let said = told(following);
+    assert!(said.contains("its host is there no more") || said.contains("its host has restarted"), "{said}");
+    let following = follow(&story);
+    story.handlers(&["remove", "a"]).succeeds();
+    assert!(told(following).contains("overtaken: the handler was removed"));
 }
 
 /// `cargo test --release -p nova-host --test e2e -- --ignored fifty_canaries --nocapture`
