@@ -1,8 +1,10 @@
 //! A recording, run again: `(component, recording) → comparison`. No broker, no network, no command line; it may run in a process
-//! that serves.
+//! that serves. Where two results differ is told by [`paths`].
 //!
 //! Before it: [`crate::recording`] has read one, and found every number in it to be within its bounds. After it: who asked is told
 //! where the run went another way. The guest is told what was recorded and nothing else; nothing that it does leaves the sandbox.
+
+pub mod paths;
 
 use std::{
     sync::Arc,
@@ -16,9 +18,26 @@ use crate::{
     sandbox::{Difference, Invocation, Limits, LoadError, Played, Program, RequestInfo, Rule, Sandbox, Tape, ended},
     settings::Bytes,
 };
+use paths::{Change, Ignored};
 
 /// What a component that is run again is called in messages.
 const NAME: &str = "replay";
+
+/// What a difference of two ends is one of, where others are of imports.
+const OUTCOME: &str = "outcome";
+
+/// What a comparison comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It did and answered what was recorded.
+    Same,
+    /// It answered something else, or logged something else where the component is the same.
+    Differs,
+    /// It asked others for something else, or for less.
+    Diverged,
+    /// It did not answer, where there was an answer or an exception.
+    Failed,
+}
 
 /// What a run came to, beside what was recorded.
 #[derive(Clone, Debug)]
@@ -29,8 +48,10 @@ pub struct Comparison {
     pub expected: Ended,
     /// What came; where a call has no answer on the tape, the run ended there.
     pub ended: Ended,
-    /// Where it went another way, the first first. Empty where both are the same.
+    /// Where it went another way, the first first.
     pub differences: Vec<Difference>,
+    /// Where its result, or its exception, is another one; of a run that went the same way.
+    pub changed: Vec<Change>,
     /// Lines of the log that are others: differences, where the component is the same.
     pub said: Vec<Difference>,
     /// What is to be known of the comparison, a line each.
@@ -45,7 +66,25 @@ impl Comparison {
     /// Whether the run is the one that was recorded.
     #[must_use]
     pub fn is_same(&self) -> bool {
-        self.differences.is_empty() && (self.rule == Rule::Told || self.said.is_empty())
+        self.verdict() == Verdict::Same
+    }
+
+    /// What is to be said of it in a word.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let is_fault = |ended: &Ended| matches!(ended, Ended::Faulted { .. });
+        if self.differences.iter().any(|difference| difference.import != OUTCOME) {
+            Verdict::Diverged
+        } else if is_fault(&self.ended) && !is_fault(&self.expected) {
+            Verdict::Failed
+        } else if self.differences.is_empty()
+            && self.changed.is_empty()
+            && (self.rule == Rule::Told || self.said.is_empty())
+        {
+            Verdict::Same
+        } else {
+            Verdict::Differs
+        }
     }
 }
 
@@ -62,12 +101,12 @@ pub async fn load(sandbox: &Arc<Sandbox>, wasm: Vec<u8>, recording: &Recording) 
     Ok(program.raising_in(recording.handler.errors_module.clone()))
 }
 
-/// Runs a recorded request in a component that was made ready for it, and compares.
+/// Runs a recorded request in a component that was made ready for it, and compares. Results may differ in what is `ignored`.
 ///
 /// # Cancel safety
 ///
 /// Dropped half-way, the guest ends where it is.
-pub async fn replay(program: &Program, recording: &Recording) -> Comparison {
+pub async fn replay(program: &Program, recording: &Recording, ignored: &Ignored) -> Comparison {
     let started = Instant::now();
     let is_same_code = program.digest().as_str() == recording.handler.digest;
     let rule = if is_same_code && recording.served == 0 { Rule::Exact } else { Rule::Told };
@@ -87,15 +126,23 @@ pub async fn replay(program: &Program, recording: &Recording) -> Comparison {
         None => stopped(),
     };
     // A run that has gone another way ends in another way too, which says nothing more.
+    let mut changed = Vec::new();
     if differences.is_empty() && !ends_alike(recording, &ended) {
-        let shown =
-            |ended: &Ended| crate::printable::printable(&format!("{}: {}", ended.kind(), ended.comparable()), 300);
-        differences.push(Difference {
-            number: made.len() + 1,
-            import: "outcome".to_owned(),
-            expected: Some(shown(&recording.ended)),
-            got: Some(shown(&ended)),
-        });
+        let found = changes(recording, &ended, ignored);
+        // The same component writes the same text.
+        let is_rewritten = rule == Rule::Exact && *ignored == Ignored::default();
+        let says_nothing = found.as_ref().is_none_or(|found| found.is_empty() && is_rewritten);
+        changed = found.unwrap_or_default();
+        if says_nothing {
+            let shown =
+                |ended: &Ended| crate::printable::printable(&format!("{}: {}", ended.kind(), ended.comparable()), 300);
+            differences.push(Difference {
+                number: made.len() + 1,
+                import: OUTCOME.to_owned(),
+                expected: Some(shown(&recording.ended)),
+                got: Some(shown(&ended)),
+            });
+        }
     }
     let mut notes = Vec::new();
     if is_same_code && recording.served > 0 {
@@ -113,7 +160,7 @@ pub async fn replay(program: &Program, recording: &Recording) -> Comparison {
     if program.limits().stack != limits(&recording.limits).stack {
         notes.push("the stack (limits.stack) is another than it was".to_owned());
     }
-    if !differences.is_empty() && recording.redacted > 0 {
+    if !(differences.is_empty() && changed.is_empty()) && recording.redacted > 0 {
         notes.push(format!("{} value(s) are redacted, and what depends on one may differ", recording.redacted));
     }
     if rule == Rule::Told && !said.is_empty() {
@@ -124,6 +171,7 @@ pub async fn replay(program: &Program, recording: &Recording) -> Comparison {
         expected: recording.ended.clone(),
         ended,
         differences,
+        changed,
         said,
         notes,
         made,
@@ -133,8 +181,19 @@ pub async fn replay(program: &Program, recording: &Recording) -> Comparison {
 
 /// Whether a run has ended as it was recorded: in the same kind of end, and that with the same text.
 fn ends_alike(recording: &Recording, ended: &Ended) -> bool {
-    std::mem::discriminant(&recording.ended) == std::mem::discriminant(ended)
+    is_same_kind(recording, ended)
         && is_like(&recording.ended.comparable(), &ended.comparable(), recording.redacted > 0)
+}
+
+fn is_same_kind(recording: &Recording, ended: &Ended) -> bool {
+    std::mem::discriminant(&recording.ended) == std::mem::discriminant(ended)
+}
+
+/// Where two results or two exceptions differ; `None` where it is neither.
+fn changes(recording: &Recording, ended: &Ended, ignored: &Ignored) -> Option<Vec<Change>> {
+    let (expected, got) = (recording.ended.comparable(), ended.comparable());
+    let are_both = is_same_kind(recording, ended) && matches!(ended, Ended::Replied(_) | Ended::Failed(_));
+    are_both.then(|| paths::changes(&expected, &got, ignored, recording.redacted > 0))
 }
 
 fn stopped() -> Ended {

@@ -37,7 +37,7 @@ async fn recorded(wasm: &[u8], arguments: &str, limits: Limits) -> Recording {
 }
 
 async fn again(wasm: &[u8], recording: &Recording) -> Comparison {
-    replay(&load(&sandbox(), wasm.to_vec(), recording).await.unwrap(), recording).await
+    replay(&load(&sandbox(), wasm.to_vec(), recording).await.unwrap(), recording, &Ignored::default()).await
 }
 
 /// A recording of a guest that asks the scheduler, with an answer, which no test has a broker for.
@@ -59,16 +59,35 @@ async fn the_same_component_gives_the_same_answer() {
 }
 
 #[tokio::test]
-async fn another_answer_is_a_difference_of_the_outcome() {
-    let mut recording = recorded(&guest(ECHO), "{}", tight()).await;
-    recording.ended = Ended::Replied(text("[]"));
+async fn another_answer_is_told_by_its_paths() {
+    let mut recording = recorded(&guest(ECHO), r#"{"a": 1, "b": 2}"#, tight()).await;
+    recording.ended = Ended::Replied(text(r#"{"a": 1, "b": 3}"#));
+    let comparison = again(&guest(ECHO), &recording).await;
+    assert_eq!((comparison.verdict(), comparison.differences.len()), (Verdict::Differs, 0), "{comparison:?}");
+    assert_eq!(comparison.changed[0].to_string(), "/b: expected 3, got 2");
+    let program = load(&sandbox(), guest(ECHO), &recording).await.unwrap();
+    let ignored = |path| Ignored::parse(&[path]).unwrap();
+    assert!(replay(&program, &recording, &ignored("/b")).await.is_same());
+    assert!(!replay(&program, &recording, &ignored("/a")).await.is_same());
+}
+
+#[tokio::test]
+async fn the_same_component_writes_the_same_text_and_another_one_need_not() {
+    let mut recording = recorded(&guest(ECHO), r#"{"a": 1, "b": 2}"#, tight()).await;
+    recording.ended = Ended::Replied(text(r#"{"b":2,"a":1}"#));
     let comparison = again(&guest(ECHO), &recording).await;
     let Difference { import, expected, got, .. } = &comparison.differences[0];
-    assert!(!comparison.is_same());
-    assert_eq!(
-        (import.as_str(), expected.as_deref(), got.as_deref()),
-        ("outcome", Some("replied: []"), Some("replied: {}"))
-    );
+    let said = (import.as_str(), expected.as_deref(), got.as_deref());
+    assert_eq!(said, ("outcome", Some(r#"replied: {"b":2,"a":1}"#), Some(r#"replied: {"a": 1, "b": 2}"#)));
+    recording.handler.digest = "1".repeat(64);
+    assert!(again(&guest(ECHO), &recording).await.is_same());
+}
+
+#[tokio::test]
+async fn who_does_not_answer_any_more_has_failed() {
+    let mut recording = recorded(&guest(LOOP), "{}", Limits { timeout: Duration::from_millis(50), ..tight() }).await;
+    recording.ended = Ended::Replied(text("{}"));
+    assert_eq!(again(&guest(LOOP), &recording).await.verdict(), Verdict::Failed);
 }
 
 #[tokio::test]

@@ -20,7 +20,10 @@ use crate::{
     metrics::Metrics,
     printable::printable,
     recording::{Bounds, Ended, Given, Recording},
-    replay::{self, Comparison},
+    replay::{
+        self, Comparison,
+        paths::{Change, Ignored},
+    },
     sandbox::{Difference, Digest, Program, Sandbox},
 };
 
@@ -42,6 +45,9 @@ pub(super) struct Replay {
     /// The component to run; without it the one that was recorded, which is looked for in the directory of handlers
     #[arg(long, value_name = "NEW.wasm")]
     handler: Option<PathBuf>,
+    /// Where results may differ: a JSON pointer, with * for any name or position and ** for any depth; may be repeated
+    #[arg(long, value_name = "PATH")]
+    ignore: Vec<String>,
     /// Print each call of an import with its answer, and when it was made
     #[arg(long)]
     trace: bool,
@@ -73,13 +79,15 @@ struct Key {
 
 impl Replay {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
+        let ignored =
+            Ignored::parse(&self.ignore).map_err(|error| Failed::new(Exit::Usage, format!("--ignore: {error}")))?;
         let config = options.load(&[("log", "off")])?;
         telemetry::start(&config.log, options.json)?;
         let files = recordings::files(&config, &self.files)?;
         let mut bench = Bench::new(config, self.handler.as_deref())?;
         let (mut same, mut differ, mut failures) = (0_usize, 0_usize, Vec::new());
         for path in &files {
-            match bench.replayed(path).await {
+            match bench.replayed(path, &ignored).await {
                 Ok((recording, comparison)) => {
                     *(if comparison.is_same() { &mut same } else { &mut differ }) += 1;
                     if options.json {
@@ -126,6 +134,7 @@ impl Replay {
         let differences =
             comparison.differences.iter().chain(if comparison.is_same() { &[] } else { &comparison.said[..] });
         lines.extend(differences.flat_map(different));
+        lines.extend(comparison.changed.iter().map(|change| format!("  result {change}")));
         lines.extend(comparison.notes.iter().map(|note| format!("  note: {note}")));
         if let (true, Ended::Faulted { frames, .. }) = (self.wat_trap, &comparison.ended) {
             lines.extend(frames.iter().map(|frame| format!("  {}", printable(frame, MAX_SHOWN))));
@@ -170,6 +179,10 @@ fn different(difference: &Difference) -> [String; 3] {
     ]
 }
 
+fn changed(Change { path, expected, got }: &Change) -> serde_json::Value {
+    json!({ "path": path, "expected": expected, "got": got })
+}
+
 fn as_json(recording: &Recording, comparison: &Comparison, trace: bool) -> serde_json::Value {
     let difference = |Difference { number, import, expected, got }: &Difference| json!({ "call": number, "import": import, "expected": expected, "got": got });
     let all = |differences: &[Difference]| differences.iter().map(difference).collect::<Vec<_>>();
@@ -180,6 +193,7 @@ fn as_json(recording: &Recording, comparison: &Comparison, trace: bool) -> serde
         "expected": comparison.expected,
         "ended": comparison.ended,
         "differences": all(&comparison.differences),
+        "changed": comparison.changed.iter().map(changed).collect::<Vec<_>>(),
         "log": all(&comparison.said),
         "notes": comparison.notes,
         "calls": if trace { json!(comparison.made) } else { json!(comparison.made.len()) },
@@ -195,10 +209,10 @@ impl Bench {
     }
 
     /// Reads a recording and runs it again.
-    async fn replayed(&mut self, path: &Path) -> Result<(Recording, Comparison), Failed> {
+    async fn replayed(&mut self, path: &Path, ignored: &Ignored) -> Result<(Recording, Comparison), Failed> {
         let recording = recordings::read(path)?;
         let program = self.program(&recording).await?;
-        let comparison = replay::replay(&program, &recording).await;
+        let comparison = replay::replay(&program, &recording, ignored).await;
         Ok((recording, comparison))
     }
 
