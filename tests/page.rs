@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::harness::guest::{LOOP, answering, guest, guest_with};
-use crate::harness::{Broker, DESK, OsloClient, Page, Scratch, Screen, Serve, Vhost};
+use crate::harness::{Api, Broker, DESK, OsloClient, Page, Scratch, Screen, Serve, Vhost};
 
 /// All that a browser loads before it shows anything.
 const MAX_PAGE: u64 = 150_000;
@@ -218,6 +218,49 @@ fn who_has_only_a_keyboard_logs_in_rolls_back_and_removes_after_being_asked_once
         "{log}"
     );
     assert!(!log.contains(OPERATE), "{log}");
+}
+
+#[test]
+fn a_canary_shows_below_its_handler_and_who_has_only_a_keyboard_pauses_resumes_aborts_and_promotes_it() {
+    let story = Story::begin(&[("calculator.wasm", answering("1"))]);
+    let page = story.page(OPERATE);
+    page.shows("#handlers tbody", "generation 1");
+    let begin = |result: &str| {
+        let api = Api::of(&story.host).token(OPERATE).with("Content-Type", "application/wasm");
+        let path = "/api/v1/handlers/calculator/canary?steps=25%25,50%25&every=1h";
+        assert_eq!(api.ask("POST", path, &answering(result)).succeeds()["answer"], "on-trial");
+    };
+    let change = |verb: &str| {
+        page.tab_to(&format!("{verb} the canary of calculator"));
+        page.press("Enter");
+        page.shows("dialog h2", &format!("{verb} the canary of calculator?"));
+        page.tab_to(verb);
+        page.press("Enter");
+    };
+    begin("2");
+    page.shows("#says", "calculator: canary running");
+    page.shows("#handlers .under", "Canary running: generation 2 (");
+    page.shows("#handlers .under", "gets 25% of the requests, step 1 of 2");
+    for _ in 0..8 {
+        story.call(None, "m").expect("one of both answers");
+    }
+    page.shows("#handlers .under", "0 failed beside it on generation 1");
+    page.is_for_everybody("with a canary");
+    page.shot("canary");
+    change("Pause");
+    page.shows("#handlers .note", "Canary paused: generation 2 (");
+    change("Resume");
+    page.shows("#handlers .under", "Canary running: generation 2 (");
+    change("Abort");
+    page.shows("#handlers .under", "Canary rolled back");
+    page.hides("#handlers .under button", "Abort");
+    assert_eq!(story.call(None, "m"), Ok(json!(1)));
+    begin("3");
+    page.shows("#handlers .under", "Canary running: generation 3 (");
+    change("Promote");
+    page.shows("#handlers tbody", "generation 3");
+    page.shows("#handlers .under", "Canary promoted");
+    assert_eq!(story.call(None, "m"), Ok(json!(3)));
 }
 
 #[test]

@@ -97,6 +97,55 @@ fn what_cannot_be_served_or_read_is_refused_with_the_reason_and_leaves_nothing()
 }
 
 #[test]
+fn a_canary_begins_pauses_goes_on_and_ends_over_http() {
+    let story = Story::begin();
+    let api = story.alice();
+    let wasm = api.with("Content-Type", "application/wasm");
+    let begin =
+        |parameters: &str, body: &[u8]| wasm.ask("POST", &format!("/api/v1/handlers/a/canary{parameters}"), body);
+    for (parameters, status, expected) in [
+        ("?steps=0%25", 400, "0%"),
+        ("?every=soon", 400, "soon"),
+        ("?min_requests=many", 400, "min_requests must be a number"),
+        ("?until=3", 400, "there is no parameter until here"),
+        ("?name=b", 400, "there is no parameter name here"),
+    ] {
+        let reason = begin(parameters, &answering("2")).fails(status);
+        assert!(reason.contains(expected), "{parameters}: {reason}");
+    }
+    assert!(begin("", b"no component").fails(422).contains("not WebAssembly"));
+    let change = |verb: &str| api.ask("POST", &format!("/api/v1/handlers/a/{verb}"), b"");
+    for verb in ["promote", "abort", "pause", "resume"] {
+        assert!(change(verb).fails(404).contains("no canary"), "{verb}");
+    }
+    let canary = || api.get("/api/v1/handlers").succeeds()["handlers"][0]["canary"].clone();
+    let on_trial =
+        begin("?steps=10%25,50%25&every=1h&max_latency=2x&by=context.project_id", &answering("2")).succeeds();
+    assert_eq!((&on_trial["answer"], &on_trial["generation"]), (&json!("on-trial"), &json!(2)), "{on_trial}");
+    let running = canary();
+    assert_eq!(running["stage"], "running");
+    assert_eq!(running["steps"], json!(["10%", "50%"]));
+    assert_eq!(running["by"], "context.project_id");
+    assert!(begin("", &answering("3")).fails(422).contains("canary"));
+    assert_eq!(change("pause").succeeds()["answer"], "paused");
+    assert_eq!(canary()["stage"], "paused");
+    assert_eq!(change("resume").succeeds()["answer"], "resumed");
+    assert_eq!(change("abort").succeeds()["answer"], "aborted");
+    assert_eq!(canary()["stage"], "rolled-back");
+    begin("", &answering("3")).succeeds();
+    assert_eq!(change("promote").succeeds()["answer"], "replaced");
+    assert_eq!(api.get("/api/v1/handlers").succeeds()["handlers"][0]["serving"]["generation"], 3);
+    let audit = story.audit().join("\n");
+    for done in ["canary", "pause", "resume", "abort", "promote"] {
+        assert!(audit.contains(done) && audit.contains("alice"), "{done}: {audit}");
+    }
+    for path in ["canary", "promote", "abort", "pause", "resume"] {
+        let refused = story.bob().ask("POST", &format!("/api/v1/handlers/a/{path}"), b"");
+        refused.fails(403);
+    }
+}
+
+#[test]
 fn what_is_changed_over_http_is_seen_on_the_control_socket() {
     let story = Story::begin();
     let api = story.alice();

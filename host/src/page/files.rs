@@ -42,11 +42,12 @@ macro_rules! file {
 }
 
 /// Where each is asked for, and what it is.
-const FILES: [(&str, HeaderValue, &str); 13] = [
+const FILES: [(&str, HeaderValue, &str); 14] = [
     file!("/", HTML, "index.html"),
     file!("/page/page.css", STYLE, "page.css"),
     file!("/page/actions.js", SCRIPT, "actions.js"),
     file!("/page/api.js", SCRIPT, "api.js"),
+    file!("/page/canary.js", SCRIPT, "canary.js"),
     file!("/page/dom.js", SCRIPT, "dom.js"),
     file!("/page/failures.js", SCRIPT, "failures.js"),
     file!("/page/feed.js", SCRIPT, "feed.js"),

@@ -37,11 +37,14 @@ export function look(how) {
   latest = how;
 }
 
-// What was asked for was asked of what was seen: nothing is done where another version serves by now.
+// What was asked for was asked of what was seen: nothing is done where another version serves, or is tried, by now.
 function isAsSeen(handler) {
   const now = latest(handler.name);
   if (now?.serving?.generation !== handler.serving?.generation) {
     throw new Error("Meanwhile another version serves. Close this and look again.");
+  }
+  if (now?.canary?.generation !== handler.canary?.generation) {
+    throw new Error("Meanwhile another version is on trial. Close this and look again.");
   }
 }
 
@@ -105,6 +108,42 @@ export function remove(handler, opener) {
       isAsSeen(handler);
       await api.remove(handler.name);
       return `${handler.name} is removed.`;
+    },
+  });
+}
+
+// A version on trial: `about(canary)` and what to say once it is done.
+const trials = {
+  promote: {
+    label: "Promote", title: (name) => `Promote the canary of ${name}?`,
+    about: (handler) => `${version(handler.canary)} serves all requests, at once, instead of ${version(handler.serving)}.`,
+    done: (handler) => `${handler.name}: the canary serves all requests.`,
+  },
+  abort: {
+    label: "Abort", isDanger: true, title: (name) => `Abort the canary of ${name}?`,
+    about: (handler) => `${version(handler.serving)} serves all requests again. What the canary was asked is answered by it.`,
+    done: (handler) => `${handler.name}: the canary is aborted.`,
+  },
+  pause: {
+    label: "Pause", title: (name) => `Pause the canary of ${name}?`,
+    about: (handler) => `${version(handler.canary)} keeps ${handler.canary.share} of the requests until you resume or promote it. Where it does worse, it still goes back by itself.`,
+    done: (handler) => `${handler.name}: the canary is paused.`,
+  },
+  resume: {
+    label: "Resume", title: (name) => `Resume the canary of ${name}?`,
+    about: (handler) => `${version(handler.canary)} goes on by itself, step by step.`,
+    done: (handler) => `${handler.name}: the canary goes on.`,
+  },
+};
+
+export function trial(verb) {
+  const { label, isDanger, title, about, done } = trials[verb];
+  return (handler, opener) => ask({
+    title: title(handler.name), about: about(handler), label, isDanger, opener,
+    act: async () => {
+      isAsSeen(handler);
+      await api.trial(handler.name, verb);
+      return done(handler);
     },
   });
 }

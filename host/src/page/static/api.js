@@ -51,6 +51,9 @@ export const rollBack = (handler) => ask("POST", `handlers/${name(handler)}/roll
 
 export const remove = (handler) => ask("DELETE", `handlers/${name(handler)}`);
 
+// What becomes of a version on trial: promote, abort, pause or resume it.
+export const trial = (handler, verb) => ask("POST", `handlers/${name(handler)}/${verb}`);
+
 // A component is compiled and tried before the answer: that takes minutes where it is large. A manifest, where there is one,
 // stands before it.
 export const add = (handler, component, manifest, force) => {

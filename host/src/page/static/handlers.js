@@ -1,5 +1,6 @@
 // The handlers: what serves, how it does, what was refused and why; and what can be changed.
 
+import { showCanary } from "./canary.js";
 import { attribute, byId, cell, el, emptiness, keyed, say } from "./dom.js";
 import { ago, brief, count, digest, method, micros, plural, rate } from "./format.js";
 import { failing } from "./overview.js";
@@ -7,7 +8,7 @@ import { failing } from "./overview.js";
 // Whose methods are folded out.
 const open = new Set();
 
-// `actions`: swap(handler), rollBack(handler), remove(handler), each asked with the handler's state as it is then.
+// `actions`: swap(handler), rollBack(handler), remove(handler) and those of a canary, each asked with the handler's state as it is then.
 export function showHandlers(state, actions) {
   const section = byId("handlers");
   const table = section.querySelector("table");
@@ -48,6 +49,7 @@ function body(name, actions, again) {
       button("Roll back…", "Roll back", actions.rollBack),
       button("Remove…", "Remove", actions.remove))));
   part.append(row);
+  part.actions = actions;
   part.again = again;
   return part;
 }
@@ -88,6 +90,7 @@ function mend(part, handler, state, isTroubled) {
   const [, back] = change.firstChild.children;
   back.because = previous ? null : "There is no earlier version.";
   under(part, "refused", refused && refusal(handler, state));
+  under(part, "canary", handler.canary && showCanary(handler, state, part.actions, () => part.handler));
   under(part, "methods", open.has(handler.name) && number > 0 ? (inner) => details(inner, handler, methods) : null);
 }
 
@@ -99,13 +102,17 @@ const refusal = (handler, state) => (inner) => {
   say(note, `Refused ${ago(state.now_ms - refused.at * 1000)}: ${which}: ${refused.reason}`);
 };
 
+// What stands below a handler's own row, in this order.
+const ORDER = ["refused", "canary", "methods"];
+
 // A row of its own below the handler's, or none.
 function under(part, kind, fill) {
   let row = [...part.rows].find((one) => one.dataset.kind === kind);
   if (!fill) return row?.remove();
   if (!row) {
     row = el("tr", { role: "row", class: "under", "data-kind": kind }, el("td", { role: "cell", colspan: "8" }));
-    kind === "refused" ? part.rows[0].after(row) : part.append(row);
+    const before = [...part.rows].findLast((one) => ORDER.indexOf(one.dataset.kind) < ORDER.indexOf(kind));
+    before.after(row);
   }
   fill(row.firstChild);
 }

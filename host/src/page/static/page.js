@@ -38,7 +38,11 @@ const guarded = (act) => (handler, opener) => {
   else act(handler, opener);
 };
 
-const changes = { swap: guarded(actions.swap), rollBack: guarded(actions.rollBack), remove: guarded(actions.remove) };
+const trials = ["promote", "pause", "resume", "abort"].map((verb) => [verb, guarded(actions.trial(verb))]);
+const changes = {
+  swap: guarded(actions.swap), rollBack: guarded(actions.rollBack), remove: guarded(actions.remove),
+  ...Object.fromEntries(trials),
+};
 
 // Says something for a while, to those who look and to those who listen.
 let hush;
@@ -56,6 +60,10 @@ function news(before, after) {
     const old = generations.get(handler.name);
     if (old && handler.serving && old.serving?.generation !== handler.serving.generation) {
       announce(`${handler.name}: generation ${handler.serving.generation} serves.`);
+    }
+    const canary = handler.canary;
+    if (old && canary && (old.canary?.generation !== canary.generation || old.canary?.stage !== canary.stage)) {
+      announce(`${handler.name}: canary ${canary.stage.replace("-", " ")}${canary.why ? `: ${canary.why}` : ""}`);
     }
     if (old && handler.refused && old.refused?.at !== handler.refused.at) {
       announce(`${handler.name}: a version was refused: ${handler.refused.reason}`);
