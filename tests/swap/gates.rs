@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Story;
-use crate::harness::{eventually, guest::answering};
+use crate::harness::{eventually, guest::answering, handlers};
 
 const GATE: &str = "[gate]\ninterface = true\nimports = true\ngrants = true\nrecordings = 20\n";
 
@@ -76,6 +76,28 @@ fn a_version_that_answers_otherwise_is_refused_at_every_door_and_a_rebuilt_one_i
     story.add("a", &answering("3"), &["--force"]).succeeds();
     assert_eq!(story.answer(), 3);
     assert!(story.host.log().contains("by force, a version does not have to pass: "), "{}", story.host.log());
+}
+
+#[test]
+fn a_handler_of_a_real_language_passes_all_gates_with_failures_and_secrets_among_its_recordings() {
+    let old = fs::read(handlers().join("calculator.wasm")).expect("it is built");
+    let record = "[record]\ndirectory = \"SCRATCH/recordings\"\nmethods = \"*\"";
+    let story = Story::configured(&[("calculator.wasm", &old)], record);
+    let call = |method: &str, args: Value| {
+        let context = json!({"request_id": "req-7", "auth_token": "gAAAAABtoken"});
+        let request =
+            json!({"topic": "conductor", "version": "1.3", "method": method, "args": args, "context": context});
+        story.client.call(request)
+    };
+    call("add", json!({"a": 1, "b": 2})).expect("a sum");
+    call("echo", json!({"value": {"admin_password": "hunter2hunter2"}})).expect("the value");
+    call("divide", json!({"a": 1, "b": 0})).expect_err("it fails");
+    let directory = story.scratch.path().join("recordings");
+    eventually("three recordings", || (fs::read_dir(&directory).expect("it is there").count() == 3).then_some(()));
+    let ran = story.add("calculator", &rebuilt(old), &["--gate", "all"]);
+    assert_eq!(ran.code, Some(0), "{ran:?} {}", story.host.log());
+    let log = story.host.log();
+    assert!(log.contains("memory=1.5x (3 recording(s) of 3 method(s), "), "{log}");
 }
 
 #[test]
