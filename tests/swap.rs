@@ -6,6 +6,7 @@
 mod canary;
 mod commands;
 mod files;
+mod gates;
 mod load;
 mod versions;
 
@@ -31,7 +32,7 @@ impl Story {
         Self::configured(files, "")
     }
 
-    /// The same; `more` is added to the configuration.
+    /// The same; `more` is added to the configuration, with the scratch directory for `SCRATCH`.
     fn configured(files: &[(&str, &[u8])], more: &str) -> Self {
         let (vhost, scratch) = (Broker::shared().vhost(), Scratch::new());
         std::fs::create_dir(scratch.path().join("handlers")).expect("the scratch directory is writable");
@@ -44,6 +45,7 @@ impl Story {
              log = \"info,nova_host::catalog::generation=debug\"\n{more}\n",
             vhost.url(),
             path = scratch.path().display(),
+            more = more.replace("SCRATCH", &scratch.path().display().to_string()),
         );
         scratch.write("nova-host.toml", &configuration);
         let host = Serve::with_config(&configuration);

@@ -127,7 +127,8 @@ pub struct Observers {
 pub async fn keeper(config: &Config, metrics: &Metrics) -> Result<Arc<Keeper>, Error> {
     let sandbox = sandbox(config, metrics).await?;
     let policy = config.serve.dispatch.policy;
-    Ok(Keeper::new(&config.handlers, &config.limits, policy, sandbox, metrics.clone()))
+    let recordings = config.record.as_ref().map(|record| record.directory.clone());
+    Ok(Keeper::with_recordings(&config.handlers, &config.limits, policy, sandbox, metrics.clone(), recordings))
 }
 
 /// Loads every handler, and logs what was loaded and what was refused. Gives what there is to watch.

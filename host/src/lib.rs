@@ -27,6 +27,7 @@ pub mod transport;
 
 pub mod compression;
 pub mod envelope;
+pub mod factor;
 mod fresh_id;
 pub mod levels;
 pub mod local;
@@ -40,6 +41,7 @@ pub mod canary;
 pub mod catalog;
 pub mod dispatch;
 pub mod forward;
+pub mod gate;
 pub mod lending;
 
 pub mod sandbox;

@@ -37,8 +37,8 @@ pub use deliveries::InFlight;
 pub use permits::Idle;
 pub use phase::Phase;
 pub use words::{
-    Code, Connection, Door, Effect, Ending, Limit, Origin, RecordingFate, ReplyFate, Sending, Sent, SpanFate, Tried,
-    Verdict, Went,
+    Code, Connection, Door, Effect, Ending, Gate, Limit, Origin, RecordingFate, ReplyFate, Sending, Sent, SpanFate,
+    Tried, Verdict, Went,
 };
 
 /// What all names begin with.

@@ -15,6 +15,7 @@ use crate::{
     catalog::keeper::Keeper,
     control::protocol::{ControlAnswer, ControlRequest, Failures, Kind, LogLevels},
     forward::Forwarding,
+    gate::Terms,
     journal::Recorder,
     levels::Levels,
     metrics::Metrics,
@@ -87,10 +88,10 @@ pub fn needed(request: &ControlRequest) -> Role {
 /// A change in words.
 fn describe(request: &ControlRequest) -> String {
     match request {
-        ControlRequest::Add { file, name, force } => {
+        ControlRequest::Add { file, name, force, .. } => {
             format!("add {}{}", named(file, name.as_ref()), if *force { " by force" } else { "" })
         }
-        ControlRequest::Canary { file, name, force, policy } => {
+        ControlRequest::Canary { file, name, force, policy, .. } => {
             let steps = policy.steps.as_deref().unwrap_or(STEPS);
             let force = if *force { " by force" } else { "" };
             format!("canary {} at {steps}{force}", named(file, name.as_ref()))
@@ -147,15 +148,20 @@ async fn answer(request: ControlRequest, operated: Operated) -> ControlAnswer {
         ControlRequest::Abort { name } => at_once(keeper, move |keeper| ControlAnswer::aborted(keeper, &name)).await,
         ControlRequest::Pause { name } => at_once(keeper, move |keeper| ControlAnswer::paused(keeper, &name)).await,
         ControlRequest::Resume { name } => at_once(keeper, move |keeper| ControlAnswer::resumed(keeper, &name)).await,
-        ControlRequest::Canary { file, name, force, policy } => match Policy::read(&policy) {
-            Ok(policy) => ControlAnswer::added(keeper.canary(&file, name, force, policy).await),
-            Err(wrong) => ControlAnswer::failed(Kind::Request, wrong),
-        },
+        ControlRequest::Canary { file, name, force, gate, policy } => {
+            match Terms::read(force, &gate).and_then(|terms| Ok((terms, Policy::read(&policy)?))) {
+                Ok((terms, policy)) => ControlAnswer::added(keeper.canary(&file, name, terms, policy).await),
+                Err(wrong) => ControlAnswer::failed(Kind::Request, wrong),
+            }
+        }
         ControlRequest::Requests {} => ControlAnswer::Requests(journal.activity()),
         ControlRequest::Failures {} => ControlAnswer::Failures(Failures { failures: journal.failures() }),
         ControlRequest::Forward {} => forwarding::list(forwarding.as_ref()),
         ControlRequest::ForwardSet(set) => forwarding::set(forwarding.as_ref(), &keeper, &set),
-        ControlRequest::Add { file, name, force } => ControlAnswer::added(keeper.add(&file, name, force).await),
+        ControlRequest::Add { file, name, force, gate } => match Terms::read(force, &gate) {
+            Ok(terms) => ControlAnswer::added(keeper.add(&file, name, terms).await),
+            Err(wrong) => ControlAnswer::failed(Kind::Request, wrong),
+        },
     }
 }
 

@@ -9,6 +9,7 @@ mod config;
 pub mod file;
 mod form;
 mod keeper;
+pub mod latest;
 mod redact;
 mod ring;
 mod text;

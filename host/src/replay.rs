@@ -58,8 +58,10 @@ pub struct Comparison {
     pub notes: Vec<String>,
     /// Each call of an import, with its answer and the times of the recording.
     pub made: Vec<Call>,
-    /// How long it took now.
+    /// How long the guest took now.
     pub took: Duration,
+    /// Bytes of its linear memory at the end.
+    pub memory: usize,
 }
 
 impl Comparison {
@@ -107,18 +109,34 @@ pub async fn load(sandbox: &Arc<Sandbox>, wasm: Vec<u8>, recording: &Recording) 
 ///
 /// Dropped half-way, the guest ends where it is.
 pub async fn replay(program: &Program, recording: &Recording, ignored: &Ignored) -> Comparison {
-    let started = Instant::now();
-    let is_same_code = program.digest().as_str() == recording.handler.digest;
+    let endpoint = endpoint(program, recording).await;
+    replay_at(endpoint, program, recording, ignored).await
+}
+
+/// The same where it is known which endpoint answers, or why none does.
+///
+/// # Cancel safety
+///
+/// Dropped half-way, the guest ends where it is.
+pub async fn replay_at(
+    endpoint: Result<u32, String>,
+    program: &Program,
+    recording: &Recording,
+    ignored: &Ignored,
+) -> Comparison {
+    let is_same_code = is_same_code(program, recording);
     let rule = if is_same_code && recording.served == 0 { Rule::Exact } else { Rule::Told };
     let tape = Tape::replaying(recording.calls.clone(), rule, recording.redacted > 0);
-    let ran = match endpoint(program, recording, is_same_code).await {
+    let started = Instant::now();
+    let ran = match endpoint {
         Ok(endpoint) => tokio::select! {
             answer = program.handle(invocation(recording, endpoint, &tape)) => Some(ended(&answer)),
             () = tape.over() => None,
         },
         Err(reason) => Some(Ended::Faulted { kind: "not_offered".to_owned(), message: reason, frames: Vec::new() }),
     };
-    let Played { made, mut differences, said, beyond, is_cut } = tape.played();
+    let took = started.elapsed();
+    let Played { made, mut differences, said, beyond, is_cut, memory } = tape.played();
     let ended = match ran {
         Some(ended) => ended,
         // It waits for an answer that never came, as it did then.
@@ -166,17 +184,11 @@ pub async fn replay(program: &Program, recording: &Recording, ignored: &Ignored)
     if rule == Rule::Told && !said.is_empty() {
         notes.push(format!("{} line(s) of the log are others", said.len()));
     }
-    Comparison {
-        rule,
-        expected: recording.ended.clone(),
-        ended,
-        differences,
-        changed,
-        said,
-        notes,
-        made,
-        took: started.elapsed(),
-    }
+    Comparison { rule, expected: recording.ended.clone(), ended, differences, changed, said, notes, made, took, memory }
+}
+
+fn is_same_code(program: &Program, recording: &Recording) -> bool {
+    program.digest().as_str() == recording.handler.digest
 }
 
 /// Whether a run has ended as it was recorded: in the same kind of end, and that with the same text.
@@ -202,8 +214,8 @@ fn stopped() -> Ended {
 }
 
 /// The position of the endpoint: as recorded, or in another component that of one that has the method.
-async fn endpoint(program: &Program, recording: &Recording, is_same_code: bool) -> Result<u32, String> {
-    if is_same_code {
+async fn endpoint(program: &Program, recording: &Recording) -> Result<u32, String> {
+    if is_same_code(program, recording) {
         return Ok(recording.request.endpoint);
     }
     let offers = program.describe().await.map_err(|error| error.to_string())?;

@@ -61,7 +61,7 @@ pub use trace::{Ids, Marks, marks};
 /// The largest component that is loaded: 128 MiB. Python's, the largest in use, have 20.
 pub const MAX_COMPONENT: usize = 128 << 20;
 
-/// Instances beyond those for requests in flight, for `describe` while loading.
+/// Instances beyond those for requests in flight, for what runs before a version serves: `describe`, self-tests, recordings.
 const SPARE_INSTANCES: u32 = 4;
 
 /// Instances that wait for another request of a handler that reuses them, at most: beyond it, and beyond `max_in_flight`, a

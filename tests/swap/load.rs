@@ -210,7 +210,9 @@ impl Exchange<'_> {
     fn add(&mut self) {
         let file = self.story.scratch.write("new/a.wasm", versioned(self.version + 1));
         let position = self.begin();
-        let answer = self.load.ask(&self.socket(), &ControlRequest::Add { file, name: None, force: false });
+        let answer = self
+            .load
+            .ask(&self.socket(), &ControlRequest::Add { file, name: None, force: false, gate: Default::default() });
         assert!(matches!(answer, ControlAnswer::Changed(Changed::Replaced { .. })), "{answer:?}");
         self.ledger.confirm(position);
     }
@@ -242,7 +244,10 @@ impl Exchange<'_> {
             _ => (answering_with("1", "(func $die unreachable) (start $die)"), "describe failed"),
         };
         let file = self.story.scratch.write("new/a.wasm", component);
-        match self.load.ask(&self.socket(), &ControlRequest::Add { file, name: None, force: false }) {
+        match self
+            .load
+            .ask(&self.socket(), &ControlRequest::Add { file, name: None, force: false, gate: Default::default() })
+        {
             ControlAnswer::Failed { message, .. } => assert!(message.contains(expected), "{message}"),
             other => panic!("{expected}: {other:?}"),
         }

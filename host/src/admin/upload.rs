@@ -28,6 +28,7 @@ use crate::{
     canary::{Policy, policy::Wishes},
     catalog::load::{MAX_MANIFEST, checked_name},
     control::protocol::{Changed, ControlRequest},
+    gate,
     sandbox::MAX_COMPONENT,
     web::PATIENCE,
 };
@@ -38,16 +39,29 @@ pub(super) const WASM: &str = "application/wasm";
 /// Parameters of the query.
 pub(super) const QUERY: &[(&str, &str)] = &[
     ("name", "The handler's name"),
-    ("force", "Whether methods that were called recently may go: true or false"),
+    FORCE,
+    GATE,
+    IGNORE,
     (
         "manifest",
         "Bytes of the manifest (TOML) that stands in the body before the component; without it, the handler's own stays",
     ),
 ];
 
+const FORCE: (&str, &str) =
+    ("force", "Whether methods that were called recently may go, and no gate is to be passed: true or false");
+const GATE: (&str, &str) = (
+    "gate",
+    "What it has to pass, beside what manifests demand: all, or interface,recordings=20,latency=1.5x and others",
+);
+const IGNORE: (&str, &str) =
+    ("ignore", "Where the results of recordings may differ: JSON pointers, with commas between them");
+
 /// Those of a canary, of which the name is in the path.
 pub(super) const CANARY: &[(&str, &str)] = &[
-    ("force", "Whether methods that were called recently may go: true or false"),
+    FORCE,
+    GATE,
+    IGNORE,
     ("manifest", "As for a component that is served at once"),
     ("steps", "The shares of requests that it gets, one after the other: 1%,10%,50%, with each % as %25"),
     ("every", "How long each step lasts at least: 2m"),
@@ -79,7 +93,8 @@ struct Upload {
 
 /// Adds a handler of what is sent.
 pub(super) async fn add(api: &Api, asked: &Asked, body: Incoming) -> Result<Changed, Problem> {
-    send(api, asked, body, |file, name, force| ControlRequest::Add { file, name: Some(name), force }).await
+    let gate = demanded(asked)?;
+    send(api, asked, body, |file, name, force| ControlRequest::Add { file, name: Some(name), force, gate }).await
 }
 
 /// Tries what is sent on a share of the requests.
@@ -95,7 +110,19 @@ pub(super) async fn canary(api: &Api, asked: &Asked, body: Incoming) -> Result<C
     };
     // Before anything is sent.
     Policy::read(&policy).map_err(Problem::bad_request)?;
-    send(api, asked, body, |file, name, force| ControlRequest::Canary { file, name: Some(name), force, policy }).await
+    let gate = demanded(asked)?;
+    let request = |file, name, force| ControlRequest::Canary { file, name: Some(name), force, gate, policy };
+    send(api, asked, body, request).await
+}
+
+/// What it has to pass. What makes no sense is said before anything is sent.
+fn demanded(asked: &Asked) -> Result<gate::Wishes, Problem> {
+    let force = asked.read::<bool>("force", "true or false")?.unwrap_or_default();
+    let of = |name: &str| asked.parameters.get(name).map(String::as_str);
+    let ignore = of("ignore").map(|paths| paths.split(',').map(str::to_owned).collect()).unwrap_or_default();
+    let wishes = gate::Wishes::of(of("gate").as_slice(), ignore);
+    let read = wishes.and_then(|wishes| gate::Terms::read(force, &wishes).map(|_| wishes));
+    read.map_err(Problem::bad_request)
 }
 
 /// Has done what is asked for with what is sent.

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    factor::Factor,
     settings::Setting as _,
     share::{By, Share},
 };
@@ -38,9 +39,6 @@ const MOST_REQUESTS: u64 = 10_000_000;
 
 /// The bounds of a step's time.
 const TIMES: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(7 * 86_400);
-
-/// The most that a version may be slower: beyond it, `limits.timeout` is what counts.
-const MOST_LATENCY: f64 = 1000.0;
 
 /// A canary as it is asked for, in text. What is absent is as usual.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -96,7 +94,9 @@ impl Policy {
             steps: read_steps(steps.as_deref().unwrap_or(STEPS)).map_err(named("steps"))?,
             every: read_every(every.as_deref().unwrap_or(EVERY)).map_err(named("every"))?,
             max_failures: max_failures.as_deref().unwrap_or(MAX_FAILURES).parse().map_err(named("max failures"))?,
-            max_latency: read_factor(max_latency.as_deref().unwrap_or(MAX_LATENCY)).map_err(named("max latency"))?,
+            max_latency: (max_latency.as_deref().unwrap_or(MAX_LATENCY).parse())
+                .map(Factor::get)
+                .map_err(named("max latency"))?,
             min_requests: match min_requests.unwrap_or(MIN_REQUESTS) {
                 number @ LEAST_REQUESTS..=MOST_REQUESTS => number,
                 number => {
@@ -131,12 +131,6 @@ fn read_steps(text: &str) -> Result<Vec<Share>, String> {
 fn read_every(text: &str) -> Result<Duration, String> {
     let every = Duration::parse(text)?;
     if TIMES.contains(&every) { Ok(every) } else { Err(format!("{text} is not from 100ms to 168h")) }
-}
-
-fn read_factor(text: &str) -> Result<f64, String> {
-    let number: Option<f64> = text.strip_suffix('x').and_then(|number| number.parse().ok());
-    let number = number.filter(|number| (1.0..=MOST_LATENCY).contains(number));
-    number.ok_or_else(|| format!("{text:?} is not a factor from 1x to {MOST_LATENCY}x, such as {MAX_LATENCY}"))
 }
 
 #[cfg(test)]
@@ -190,8 +184,8 @@ mod tests {
             let wishes =
                 Wishes { steps: some(), every: some(), max_failures: some(), max_latency: some(), by: some(), min_requests: None };
             Policy::read(&wishes).ok();
-            for factor in [read_factor(&text)].into_iter().flatten() {
-                prop_assert!((1.0..=MOST_LATENCY).contains(&factor));
+            if let Ok(factor) = text.parse::<Factor>() {
+                prop_assert!((1.0..=1000.0).contains(&factor.get()));
             }
         }
     }

@@ -132,6 +132,20 @@ impl Grants {
         })
     }
 
+    /// What these grant and others do not, as the manifest writes it.
+    #[must_use]
+    pub fn beyond(&self, others: &Self) -> Vec<String> {
+        let rpc = self.rpc.iter().filter(|wanted| !others.rpc.iter().any(|granted| granted.includes(wanted)));
+        let http = self.http.iter().filter(|wanted| !others.http.iter().any(|granted| granted.includes(wanted)));
+        let is_new = |is_now: bool, what: &str| is_now.then(|| what.to_owned());
+        let effects = self.effects == Effects::Immediate && others.effects != Effects::Immediate;
+        let mut beyond: Vec<String> = rpc.map(|wanted| format!("grants.rpc: {wanted}")).collect();
+        beyond.extend(is_new(self.keyvalue && !others.keyvalue, "grants.keyvalue"));
+        beyond.extend(http.map(|wanted| format!("grants.http: {wanted}")));
+        beyond.extend(is_new(effects, "delivery.effects: immediate"));
+        beyond
+    }
+
     /// Whether HTTP requests may go there, and whether they may find a private address; `None` where they may not.
     #[must_use]
     pub fn allows_fetch(&self, origin: &Origin) -> Option<bool> {
@@ -194,6 +208,14 @@ impl Method {
                 method => Some(named("the method", method, "_")?),
             },
         })
+    }
+}
+
+impl Method {
+    /// Whether it allows all that another one does.
+    fn includes(&self, other: &Self) -> bool {
+        let is_method = self.method.is_none() || self.method == other.method;
+        is_method && self.broker == other.broker && self.topic == other.topic
     }
 }
 
@@ -288,6 +310,37 @@ mod tests {
         let problems = settings.finish().unwrap_err().0;
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert!(problems[0].starts_with("grants.http: https://***@a.org: is more than a host"), "{problems:?}");
+    }
+
+    #[test]
+    fn what_is_granted_beyond_others_is_told_and_what_they_cover_is_not() {
+        let grants = |text: &str| {
+            let mut settings = Settings::default();
+            settings.add_file(text).unwrap();
+            let grants = Grants::read(&mut settings, Values::default());
+            settings.finish().map(|_| grants).unwrap()
+        };
+        let old = grants(
+            "grants.rpc = [\"compute/*\", \"scheduler.select\"]\ngrants.http = [\"https://*.example.org\", \"http://k\"]",
+        );
+        let narrower =
+            "grants.rpc = [\"compute.build\"]\ngrants.http = [\"https://a.example.org\", \"https://*.b.example.org\"]";
+        assert_eq!(grants(narrower).beyond(&old), [""; 0]);
+        assert_eq!(old.beyond(&old), [""; 0]);
+        let wider = grants(
+            "grants.rpc = [\"scheduler/*\", \"cell1:compute/build\", \"scheduler.select\"]\ngrants.keyvalue = true\n\
+             grants.http = [\"http://k private\", \"https://example.org\", \"https://*.other.org\"]\ndelivery.effects = \"immediate\"",
+        );
+        let expected = [
+            "grants.rpc: scheduler/*",
+            "grants.rpc: cell1:compute.build",
+            "grants.keyvalue",
+            "grants.http: http://k private",
+            "grants.http: https://example.org",
+            "grants.http: https://*.other.org",
+            "delivery.effects: immediate",
+        ];
+        assert_eq!(wider.beyond(&old), expected);
     }
 
     #[test]

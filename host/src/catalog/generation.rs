@@ -18,8 +18,10 @@ use super::{
     manifest::{Manifest, delivery::CONSUMER_TIMEOUT},
 };
 use crate::{
+    contract::Served,
+    gate::Demands,
     printable::printable,
-    sandbox::{Digest, Program},
+    sandbox::{Digest, Program, typed},
 };
 
 /// Bytes of a method's name in a warning.
@@ -115,6 +117,29 @@ impl Generation {
             "limits.timeout is {timeout:?}, and RabbitMQ takes a request back that is not acknowledged within \
              {CONSUMER_TIMEOUT:?}, with all others in flight: raise its consumer_timeout, or make {first}{others} at-most-once"
         ))
+    }
+
+    /// What its manifest demands of it, and of the next version.
+    #[must_use]
+    pub fn gate(&self) -> &Demands {
+        &self.manifest.gate
+    }
+
+    /// Its endpoints as they are served, with their types where it has some.
+    #[must_use]
+    pub fn served(&self) -> Vec<Served<'_>> {
+        let types = self.program.interface().map(typed::Interface::endpoints).unwrap_or_default();
+        let served = |(position, endpoint): (usize, &Endpoint)| {
+            let mut methods: Vec<String> = endpoint.served().cloned().collect();
+            methods.sort_unstable();
+            Served {
+                namespace: endpoint.namespace.clone(),
+                version: endpoint.version,
+                methods,
+                types: types.get(position),
+            }
+        };
+        self.endpoints.iter().enumerate().map(served).collect()
     }
 
     /// Requests that run on it now.

@@ -8,7 +8,9 @@
 mod back;
 mod canary;
 mod change;
+mod gate;
 mod given;
+mod told;
 
 use std::{
     collections::BTreeMap,
@@ -21,11 +23,12 @@ use super::{
     Called, Catalog, Current, Found, Generation, Policy, Source,
     directory::{self, Scan},
     load,
-    shelf::{HandlerState, Shelf, identity},
+    shelf::{Shelf, identity},
     staged::{self, Staged},
 };
 use crate::{
     canary::report::Stage,
+    gate::Terms,
     metrics::Metrics,
     sandbox::{Limits, Sandbox},
 };
@@ -45,6 +48,8 @@ pub struct Keeper {
     /// Of methods of which no manifest says anything.
     policy: Policy,
     metrics: Metrics,
+    /// Where recordings of requests are, if anywhere.
+    recordings: Option<PathBuf>,
     current: Current,
     /// Held while a version is tried.
     trying: tokio::sync::Mutex<()>,
@@ -83,12 +88,26 @@ impl Keeper {
         sandbox: Arc<Sandbox>,
         metrics: Metrics,
     ) -> Arc<Self> {
+        Self::with_recordings(config, limits, policy, sandbox, metrics, None)
+    }
+
+    /// The same where requests are recorded: new versions may be held against them.
+    #[must_use]
+    pub fn with_recordings(
+        config: &load::Config,
+        limits: &Limits,
+        policy: Policy,
+        sandbox: Arc<Sandbox>,
+        metrics: Metrics,
+        recordings: Option<PathBuf>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             directory: config.directory.clone(),
             sandbox,
             limits: limits.clone(),
             policy,
             metrics,
+            recordings,
             current: Current::new(Catalog::default(), config.recent),
             trying: tokio::sync::Mutex::default(),
             changing: Mutex::default(),
@@ -162,7 +181,7 @@ impl Keeper {
         read: impl FnOnce() -> Result<Source, Error> + Send + 'static,
         origin: Origin,
     ) -> Result<Change, Error> {
-        self.attempt(name, read, |source| self.accept(name, source, origin)).await
+        self.attempt(name, read, |source| self.accept(name, source, origin, Terms::default())).await
     }
 
     /// Reads a version when it is its turn, and has it accepted or refused.
@@ -187,7 +206,8 @@ impl Keeper {
             Ok(change) => {
                 tracing::info!(handler = name, "handler {change}");
                 let serving = state.shelves.get(name).and_then(|shelf| shelf.serving.as_ref());
-                if let Some(warning) = serving.and_then(|serving| serving.warning(self.policy)) {
+                let warnings = serving.map(|serving| [serving.warning(self.policy), self.gate_warning(serving)]);
+                for warning in warnings.into_iter().flatten().flatten() {
                     tracing::warn!(target: ADVICE, handler = name, "{warning}");
                 }
             }
@@ -204,8 +224,14 @@ impl Keeper {
         offered
     }
 
-    /// Compiles, describes, tests, switches.
-    async fn accept(self: &Arc<Self>, name: &str, source: Source, origin: Origin) -> Result<Change, Error> {
+    /// Compiles, describes, tests, compares, switches.
+    async fn accept(
+        self: &Arc<Self>,
+        name: &str,
+        source: Source,
+        origin: Origin,
+        terms: Terms,
+    ) -> Result<Change, Error> {
         let keeper = Arc::clone(self);
         if let Some(generation) = self.serves(name, &source, origin)? {
             if matches!(origin, Origin::Given { .. }) {
@@ -216,6 +242,7 @@ impl Keeper {
             return Ok(Change::Unchanged { generation });
         }
         let generation = self.made(name, source).await?;
+        self.pass_gates(&generation, &terms).await?;
         blocking(move || keeper.switch(generation, origin)).await
     }
 
@@ -308,24 +335,6 @@ impl Keeper {
             }
         }
         Ok(new)
-    }
-
-    /// All handlers by name.
-    #[must_use]
-    pub fn list(&self) -> Vec<HandlerState> {
-        self.lock().shelves.iter().map(|(name, shelf)| shelf.state(name)).collect()
-    }
-
-    /// Grows with every change of what is served.
-    pub(super) fn changes(&self) -> u64 {
-        self.lock().changes
-    }
-
-    /// Those that were refused because of another handler.
-    pub(super) fn in_conflict(&self) -> Vec<String> {
-        let state = self.lock();
-        let refused = |shelf: &Shelf| shelf.refused.as_ref().is_some_and(|refused| refused.in_conflict);
-        state.shelves.iter().filter(|(_, shelf)| refused(shelf)).map(|(name, _)| name.clone()).collect()
     }
 
     fn known(&self, state: &State, name: &str) -> Result<(), Error> {

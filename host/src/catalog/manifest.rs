@@ -15,6 +15,7 @@ use delivery::Policies;
 
 use crate::{
     capability::{Grants, Values},
+    gate::Demands,
     sandbox::Limits,
     settings::{self, Problems, Settings},
 };
@@ -39,6 +40,8 @@ pub(crate) struct Manifest {
     pub(super) policies: Policies,
     /// What it may do beyond computing.
     pub(super) grants: Grants,
+    /// What it demands of itself, and of the next version.
+    pub(super) gate: Demands,
 }
 
 impl Manifest {
@@ -64,11 +67,12 @@ impl Manifest {
         let dropped = dropped.into_iter().collect();
         let policies = Policies::read(&mut settings);
         let grants = Grants::read(&mut settings, config);
+        let gate = Demands::take(&mut settings);
         if let Err(Problems(more)) = settings.finish() {
             problems.extend(more);
         }
         match problems.is_empty() {
-            true => Ok(Self { limits, endpoints, selftests, dropped, errors_module, policies, grants }),
+            true => Ok(Self { limits, endpoints, selftests, dropped, errors_module, policies, grants, gate }),
             false => Err(Problems(problems)),
         }
     }

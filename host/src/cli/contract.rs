@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Exit, Failed};
 use crate::{
-    catalog::{Endpoint, Generation, load},
+    catalog::{Generation, load},
     config::Config,
     contract::{Served, changes},
     host,
@@ -29,19 +29,7 @@ impl Contract {
 
     /// Its endpoints as they are served.
     pub(super) fn served(&self) -> Vec<Served<'_>> {
-        let types = self.0.program.interface().map(typed::Interface::endpoints).unwrap_or_default();
-        let served = |(position, endpoint): (usize, &Endpoint)| {
-            let mut methods: Vec<String> =
-                endpoint.methods.iter().filter(|method| endpoint.serves(method)).cloned().collect();
-            methods.sort_unstable();
-            Served {
-                namespace: endpoint.namespace.clone(),
-                version: endpoint.version,
-                methods,
-                types: types.get(position),
-            }
-        };
-        self.0.endpoints.iter().enumerate().map(served).collect()
+        self.0.served()
     }
 
     /// What breaks callers of another one.

@@ -3,6 +3,7 @@
 //! After it: [`crate::control`], over the socket of a host on this machine.
 
 mod canary;
+mod gates;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -20,6 +21,7 @@ use crate::{
     settings::patience,
 };
 use canary::Canary;
+use gates::Gates;
 
 /// Bytes of one line of the list.
 const MAX_LINE: usize = 16 << 10;
@@ -45,9 +47,11 @@ enum What {
         /// The handler's name instead of the file's
         #[arg(long)]
         name: Option<String>,
-        /// Let methods go that were called recently
+        /// Let methods go that were called recently, and ask no gate
         #[arg(long)]
         force: bool,
+        #[command(flatten)]
+        gates: Gates,
     },
     /// Stop serving a handler and take it out of the directory of handlers
     Remove {
@@ -122,9 +126,9 @@ impl What {
             Self::Pause { name } => (ControlRequest::Pause { name: name.clone() }, name),
             Self::Resume { name } => (ControlRequest::Resume { name: name.clone() }, name),
             Self::Canary(canary) => canary.request()?,
-            Self::Add { file, name, force } => {
-                let (file, shown) = given(&file, name.as_ref())?;
-                (ControlRequest::Add { file, name, force }, shown)
+            Self::Add { file, name, force, gates } => {
+                let (gate, (file, shown)) = (gates.wishes(force)?, given(&file, name.as_ref())?);
+                (ControlRequest::Add { file, name, force, gate }, shown)
             }
         })
     }

@@ -61,6 +61,9 @@ pub(super) fn lines(generation: &Generation) -> Vec<(&'static str, String)> {
         0 => {}
         count => lines.push(("selftest", format!("{count} passed"))),
     }
+    if generation.gate().is_anything() {
+        lines.push(("gate", generation.gate().to_string()));
+    }
     lines
 }
 
@@ -86,6 +89,7 @@ pub(super) fn json(generation: &Generation) -> Value {
         })).collect::<Vec<_>>(),
         "config": generation.program.grants().config.shown().into_iter().collect::<BTreeMap<_, _>>(),
         "selftests": generation.selftests(),
+        "gate": generation.gate().is_anything().then(|| generation.gate().to_string()),
     })
 }
 

@@ -12,6 +12,7 @@ use crate::{
         shelf::HandlerState,
     },
     forward::{MethodState, OnFailure},
+    gate,
     journal::report::{Activity, Failure},
     metrics::health::Health,
 };
@@ -43,9 +44,12 @@ pub enum ControlRequest {
         /// The handler's name; without it, the file's.
         #[serde(default)]
         name: Option<String>,
-        /// Whether methods that were called recently may go.
+        /// Whether methods that were called recently may go, and no gate is to be passed.
         #[serde(default)]
         force: bool,
+        /// What is demanded of it, beside what manifests demand.
+        #[serde(default, skip_serializing_if = "gate::Wishes::is_nothing")]
+        gate: gate::Wishes,
     },
     /// Try a file on a share of the requests of the handler that it is a version of.
     Canary {
@@ -54,9 +58,12 @@ pub enum ControlRequest {
         /// The handler's name; without it, the file's.
         #[serde(default)]
         name: Option<String>,
-        /// Whether methods that were called recently may go.
+        /// Whether methods that were called recently may go, and no gate is to be passed.
         #[serde(default)]
         force: bool,
+        /// What is demanded of it before it begins, beside what manifests demand.
+        #[serde(default, skip_serializing_if = "gate::Wishes::is_nothing")]
+        gate: gate::Wishes,
         /// What is wanted of it.
         #[serde(default)]
         policy: Wishes,
@@ -307,8 +314,10 @@ impl ControlAnswer {
 impl From<Error> for ControlAnswer {
     fn from(error: Error) -> Self {
         let kind = match &error {
-            Error::Refused(_) | Error::Drops { .. } | Error::Overtaken | Error::Unwanted => Kind::Refused,
-            Error::OnTrial { .. } | Error::NothingBeside { .. } | Error::Newer { .. } => Kind::Refused,
+            Error::Refused(_) | Error::Drops { .. } | Error::Gate(_) | Error::Overtaken => Kind::Refused,
+            Error::Unwanted | Error::OnTrial { .. } | Error::NothingBeside { .. } | Error::Newer { .. } => {
+                Kind::Refused
+            }
             Error::Unknown { .. } | Error::NothingEarlier { .. } | Error::NoTrial { .. } => Kind::Unknown,
             Error::Directory { .. } => Kind::Directory,
         };

@@ -67,7 +67,7 @@ async fn an_operator_lists_adds_rolls_back_and_removes() {
     let story = Story::begin().await;
     let file = story.directory.path().join("a.wasm");
     fs::write(&file, answering("2")).unwrap();
-    let add = ControlRequest::Add { file, name: None, force: false };
+    let add = ControlRequest::Add { file, name: None, force: false, gate: Default::default() };
     let ControlAnswer::Changed(Changed::Replaced { generation, instead_of }) = story.ask(&add).await else {
         panic!("not replaced")
     };

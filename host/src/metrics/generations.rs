@@ -13,7 +13,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{Code, HandlerLabel, Metrics, SECONDS};
+use super::{Code, Gate, HandlerLabel, Metrics, SECONDS};
 
 #[derive(Debug)]
 pub(super) struct Generations {
@@ -23,11 +23,17 @@ pub(super) struct Generations {
     generation: Family<HandlerLabel, Gauge<u64, AtomicU64>>,
     info: Family<InfoLabels, Gauge>,
     refused: Counter,
+    gates_failed: Family<GateLabel, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CodeLabel {
     code: Code,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GateLabel {
+    gate: Gate,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -51,8 +57,9 @@ impl Generations {
             generation: Family::default(),
             info: Family::default(),
             refused: Counter::default(),
+            gates_failed: Family::default(),
         };
-        let Self { compilations, compile_duration, loaded, generation, info, refused } = &generations;
+        let Self { compilations, compile_duration, loaded, generation, info, refused, gates_failed } = &generations;
         let build = Family::<BuildLabels, Gauge>::default();
         let labels = BuildLabels { version: env!("CARGO_PKG_VERSION"), architecture: std::env::consts::ARCH };
         build.get_or_create(&labels).set(1);
@@ -67,6 +74,7 @@ impl Generations {
         all.register("generation", "The generation of a handler that is served", generation.clone());
         all.register("handler_info", "1, with the digest of the component that is served", info.clone());
         all.register("generations_refused", "Files that were refused", refused.clone());
+        all.register("gates_failed", "Gates that a refused version did not pass", gates_failed.clone());
         generations
     }
 }
@@ -101,6 +109,11 @@ impl Metrics {
     /// A file was refused.
     pub fn load_refused(&self) {
         self.0.generations.refused.inc();
+    }
+
+    /// A version is refused because it does not pass a gate.
+    pub fn gate_failed(&self, gate: Gate) {
+        self.0.generations.gates_failed.get_or_create(&GateLabel { gate }).inc();
     }
 
     fn serves(&self, handler: Arc<String>, digest: Option<&str>) {

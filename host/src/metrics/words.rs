@@ -260,6 +260,24 @@ words! {
     }
 }
 
+words! {
+    /// What a new version of a handler has to pass, where that is demanded.
+    Gate {
+        /// It breaks no caller.
+        Interface = "interface",
+        /// It imports nothing new.
+        Imports = "imports",
+        /// It is granted nothing more.
+        Grants = "grants",
+        /// Recorded requests end as they did.
+        Recordings = "recordings",
+        /// It is not slower.
+        Latency = "latency",
+        /// It takes no more memory.
+        Memory = "memory",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -9,7 +9,7 @@ use ruzstd::{
     decoding::StreamingDecoder,
     encoding::{CompressionLevel, compress_to_vec},
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::form::{FORMAT, Recording};
 use crate::envelope::Context;
@@ -64,6 +64,45 @@ struct Head {
     format: u64,
 }
 
+/// What a recording is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Title {
+    /// The handler's name.
+    pub handler: String,
+    /// The method.
+    pub method: String,
+    /// Whether the guest has answered: with a result, with an exception, or by leaving it to others.
+    pub is_answered: bool,
+}
+
+/// The part of a recording that says so.
+#[derive(Deserialize)]
+struct Cover {
+    handler: Handler,
+    request: Request,
+    ended: Ending,
+}
+
+#[derive(Deserialize)]
+struct Handler {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Request {
+    method: String,
+}
+
+/// The kinds of [`Ended`](super::form::Ended).
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Ending {
+    Replied(IgnoredAny),
+    Failed(IgnoredAny),
+    Declined,
+    Faulted(IgnoredAny),
+}
+
 /// Writes one.
 #[must_use]
 pub fn encode(recording: &Recording) -> Vec<u8> {
@@ -78,6 +117,25 @@ pub fn encode(recording: &Recording) -> Vec<u8> {
 /// [`Error`].
 pub fn read(path: &Path) -> Result<Recording, Error> {
     text(path).and_then(|text| parse(&text))
+}
+
+/// Reads what a file is of. What else is in it is not looked at.
+///
+/// # Errors
+///
+/// [`Error`].
+pub fn title(path: &Path) -> Result<Title, Error> {
+    let text = text(path)?;
+    let Head { format } = serde_json::from_str(&text).map_err(wrong)?;
+    if format != u64::from(FORMAT) {
+        return Err(Error::Format(format));
+    }
+    let Cover { handler, request, ended } = serde_json::from_str(&text).map_err(wrong)?;
+    let is_answered = match ended {
+        Ending::Replied(_) | Ending::Failed(_) | Ending::Declined => true,
+        Ending::Faulted(_) => false,
+    };
+    Ok(Title { handler: handler.name, method: request.method, is_answered })
 }
 
 /// The JSON in a file.
@@ -119,7 +177,6 @@ fn unpack(bytes: &[u8]) -> Result<String, Error> {
 ///
 /// [`Error::Format`] and [`Error::Wrong`].
 pub fn parse(text: &str) -> Result<Recording, Error> {
-    let wrong = |error: serde_json::Error| Error::Wrong(crate::printable::printable(&error.to_string(), 300));
     let Head { format } = serde_json::from_str(text).map_err(wrong)?;
     if format != u64::from(FORMAT) {
         return Err(Error::Format(format));
@@ -127,6 +184,10 @@ pub fn parse(text: &str) -> Result<Recording, Error> {
     let recording: Recording = serde_json::from_str(text).map_err(wrong)?;
     check(&recording).map_err(Error::Wrong)?;
     Ok(recording)
+}
+
+fn wrong(error: serde_json::Error) -> Error {
+    Error::Wrong(crate::printable::printable(&error.to_string(), 300))
 }
 
 /// Holds what is in it against what the host itself would have written.

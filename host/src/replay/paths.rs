@@ -64,6 +64,12 @@ impl Ignored {
         paths.iter().map(|path| steps(path.as_ref())).collect::<Result<_, _>>().map(Self)
     }
 
+    /// These and others.
+    #[must_use]
+    pub fn and(&self, others: &Self) -> Self {
+        Self(self.0.iter().chain(&others.0).cloned().collect())
+    }
+
     fn has(&self, path: &[String]) -> bool {
         self.0.iter().any(|steps| fits(steps, path))
     }

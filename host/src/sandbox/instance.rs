@@ -64,6 +64,11 @@ impl Instances {
         Self { pre, shared, grants, metrics, kept: Mutex::default() }
     }
 
+    /// Others of the same code.
+    pub(super) fn others(&self, grants: Arc<Grants>, metrics: Handler) -> Self {
+        Self::new(self.pre.clone(), Arc::clone(&self.shared), grants, metrics)
+    }
+
     /// What its program may do beyond computing.
     pub(super) fn grants(&self) -> &Arc<Grants> {
         &self.grants

@@ -25,7 +25,7 @@ use super::{
     wasi,
 };
 use crate::{
-    capability::{GRANTABLE, Grants},
+    capability::{GRANTABLE, Grants, Values},
     envelope::{Answer, Text, failure::BUILTINS},
     metrics::Handler,
 };
@@ -221,6 +221,13 @@ impl Program {
             Ok(returned.pop())
         });
         method.answer(returned.await?, &self.errors_module, &self.limits, self.grants())
+    }
+
+    /// The same code for replays: given these values, and counted there. Like everything that is told a recording, it reaches nothing.
+    #[must_use]
+    pub fn rehearsing(&self, config: Values, metrics: Handler) -> Self {
+        let instances = self.instances.others(Arc::new(Grants::told(config)), metrics);
+        Self { instances: Arc::new(instances), ..self.clone() }
     }
 
     /// The same program, with another module for the exceptions that a typed handler's errors name.

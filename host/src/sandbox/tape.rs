@@ -159,8 +159,10 @@ impl Tape {
 
     /// Takes down how much memory there was.
     pub(super) fn used(&self, memory: usize) {
-        if let Some(Reel::Recording(recorder)) = self.reel().as_deref_mut() {
-            recorder.used(memory);
+        match self.reel().as_deref_mut() {
+            Some(Reel::Recording(recorder)) => recorder.used(memory),
+            Some(Reel::Replaying(player)) => player.used(memory),
+            None => {}
         }
     }
 

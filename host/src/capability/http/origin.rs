@@ -150,6 +150,18 @@ impl Grant {
         is_host && origin.is_secure == asked.is_secure && origin.port == asked.port
     }
 
+    /// Whether it allows all that another one does.
+    pub(in crate::capability) fn includes(&self, other: &Self) -> bool {
+        let is_wide_enough = match (&self.origin.host, &other.origin.host) {
+            (Host::Name(domain), Host::Name(below)) if self.is_wildcard && other.is_wildcard => {
+                below == domain || self.covers(&other.origin)
+            }
+            _ => !other.is_wildcard && self.covers(&other.origin),
+        };
+        let is_same_server = self.origin.is_secure == other.origin.is_secure && self.origin.port == other.origin.port;
+        is_wide_enough && is_same_server && (self.is_private || !other.is_private)
+    }
+
     /// Whether the name may lead to a private address.
     pub(in crate::capability) fn is_private(&self) -> bool {
         self.is_private

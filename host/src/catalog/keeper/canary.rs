@@ -16,6 +16,7 @@ use super::{Change, Error, Keeper, Origin, State, blocking, directory, identity,
 use crate::{
     canary::{Action, Policy, Progress, plan, report::Stage},
     catalog::{Generation, Source, candidate::Trial, shelf::Shelf},
+    gate::Terms,
     metrics::Verdict,
 };
 
@@ -61,16 +62,17 @@ impl Keeper {
         self: &Arc<Self>,
         file: &Path,
         name: Option<String>,
-        force: bool,
+        terms: Terms,
         policy: Policy,
     ) -> Result<Change, Error> {
         let (name, read) = self.given(file, name)?;
-        let (origin, coming) = (Origin::Given { force }, self.lock().comes(&name)?);
+        let (origin, coming) = (Origin::Given { force: terms.is_force() }, self.lock().comes(&name)?);
         let begin = |source| async {
             if let Some(generation) = self.may_be_tried(&name, &source)? {
                 return Ok(Change::Unchanged { generation });
             }
             let generation = self.made(&name, source).await?;
+            self.pass_gates(&generation, &terms).await?;
             let keeper = Arc::clone(self);
             let coming = Arc::clone(&coming);
             blocking(move || keeper.begin(generation, origin, policy, &coming)).await

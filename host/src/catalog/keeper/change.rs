@@ -4,7 +4,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use crate::catalog::load;
+use crate::{catalog::load, gate::Refusal};
 
 /// Who brings a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,12 @@ pub enum Error {
         /// What counts as in use.
         within: Duration,
     },
+    /// It does not pass a gate.
+    #[error(
+        "{0} (`nova-host replay RECORDING --handler NEW.wasm` shows what became of a recording; `nova-host handlers add --force` \
+         serves the version all the same)"
+    )]
+    Gate(Refusal),
     /// The operator has rolled back or removed the handler meanwhile, or its files have changed again.
     #[error("was overtaken by a rollback, an abort, a removal or a newer version while it was being tried")]
     Overtaken,

@@ -1,10 +1,11 @@
 //! Files that an operator names.
 //!
-//! Before it: an operator. After it: [`super::Keeper::offer`] tries what was read, or a canary begins with it.
+//! Before it: an operator. After it: [`super::Keeper`] tries what was read, or a canary begins with it.
 
 use std::{path::Path, sync::Arc};
 
 use super::{Change, Error, Keeper, Origin, Source, directory, load};
+use crate::gate::Terms;
 
 impl Keeper {
     /// Tries a file that an operator names, and puts it into the directory where it is good. Its manifest is the one beside
@@ -13,9 +14,10 @@ impl Keeper {
     /// # Errors
     ///
     /// [`Error`]; what served goes on serving, and the directory stays as it is.
-    pub async fn add(self: &Arc<Self>, file: &Path, name: Option<String>, force: bool) -> Result<Change, Error> {
+    pub async fn add(self: &Arc<Self>, file: &Path, name: Option<String>, terms: Terms) -> Result<Change, Error> {
         let (name, read) = self.given(file, name)?;
-        self.offer(&name, read, Origin::Given { force }).await
+        let origin = Origin::Given { force: terms.is_force() };
+        self.attempt(&name, read, |source| self.accept(&name, source, origin, terms)).await
     }
 
     /// The name of a handler that an operator gives, and what reads its files.

@@ -6,10 +6,13 @@ use std::{fs, sync::Weak, time::Duration};
 mod back;
 #[path = "tests/canary.rs"]
 mod canary;
+#[path = "tests/gates.rs"]
+mod gates;
 
 use super::*;
 use crate::{
     catalog::Miss,
+    gate::Wishes,
     testing::{answering, answering_with, guest, load_config, sandbox, wide},
 };
 
@@ -70,7 +73,7 @@ impl Story {
         let elsewhere = tempfile::tempdir().unwrap();
         let file = elsewhere.path().join(format!("{name}.wasm"));
         fs::write(&file, wasm).unwrap();
-        self.keeper.add(&file, None, force).await
+        self.keeper.add(&file, None, Terms::read(force, &Wishes::default()).unwrap()).await
     }
 
     fn serving(&self, name: &str) -> Option<Arc<Generation>> {
@@ -250,11 +253,12 @@ async fn a_file_that_is_added_brings_its_manifest_or_keeps_the_handlers_own() {
     let elsewhere = tempfile::tempdir().unwrap();
     fs::write(elsewhere.path().join("x.wasm"), answering("3")).unwrap();
     fs::write(elsewhere.path().join("x.toml"), "[limits]\nmemory = \"2 MiB\"").unwrap();
-    story.keeper.add(&elsewhere.path().join("x.wasm"), Some("a".into()), false).await.unwrap();
+    story.keeper.add(&elsewhere.path().join("x.wasm"), Some("a".into()), Terms::default()).await.unwrap();
     assert_eq!(story.serving("a").unwrap().program.limits().memory.0, 2 << 20);
     assert_eq!(fs::read_to_string(story.directory.path().join("a.toml")).unwrap(), "[limits]\nmemory = \"2 MiB\"");
     for wrong in ["../b", ".b", "", "b\nc"] {
-        let error = story.keeper.add(&elsewhere.path().join("x.wasm"), Some(wrong.into()), false).await.unwrap_err();
+        let error =
+            story.keeper.add(&elsewhere.path().join("x.wasm"), Some(wrong.into()), Terms::default()).await.unwrap_err();
         assert!(error.to_string().contains("cannot be a handler's name"), "{wrong:?}: {error}");
     }
     assert_eq!(story.files(), ["a.toml", "a.wasm"]);
@@ -304,7 +308,7 @@ async fn what_is_no_regular_file_is_not_read_and_keeps_nobody_out() {
     fs::write(at("good.wasm"), answering("2")).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, at("good.toml"), mode).unwrap();
     for name in ["pipe.wasm", "endless.wasm", "folder.wasm", "socket.wasm", "good.wasm"] {
-        let error = story.keeper.add(&at(name), Some("a".into()), false).await.unwrap_err();
+        let error = story.keeper.add(&at(name), Some("a".into()), Terms::default()).await.unwrap_err();
         assert!(matches!(&error, Error::Refused(load::Error::Irregular(_))), "{name}: {error}");
     }
     story.add("a", &answering("2"), false).await.unwrap();
@@ -317,11 +321,11 @@ async fn a_file_beyond_the_bound_is_refused_by_its_name() {
     let path = elsewhere.path().join("b.wasm");
     // Full of holes: it takes no room on the disk.
     fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
-    let error = story.keeper.add(&path, None, false).await.unwrap_err().to_string();
+    let error = story.keeper.add(&path, None, Terms::default()).await.unwrap_err().to_string();
     assert_eq!(error, format!("{} has more than 128 MiB, the most that is read", path.display()));
     fs::write(&path, answering("2")).unwrap();
     fs::write(path.with_extension("toml"), vec![b'#'; (1 << 20) + 1]).unwrap();
-    let error = story.keeper.add(&path, None, false).await.unwrap_err().to_string();
+    let error = story.keeper.add(&path, None, Terms::default()).await.unwrap_err().to_string();
     assert!(error.ends_with("b.toml has more than 1 MiB, the most that is read"), "{error}");
 }
 

@@ -12,6 +12,7 @@ use super::super::{
     running::{ago, ask, digest, given},
     say,
 };
+use super::gates::Gates;
 use crate::{
     canary::{
         CanaryState, Policy,
@@ -40,9 +41,11 @@ pub(super) struct Canary {
     /// The handler's name instead of the file's
     #[arg(long)]
     name: Option<String>,
-    /// Let methods go that were called recently
+    /// Let methods go that were called recently, and ask no gate
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    gates: Gates,
     /// The shares of requests that it gets, one after the other
     #[arg(long, default_value = STEPS)]
     steps: String,
@@ -68,7 +71,8 @@ pub(super) struct Canary {
 
 impl Canary {
     pub(super) fn request(self) -> Result<(ControlRequest, String), Failed> {
-        let Self { file, name, force, steps, every, max_failures, max_latency, min_requests, by, wait: _ } = self;
+        let Self { file, name, force, gates, steps, every, max_failures, max_latency, min_requests, by, wait: _ } =
+            self;
         let policy = Wishes {
             steps: Some(steps),
             every: Some(every),
@@ -78,8 +82,8 @@ impl Canary {
             by: Some(by),
         };
         Policy::read(&policy).map_err(|wrong| Failed::new(Exit::Usage, wrong))?;
-        let (file, shown) = given(Path::new(&file), name.as_ref())?;
-        Ok((ControlRequest::Canary { file, name, force, policy }, shown))
+        let (gate, (file, shown)) = (gates.wishes(force)?, given(Path::new(&file), name.as_ref())?);
+        Ok((ControlRequest::Canary { file, name, force, gate, policy }, shown))
     }
 }
 

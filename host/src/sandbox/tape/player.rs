@@ -42,6 +42,8 @@ pub struct Played {
     pub beyond: u64,
     /// Whether the guest was waiting for an answer when it was ended, then and now.
     pub is_cut: bool,
+    /// Bytes of memory at the end.
+    pub memory: usize,
 }
 
 /// Another call than was recorded.
@@ -130,6 +132,10 @@ impl Player {
                 Turn::Over
             }
         }
+    }
+
+    pub(super) fn used(&mut self, memory: usize) {
+        self.played.memory = memory;
     }
 
     /// Compares a line that the guest has said.

@@ -28,7 +28,7 @@ impl Story {
         let file = elsewhere.path().join("a.wasm");
         fs::write(&file, wasm).unwrap();
         let wishes = Wishes { steps: Some(steps.to_owned()), every: Some("60s".to_owned()), ..Wishes::default() };
-        self.keeper.canary(&file, None, false, Policy::read(&wishes).unwrap()).await
+        self.keeper.canary(&file, None, Terms::default(), Policy::read(&wishes).unwrap()).await
     }
 
     fn give(&self, number: u32) -> Given {
@@ -200,7 +200,7 @@ async fn what_could_not_serve_all_requests_is_not_tried_on_some() {
     let elsewhere = tempfile::tempdir().unwrap();
     fs::write(elsewhere.path().join("c.wasm"), answering("c")).unwrap();
     let policy = Policy::read(&Wishes::default()).unwrap();
-    let nothing = story.keeper.canary(&elsewhere.path().join("c.wasm"), None, false, policy).await;
+    let nothing = story.keeper.canary(&elsewhere.path().join("c.wasm"), None, Terms::default(), policy).await;
     assert!(matches!(nothing, Err(Error::NothingBeside { .. })) && story.keeper.list().len() == 2);
 }
 
