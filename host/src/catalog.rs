@@ -13,6 +13,7 @@ pub mod keeper;
 pub mod lead;
 pub mod load;
 pub(crate) mod manifest;
+mod shadowed;
 pub mod shelf;
 mod staged;
 mod traffic;
@@ -33,6 +34,7 @@ pub use directory::Scan;
 pub use endpoint::Endpoint;
 pub use generation::{Generation, Source, Working};
 use in_force::InForce;
+use shadowed::Shadows;
 pub use manifest::delivery::{CONSUMER_TIMEOUT, Policies, Policy};
 use traffic::{Called, Traffic};
 
@@ -211,6 +213,8 @@ pub struct Current {
     traffic: Arc<Traffic>,
     /// Who gets a share of the requests of what is served.
     candidates: Candidates,
+    /// Whose runs are compared with those of what is served.
+    shadows: Shadows,
 }
 
 impl Current {
@@ -221,6 +225,7 @@ impl Current {
             catalog: InForce::new(catalog),
             traffic: Arc::new(Traffic::new(recent)),
             candidates: Candidates::default(),
+            shadows: Shadows::default(),
         }
     }
 
