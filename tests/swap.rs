@@ -7,6 +7,7 @@ mod canary;
 mod commands;
 mod files;
 mod load;
+mod shadow;
 mod versions;
 
 use std::path::PathBuf;

@@ -128,7 +128,9 @@ impl Keeper {
             metrics: self.metrics.clone(),
         };
         let stopped = stop.clone();
-        room.run(async move { drop(stopped.run_until_cancelled_owned(worker.work(runs)).await) });
+        room.run(async move {
+            stopped.run_until_cancelled_owned(worker.work(runs)).await;
+        });
         let shadow = Shadow::new(candidate, beside, policy, evidence, intake, stop);
         self.current.shadows.put(&name, shadow.shadowed());
         (shelf.shadow, shelf.compared) = (Some(shadow), None);

@@ -6,6 +6,8 @@ use std::{fs, sync::Weak, time::Duration};
 mod back;
 #[path = "tests/canary.rs"]
 mod canary;
+#[path = "tests/shadow.rs"]
+mod shadow;
 
 use super::*;
 use crate::{
