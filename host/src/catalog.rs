@@ -34,8 +34,8 @@ pub use directory::Scan;
 pub use endpoint::Endpoint;
 pub use generation::{Generation, Source, Working};
 use in_force::InForce;
-use shadowed::Shadows;
 pub use manifest::delivery::{CONSUMER_TIMEOUT, Policies, Policy};
+use shadowed::Shadows;
 use traffic::{Called, Traffic};
 
 /// All that is served.

@@ -89,7 +89,9 @@ fn an_innocent_rebuild_is_the_same_and_who_waits_for_it_is_told() {
     story.calls(25);
     let ran = told(following);
     let shown = ran.succeeds();
-    for line in ["a is shadowed: requests of generation 1 are compared with generation 2", "20 compared: 20 same, 0 differ"] {
+    for line in
+        ["a is shadowed: requests of generation 1 are compared with generation 2", "20 compared: 20 same, 0 differ"]
+    {
         assert!(shown.contains(line), "{line}: {shown}");
     }
     let found = story.found();
@@ -99,7 +101,10 @@ fn an_innocent_rebuild_is_the_same_and_who_waits_for_it_is_told() {
     assert_eq!(std::fs::read(story.file("a.wasm")).expect("it is there"), answer);
     let metrics = story.command(&["metrics"]);
     assert!(metrics.succeeds().contains(r#"nova_host_shadow_total{handler="a",outcome="same"} 20"#), "{metrics:?}");
-    assert_eq!(story.handlers(&["shadow", &story.file("a.wasm").display().to_string()]).succeeds(), "a is served already: generation 1\n");
+    assert_eq!(
+        story.handlers(&["shadow", &story.file("a.wasm").display().to_string()]).succeeds(),
+        "a is served already: generation 1\n"
+    );
 }
 
 #[test]
@@ -133,15 +138,15 @@ fn a_renamed_field_is_named_by_its_path_and_a_recording_shows_the_rest() {
         (replayed.code == Some(3) && replayed.stdout.contains("/i/0/name")).then_some(())
     });
     // With what may differ, it is the same.
-    let following = story.followed(&answering(new), &["--until", "5", "--ignore", "/i/*/name", "--ignore", "/**/title"]);
+    let following =
+        story.followed(&answering(new), &["--until", "5", "--ignore", "/i/*/name", "--ignore", "/**/title"]);
     story.calls(6);
     told(following).succeeds();
 }
 
 #[test]
 fn casts_in_another_order_diverge_and_none_of_them_leaves() {
-    let asks =
-        Asks { broker: None, topic: "sink", method: "both", arguments: "{}", server: None, timeout_ms: None };
+    let asks = Asks { broker: None, topic: "sink", method: "both", arguments: "{}", server: None, timeout_ms: None };
     // The method is `both` or, cut, `bot`.
     let cut = |length: u32| format!("(i32.store (i32.const 3060) (i32.const {length}))");
     let casts = |first, second| asking(asks, &format!("{} {CAST} {} {CAST} {ECHO}", cut(first), cut(second)));
@@ -253,7 +258,8 @@ fn what_a_slow_version_has_no_time_for_is_dropped_and_counted_and_every_call_is_
     story.handlers(&["abort", "a"]).succeeds();
     let found = story.found();
     let metrics = story.command(&["metrics"]);
-    let dropped = format!(r#"nova_host_shadow_total{{handler="a",outcome="dropped"}} {}"#, found["not_compared"]["dropped"]);
+    let dropped =
+        format!(r#"nova_host_shadow_total{{handler="a",outcome="dropped"}} {}"#, found["not_compared"]["dropped"]);
     assert!(metrics.succeeds().contains(&dropped), "{dropped}: {metrics:?}");
     let _ = PATIENCE;
 }

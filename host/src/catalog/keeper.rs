@@ -199,9 +199,7 @@ impl Keeper {
                 }
             }
             // Whoever overtook it has said so, or is to be tried next; and of a version on trial it is known.
-            Err(
-                Error::Overtaken | Error::OnTrial { .. } | Error::IsShadowed { .. } | Error::NothingBeside { .. },
-            ) => {}
+            Err(Error::Overtaken | Error::OnTrial { .. } | Error::IsShadowed { .. } | Error::NothingBeside { .. }) => {}
             Err(error) => {
                 let path = directory::path_of(&self.directory, name);
                 tracing::error!(path = %path.display(), "handler refused: {error}");

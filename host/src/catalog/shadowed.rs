@@ -15,12 +15,8 @@ use super::{Current, Generation, generation::seconds, in_force::InForce};
 use crate::{
     canary::evidence::Key,
     envelope::Request,
+    shadow::{Evidence, Intake, Policy, ShadowState, Wanted, evidence::Found, report::ShadowStage},
     share::{By, Share},
-    shadow::{
-        Evidence, Intake, Policy, ShadowState, Wanted,
-        evidence::Found,
-        report::ShadowStage,
-    },
     version::Version,
 };
 

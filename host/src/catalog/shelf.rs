@@ -10,7 +10,9 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Generation, Source, candidate::Trial, describe::EndpointDescription, generation::seconds, shadowed::Shadow};
+use super::{
+    Generation, Source, candidate::Trial, describe::EndpointDescription, generation::seconds, shadowed::Shadow,
+};
 use crate::{canary::CanaryState, sandbox::Digest, shadow::ShadowState};
 
 /// Generations that are kept ready for a rollback. Each holds its compiled code and its files, some megabytes.

@@ -338,8 +338,13 @@ impl From<Error> for ControlAnswer {
     fn from(error: Error) -> Self {
         let kind = match &error {
             Error::Refused(_) | Error::Drops { .. } | Error::Overtaken | Error::Unwanted => Kind::Refused,
-            Error::IsShadowed { .. } | Error::OnTrial { .. } | Error::NothingBeside { .. } | Error::Newer { .. } => Kind::Refused,
-            Error::NothingTried { .. } | Error::Unknown { .. } | Error::NothingEarlier { .. } | Error::NoTrial { .. } => Kind::Unknown,
+            Error::IsShadowed { .. } | Error::OnTrial { .. } | Error::NothingBeside { .. } | Error::Newer { .. } => {
+                Kind::Refused
+            }
+            Error::NothingTried { .. }
+            | Error::Unknown { .. }
+            | Error::NothingEarlier { .. }
+            | Error::NoTrial { .. } => Kind::Unknown,
             Error::Directory { .. } => Kind::Directory,
         };
         Self::failed(kind, error.to_string())

@@ -66,7 +66,6 @@ impl Corridor {
         };
         notes.particulars.recording = keeper.end(begun, draft, word, is_failure, took);
         let recording = notes.particulars.recording.as_deref();
-        notes.shadow =
-            compared.and_then(|(shadow, draft, taped)| shadow.ended(draft, taped, word, took, recording));
+        notes.shadow = compared.and_then(|(shadow, draft, taped)| shadow.ended(draft, taped, word, took, recording));
     }
 }

@@ -269,7 +269,8 @@ mod tests {
     fn a_queue_that_is_full_drops_and_counts_and_what_waits_gives_its_room_back() {
         let (intake, mut runs, waiting) = begin();
         let offer = || {
-            let pending = wanted(&intake).ended(Some(draft()), Some(taped(replied(), 1000)), "replied", Duration::ZERO, None);
+            let pending =
+                wanted(&intake).ended(Some(draft()), Some(taped(replied(), 1000)), "replied", Duration::ZERO, None);
             if let Some(pending) = pending {
                 pending.offer();
             }

@@ -59,7 +59,8 @@ pub fn judge(comparison: &Comparison, noise: &BTreeSet<String>, names: &Names) -
         Verdict::Differs => {
             // Another build has other lines.
             let is_traceback = |change: &&Change| {
-                matches!(comparison.expected, Ended::Failed(_)) && (change.path == "/tb" || change.path.starts_with("/tb/"))
+                matches!(comparison.expected, Ended::Failed(_))
+                    && (change.path == "/tb" || change.path.starts_with("/tb/"))
             };
             let changed = comparison.changed.iter().filter(|change| !is_traceback(change));
             let places: BTreeSet<Place> = changed.map(|change| of_change(change, names)).collect();

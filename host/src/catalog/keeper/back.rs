@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use super::{Error, Keeper, RolledBack, State};
-use crate::{canary::report::Stage, shadow::report::ShadowStage};
 use crate::catalog::{
     Generation,
     directory::{self, Files},
@@ -15,6 +14,7 @@ use crate::catalog::{
     shelf::{Identity, identity},
     staged::{self, Staged},
 };
+use crate::{canary::report::Stage, shadow::report::ShadowStage};
 
 /// What a rollback has changed in memory.
 pub(super) struct Switched {

@@ -12,11 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Change, Error, Keeper, Origin, State, blocking, load};
 use crate::{
-    catalog::{
-        Generation, Source,
-        shadowed::Shadow,
-        shelf::Shelf,
-    },
+    catalog::{Generation, Source, shadowed::Shadow, shelf::Shelf},
     shadow::{Intake, Policy, ShadowState, report::ShadowStage, room::Furnished, worker::Worker},
 };
 
@@ -145,7 +141,15 @@ impl Keeper {
             for found in shadow.found() {
                 let (method, outcome, place) = (found.method.to_string(), found.verdict, found.place.to_string());
                 let (request_id, recording) = (found.example.request_id, found.example.recording);
-                tracing::warn!(handler = name, method, outcome, place, request_id, recording, "shadow: the new version does otherwise");
+                tracing::warn!(
+                    handler = name,
+                    method,
+                    outcome,
+                    place,
+                    request_id,
+                    recording,
+                    "shadow: the new version does otherwise"
+                );
             }
             if shadow.is_done() {
                 self.end_shadow(shelf, ShadowStage::Done, None);

@@ -82,7 +82,10 @@ pub(super) fn lines(shadow: &ShadowState) -> Vec<String> {
     let ShadowState { stage, generation, share, beside, since, compared, methods, .. } = shadow;
     let (stage, digest) = (stage.as_str(), digest(&shadow.digest));
     let mut lines = vec![
-        format!("generation {generation}, {digest}, {stage} {}, {share} of requests of generation {beside}", ago(*since)),
+        format!(
+            "generation {generation}, {digest}, {stage} {}, {share} of requests of generation {beside}",
+            ago(*since)
+        ),
         counted(compared) + &not_compared(&shadow.not_compared),
     ];
     lines.extend(shadow.why.clone());
@@ -102,7 +105,8 @@ pub(super) fn lines(shadow: &ShadowState) -> Vec<String> {
     }
     let examples = differing.iter().flat_map(|method| &method.examples).take(MAX_EXAMPLES).map(|example| {
         let recording = example.recording.as_ref();
-        let recording = recording.map_or_else(String::new, |id| format!(" (`nova-host replay {id} --handler FILE` shows it)"));
+        let recording =
+            recording.map_or_else(String::new, |id| format!(" (`nova-host replay {id} --handler FILE` shows it)"));
         let id = example.request_id.as_deref().unwrap_or("without an id");
         format!("such as request {id}, {}{recording}: {}", ago(example.at), example.place)
     });
@@ -144,7 +148,8 @@ pub(super) async fn follow(config: &Config, options: &Options, name: &str, gener
         let handler = handlers.into_iter().find(|handler| handler.name == name);
         let shadow = handler.and_then(|handler| handler.shadow).filter(|shadow| shadow.generation == generation);
         let Some(shadow) = shadow else {
-            let how = "is not there any more: its handler was removed, its host has restarted, or another shadow has begun";
+            let how =
+                "is not there any more: its handler was removed, its host has restarted, or another shadow has begun";
             return Err(ended(how).into());
         };
         if shadow.stage == ShadowStage::Running {
@@ -161,9 +166,7 @@ pub(super) async fn follow(config: &Config, options: &Options, name: &str, gener
             (ShadowStage::Done, not_same) => {
                 Err(ended(&format!("has found {not_same} of {} not the same", shadow.compared.all())).into())
             }
-            (stage, _) => {
-                Err(ended(&format!("is {}: {}", stage.as_str(), shadow.why.unwrap_or_default())).into())
-            }
+            (stage, _) => Err(ended(&format!("is {}: {}", stage.as_str(), shadow.why.unwrap_or_default())).into()),
         };
     }
 }
