@@ -12,7 +12,7 @@ use super::{
     canary::{Load, TRAP_OF_500, computing, version},
 };
 use crate::harness::{
-    PATIENCE, eventually,
+    eventually,
     guest::{Asks, CAST, ECHO, answering, asking, timed},
 };
 
@@ -261,7 +261,6 @@ fn what_a_slow_version_has_no_time_for_is_dropped_and_counted_and_every_call_is_
     let dropped =
         format!(r#"nova_host_shadow_total{{handler="a",outcome="dropped"}} {}"#, found["not_compared"]["dropped"]);
     assert!(metrics.succeeds().contains(&dropped), "{dropped}: {metrics:?}");
-    let _ = PATIENCE;
 }
 
 #[test]
