@@ -11,6 +11,7 @@ pub(crate) mod measure;
 mod page;
 mod recording;
 mod scale;
+mod shadow;
 mod stages;
 
 use std::time::Duration;

@@ -8,6 +8,7 @@ mod commands;
 mod files;
 mod gates;
 mod load;
+mod shadow;
 mod versions;
 
 use std::path::PathBuf;

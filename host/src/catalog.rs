@@ -15,6 +15,7 @@ pub mod lead;
 pub mod load;
 pub(crate) mod manifest;
 mod rehearsal;
+mod shadowed;
 pub mod shelf;
 mod staged;
 mod traffic;
@@ -36,6 +37,7 @@ pub use endpoint::Endpoint;
 pub use generation::{Generation, Source, Working};
 use in_force::InForce;
 pub use manifest::delivery::{CONSUMER_TIMEOUT, Policies, Policy};
+use shadowed::Shadows;
 use traffic::{Called, Traffic};
 
 /// All that is served.
@@ -213,6 +215,8 @@ pub struct Current {
     traffic: Arc<Traffic>,
     /// Who gets a share of the requests of what is served.
     candidates: Candidates,
+    /// Whose runs are compared with those of what is served.
+    shadows: Shadows,
 }
 
 impl Current {
@@ -223,6 +227,7 @@ impl Current {
             catalog: InForce::new(catalog),
             traffic: Arc::new(Traffic::new(recent)),
             candidates: Candidates::default(),
+            shadows: Shadows::default(),
         }
     }
 

@@ -25,6 +25,7 @@ use crate::{
     lending::Standing,
     recording::Draft,
     sandbox::{Fault, Full, Invocation, Place, RequestInfo, Tape, marks},
+    shadow::Wanted,
     trace::{Kind, Span, Value},
     version::Version,
 };
@@ -72,6 +73,8 @@ struct Asked {
     version: String,
     /// Where its end is to be told, while a version of its handler is on trial.
     watched: Option<Watched>,
+    /// Where it is to be compared, while it is in the share of a shadow.
+    shadow: Option<Wanted>,
     request: Request,
 }
 
@@ -108,6 +111,7 @@ pub fn resolve(current: &Current, options: Options, request: Request) -> Result<
     // From here on the request is this generation's alone: whatever else is exchanged meanwhile can go.
     drop(catalog);
     let Chosen { generation, endpoint, watched } = current.choose(generation, endpoint, &request, (&version, &method));
+    let shadow = current.shadow(&generation, &request, (&version, &method));
     let generation = current.accept(generation, request.namespace.text(), &version, &method);
     let (span, digest) = (tracing::Span::current(), generation.program.digest().short());
     tracing::record_all!(span, handler = generation.name.as_str(), digest, generation = generation.number);
@@ -121,6 +125,7 @@ pub fn resolve(current: &Current, options: Options, request: Request) -> Result<
             method,
             version,
             watched,
+            shadow,
             request,
         })),
     })
@@ -146,6 +151,14 @@ impl Resolved {
     pub fn watched(&mut self) -> Option<Watched> {
         match &mut self.answerer {
             Answerer::Handler(asked) => asked.watched.take(),
+            Answerer::Host(_) => None,
+        }
+    }
+
+    /// Gives where the request is to be compared, while it is in the share of a shadow.
+    pub fn shadow(&mut self) -> Option<Wanted> {
+        match &mut self.answerer {
+            Answerer::Handler(asked) => asked.shadow.take(),
             Answerer::Host(_) => None,
         }
     }

@@ -50,6 +50,7 @@ pub mod capability;
 
 pub mod recording;
 pub mod replay;
+pub mod shadow;
 
 pub mod reply;
 

@@ -17,6 +17,7 @@ mod permits;
 mod phase;
 mod process;
 mod recordings;
+mod shadow;
 mod spans;
 mod words;
 
@@ -36,9 +37,10 @@ use tokio::time::Instant;
 pub use deliveries::InFlight;
 pub use permits::Idle;
 pub use phase::Phase;
+pub use shadow::Shadowed;
 pub use words::{
-    Code, Connection, Door, Effect, Ending, Gate, Limit, Origin, RecordingFate, ReplyFate, Sending, Sent, SpanFate,
-    Tried, Verdict, Went,
+    Code, Compared, Connection, Door, Effect, Ending, Gate, Limit, Origin, RecordingFate, ReplyFate, Sending, Sent,
+    SpanFate, Tried, Verdict, Went,
 };
 
 /// What all names begin with.
@@ -76,6 +78,7 @@ struct Inner {
     permits: permits::Permits,
     phase: phase::Current,
     recordings: recordings::Recordings,
+    shadows: shadow::Shadows,
     spans: spans::Spans,
 }
 
@@ -156,6 +159,7 @@ impl Default for Metrics {
             permits: permits::Permits::register(all),
             phase: phase::Current::register(all),
             recordings: recordings::Recordings::register(all),
+            shadows: shadow::Shadows::register(all),
             spans: spans::Spans::register(all),
             registry,
             process,

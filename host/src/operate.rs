@@ -19,6 +19,7 @@ use crate::{
     journal::Recorder,
     levels::Levels,
     metrics::Metrics,
+    shadow::{self, policy::SHARE},
 };
 
 pub use audit::{AUDIT, Audit, turned_away};
@@ -75,6 +76,7 @@ pub fn needed(request: &ControlRequest) -> Role {
         ControlRequest::LogLevel { levels: Some(_) }
         | ControlRequest::Add { .. }
         | ControlRequest::Canary { .. }
+        | ControlRequest::Shadow { .. }
         | ControlRequest::Promote { .. }
         | ControlRequest::Abort { .. }
         | ControlRequest::Pause { .. }
@@ -96,10 +98,15 @@ fn describe(request: &ControlRequest) -> String {
             let force = if *force { " by force" } else { "" };
             format!("canary {} at {steps}{force}", named(file, name.as_ref()))
         }
+        ControlRequest::Shadow { file, name, force, policy } => {
+            let share = policy.share.as_deref().unwrap_or(SHARE);
+            let force = if *force { " by force" } else { "" };
+            format!("shadow {} with {share}{force}", named(file, name.as_ref()))
+        }
         ControlRequest::Promote { name, force } => {
             format!("promote the canary of {name}{}", if *force { " by force" } else { "" })
         }
-        ControlRequest::Abort { name } => format!("abort the canary of {name}"),
+        ControlRequest::Abort { name } => format!("abort the canary or the shadow of {name}"),
         ControlRequest::Pause { name } => format!("pause the canary of {name}"),
         ControlRequest::Resume { name } => format!("resume the canary of {name}"),
         ControlRequest::Remove { name } => format!("remove {name}"),
@@ -154,6 +161,10 @@ async fn answer(request: ControlRequest, operated: Operated) -> ControlAnswer {
                 Err(wrong) => ControlAnswer::failed(Kind::Request, wrong),
             }
         }
+        ControlRequest::Shadow { file, name, force, policy } => match shadow::Policy::read(&policy) {
+            Ok(policy) => ControlAnswer::added(keeper.shadow(&file, name, force, policy).await),
+            Err(wrong) => ControlAnswer::failed(Kind::Request, wrong),
+        },
         ControlRequest::Requests {} => ControlAnswer::Requests(journal.activity()),
         ControlRequest::Failures {} => ControlAnswer::Failures(Failures { failures: journal.failures() }),
         ControlRequest::Forward {} => forwarding::list(forwarding.as_ref()),

@@ -19,6 +19,6 @@ pub use config::Config;
 #[cfg(test)]
 pub(crate) use form::sample;
 pub use form::{Asked, Bounds, Call, Component, Cost, Ended, FORMAT, Given, Recording};
-pub use keeper::{Begun, Draft, Keeper, StartError};
-pub use redact::is_like;
+pub use keeper::{Begun, Draft, Keeper, StartError, whole};
+pub use redact::{Names, is_like};
 pub use ring::{Listed, find, list};

@@ -98,9 +98,10 @@ pub struct Sandbox {
     engine: Engine,
     linker: Linker<state::State>,
     shared: Arc<Shared>,
-    cache: Option<cache::Cache>,
-    compilations: compile::Compilations,
+    cache: Option<Arc<cache::Cache>>,
+    compilations: Arc<compile::Compilations>,
     metrics: Metrics,
+    stack: Bytes,
 }
 
 /// What all programs share.
@@ -202,7 +203,28 @@ impl Sandbox {
             room: Arc::new(Semaphore::new(usize::from(max_in_flight / WAITING))),
             kept: Arc::new(Semaphore::new(usize::from(kept))),
         });
-        Ok(Self { engine, linker, shared, cache, compilations: compile::Compilations::new(compiler), metrics })
+        let (cache, compilations) = (cache.map(Arc::new), Arc::new(compile::Compilations::new(compiler)));
+        Ok(Self { engine, linker, shared, cache, compilations, metrics, stack })
+    }
+
+    /// Another sandbox with the same stack, cache and compiler, in which so many guests have room beside those that are loaded. It takes
+    /// no instance and no turn of this one, and counts nothing of what it runs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] where the machine refuses the address space.
+    pub fn annex(&self, guests: u16) -> Result<Self, Error> {
+        let engine = engine::engine(u32::from(guests) + SPARE_INSTANCES, self.stack);
+        let engine = engine.map_err(|error| Error(chain(&error)))?;
+        let linker = state::linker(&engine).map_err(|error| Error(chain(&error)))?;
+        let shared = Arc::new(Shared {
+            ticker: engine::Ticker::start(&engine)?,
+            turns: turns::Turns::new(),
+            room: Arc::new(Semaphore::new(usize::from(guests))),
+            kept: Arc::new(Semaphore::new(0)),
+        });
+        let (cache, compilations) = (self.cache.clone(), Arc::clone(&self.compilations));
+        Ok(Self { engine, linker, shared, cache, compilations, metrics: Metrics::default(), stack: self.stack })
     }
 
     /// Compiles a component, or takes its code from the cache, and checks that it fits the world, with what is granted to

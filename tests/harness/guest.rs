@@ -37,6 +37,13 @@ pub(crate) fn guest_with(describe: &str, handle: &str, fields: &str) -> Vec<u8> 
     guest_of("dynamic", "", describe, handle, fields)
 }
 
+/// A component that can look at the time that is left, with `$left`, in milliseconds.
+pub(crate) fn timed(handle: &str, fields: &str) -> Vec<u8> {
+    let imports = r#"
+            (import "nova:rpc/request-info@0.1.0" "time-left-ms" (func $left (result i64)))"#;
+    guest_of("dynamic", imports, DESCRIBE, handle, fields)
+}
+
 /// A request that a guest sends, in the null namespace, without a version.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asks<'a> {

@@ -72,6 +72,15 @@ impl Service {
         measure::calls(&self.runtime, &self.client, of, outstanding, time)
     }
 
+    /// What a command of `nova-host` prints, with the service's configuration.
+    pub(super) fn command(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(nova_host());
+        command.args(arguments).arg("--config").arg(self.scratch.path().join("nova-host.toml"));
+        let output = command.env_remove("NOVA_HOST_BENCH").output().expect("nova-host runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Its process id.
     pub(super) fn pid(&self) -> u32 {
         self.host.pid()

@@ -35,7 +35,7 @@ const FIRST: u64 = 100_000;
 /// Traps on one number of fifty, or of five hundred.
 const TRAP_OF_50: &str = "(if (i32.eq (call $end) (i32.const 0x7d3737)) (then (unreachable)))
     (if (i32.eq (call $end) (i32.const 0x7d3132)) (then (unreachable)))";
-const TRAP_OF_500: &str = "(if (i32.eq (call $last) (i32.const 0x7d373737)) (then (unreachable)))
+pub(super) const TRAP_OF_500: &str = "(if (i32.eq (call $last) (i32.const 0x7d373737)) (then (unreachable)))
     (if (i32.eq (call $last) (i32.const 0x7d373731)) (then (unreachable)))";
 
 /// Raises `E` on one number of ten.
@@ -49,12 +49,12 @@ const RAISE: &str = "(if (i32.eq (i32.shr_u (call $end) (i32.const 8)) (i32.cons
     (return (i32.const 400))))";
 
 /// Computes for some milliseconds, so many times.
-fn computing(times: u32) -> String {
+pub(super) fn computing(times: u32) -> String {
     format!("(call $compute (i64.const {}))", u64::from(times) * 8_000_000)
 }
 
 /// A component of which method `m` does this, and then answers with its version and its arguments.
-fn version(version: usize, first: &str) -> Vec<u8> {
+pub(super) fn version(version: usize, first: &str) -> Vec<u8> {
     let before = format!("[{version}, ");
     let data = format!(
         r#"(data (i32.const 2000) "{before}") (data (i32.const 3900) "E[]{{}}")
@@ -93,7 +93,7 @@ struct Ledger {
 }
 
 /// Callers, at full speed.
-struct Load {
+pub(super) struct Load {
     runtime: Runtime,
     ledger: Arc<Ledger>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -134,7 +134,7 @@ impl Ledger {
 }
 
 impl Load {
-    fn start(story: &Story) -> Self {
+    pub(super) fn start(story: &Story) -> Self {
         let (runtime, client) = client(&story.vhost.url());
         let ledger = Arc::new(Ledger::default());
         let task = |_| {
@@ -150,13 +150,13 @@ impl Load {
     }
 
     /// Waits for so many calls.
-    fn wait_for(&self, calls: u64) {
+    pub(super) fn wait_for(&self, calls: u64) {
         let until = self.ledger.next.load(Ordering::Relaxed) + calls;
         eventually("calls", || (self.ledger.next.load(Ordering::Relaxed) >= until).then_some(()));
     }
 
     /// Ends it; gives how many calls there were, and what they came to.
-    fn finish(self) -> (u64, BTreeMap<String, u64>) {
+    pub(super) fn finish(self) -> (u64, BTreeMap<String, u64>) {
         self.ledger.stop.store(true, Ordering::Relaxed);
         self.tasks.into_iter().for_each(|task| self.runtime.block_on(task).expect("no caller panics"));
         let wrong = self.ledger.wrong.lock().expect("no holder panics");

@@ -64,11 +64,21 @@ pub(super) fn routes() -> Vec<Route> {
         .takes_bytes(upload::WASM)
         .gives::<Changed>()
         .acts(|api, asked, body| Box::pin(async move { json(&upload::canary(&api, &asked, body).await?) })),
+        Route::new(
+            Method::POST,
+            "/api/v1/handlers/{name}/shadow",
+            OPERATE,
+            "Run a component on a share of the requests, after they are answered, and compare",
+        )
+        .query(upload::SHADOW)
+        .takes_bytes(upload::WASM)
+        .gives::<Changed>()
+        .acts(|api, asked, body| Box::pin(async move { json(&upload::shadow(&api, &asked, body).await?) })),
         Route::new(Method::POST, "/api/v1/handlers/{name}/promote", OPERATE, "Serve the version on trial, at once")
             .query(PROMOTE)
             .gives::<Changed>()
             .acts(|api, asked, _| Box::pin(async move { json(&promote(&api, &asked).await?) })),
-        Route::new(Method::POST, "/api/v1/handlers/{name}/abort", OPERATE, "End the version on trial")
+        Route::new(Method::POST, "/api/v1/handlers/{name}/abort", OPERATE, "End the version on trial, or the shadow")
             .asks::<Changed>(|asked| ControlRequest::Abort { name: asked.named("name") }),
         Route::new(Method::POST, "/api/v1/handlers/{name}/pause", OPERATE, "Keep the version on trial at its share")
             .asks::<Changed>(|asked| ControlRequest::Pause { name: asked.named("name") }),

@@ -30,6 +30,7 @@ use crate::{
     control::protocol::{Changed, ControlRequest},
     gate,
     sandbox::MAX_COMPONENT,
+    shadow,
     web::PATIENCE,
 };
 
@@ -69,6 +70,17 @@ pub(super) const CANARY: &[(&str, &str)] = &[
     ("max_latency", "How much slower than the serving version it may be: 1.3x"),
     ("min_requests", "Requests of each version that it takes to go on from a step"),
     ("by", "By what requests are told apart: request-id, or a field of the context, such as context.project_id"),
+];
+
+/// Those of a shadow, of which the name is in the path.
+pub(super) const SHADOW: &[(&str, &str)] = &[
+    ("force", "Whether methods that were called recently may go: true or false"),
+    ("manifest", "As for a component that is served at once"),
+    ("share", "The share of requests that are compared: 10%, with the % as %25"),
+    ("by", "By what requests are told apart: request-id, or a field of the context, such as context.project_id"),
+    ("noise", "Whether what differs from itself on the serving version is ignored: true or false"),
+    ("ignore", "Paths of results that may differ, with commas between them: /instances/*/updated_at,/**/host"),
+    ("until", "After so many compared requests it ends by itself"),
 ];
 
 /// Time for all of it: the largest component at 2 Mbit/s.
@@ -123,6 +135,22 @@ fn demanded(asked: &Asked) -> Result<gate::Wishes, Problem> {
     let wishes = gate::Wishes::of(of("gate").as_slice(), ignore);
     let read = wishes.and_then(|wishes| gate::Terms::read(force, &wishes).map(|_| wishes));
     read.map_err(Problem::bad_request)
+}
+
+/// Runs what is sent on a share of the requests, after they are answered.
+pub(super) async fn shadow(api: &Api, asked: &Asked, body: Incoming) -> Result<Changed, Problem> {
+    let text = |name: &str| asked.parameters.get(name).cloned();
+    let paths = |paths: String| paths.split(',').map(str::to_owned).collect();
+    let policy = shadow::policy::Wishes {
+        share: text("share"),
+        by: text("by"),
+        noise: asked.read("noise", "true or false")?.unwrap_or_default(),
+        ignore: text("ignore").map(paths).unwrap_or_default(),
+        until: asked.read("until", "a number")?,
+    };
+    // Before anything is sent.
+    shadow::Policy::read(&policy).map_err(Problem::bad_request)?;
+    send(api, asked, body, |file, name, force| ControlRequest::Shadow { file, name: Some(name), force, policy }).await
 }
 
 /// Has done what is asked for with what is sent.

@@ -10,6 +10,7 @@ mod canary;
 mod change;
 mod gate;
 mod given;
+mod shadow;
 mod told;
 
 use std::{
@@ -31,10 +32,11 @@ use crate::{
     gate::Terms,
     metrics::Metrics,
     sandbox::{Limits, Sandbox},
+    shadow::{Room, report::ShadowStage},
 };
 
 pub use canary::Due;
-pub use change::{Change, Error, Origin, RolledBack};
+pub use change::{Aborted, Change, Error, Origin, RolledBack};
 
 /// The target of log lines that say what may surprise of a handler that is served. Who calls one method once wants none.
 pub const ADVICE: &str = "nova_host::advice";
@@ -51,6 +53,8 @@ pub struct Keeper {
     /// Where recordings of requests are, if anywhere.
     recordings: Option<PathBuf>,
     current: Current,
+    /// Where shadows run.
+    room: Room,
     /// Held while a version is tried.
     trying: tokio::sync::Mutex<()>,
     /// Held while what is served and what is in the directory change together. It may take as long as a disk takes, so it is
@@ -67,6 +71,8 @@ struct State {
     trying: Option<String>,
     /// Canaries that are to begin, by the handler. One that is not here any more, or that nobody holds, does not.
     coming: BTreeMap<String, Weak<()>>,
+    /// The same of shadows.
+    shadows_coming: BTreeMap<String, Weak<()>>,
     /// Counts the changes of what is served.
     changes: u64,
 }
@@ -109,6 +115,7 @@ impl Keeper {
             metrics,
             recordings,
             current: Current::new(Catalog::default(), config.recent),
+            room: Room::default(),
             trying: tokio::sync::Mutex::default(),
             changing: Mutex::default(),
             state: Mutex::default(),
@@ -212,7 +219,7 @@ impl Keeper {
                 }
             }
             // Whoever overtook it has said so, or is to be tried next; and of a version on trial it is known.
-            Err(Error::Overtaken | Error::OnTrial { .. } | Error::NothingBeside { .. }) => {}
+            Err(Error::Overtaken | Error::OnTrial { .. } | Error::IsShadowed { .. } | Error::NothingBeside { .. }) => {}
             Err(error) => {
                 let path = directory::path_of(&self.directory, name);
                 tracing::error!(path = %path.display(), "handler refused: {error}");
@@ -304,7 +311,9 @@ impl Keeper {
         let shelf = state.shelves.entry(generation.name.clone()).or_default();
         let instead_of = shelf.serving.as_ref().map(|serving| serving.number);
         let number = generation.number;
-        self.end_trial(shelf, Stage::Overtaken, Some(format!("generation {number} has come into force")));
+        let overtaken = Some(format!("generation {number} has come into force"));
+        self.end_trial(shelf, Stage::Overtaken, overtaken.clone());
+        self.end_shadow(shelf, ShadowStage::Overtaken, overtaken);
         shelf.advance(generation);
         Ok(match instead_of {
             Some(instead_of) => Change::Replaced { generation: number, instead_of },

@@ -230,7 +230,7 @@ impl Stage<'_> {
         let endpoint = generation.endpoint(request.namespace.as_deref(), &request.version, &request.method);
         let Some(endpoint) = endpoint else { return Some(Err("is not served any more".to_owned())) };
         let program = generation.program.rehearsing(values(generation, recording), metrics);
-        let run = replay_at(Ok(endpoint), &program, recording, &self.demands.ignored);
+        let run = replay_at(&program, recording, endpoint, &self.demands.ignored);
         timeout(patience, run).await.ok().map(Ok)
     }
 }

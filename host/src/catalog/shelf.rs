@@ -10,8 +10,10 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Generation, Source, candidate::Trial, describe::EndpointDescription, generation::seconds};
-use crate::{canary::CanaryState, sandbox::Digest};
+use super::{
+    Generation, Source, candidate::Trial, describe::EndpointDescription, generation::seconds, shadowed::Shadow,
+};
+use crate::{canary::CanaryState, sandbox::Digest, shadow::ShadowState};
 
 /// Generations that are kept ready for a rollback. Each holds its compiled code and its files, some megabytes.
 const MAX_PREVIOUS: usize = 2;
@@ -29,6 +31,10 @@ pub(super) struct Shelf {
     pub(super) trial: Option<Trial>,
     /// What became of the last one.
     pub(super) tried: Option<CanaryState>,
+    /// A version whose runs are compared.
+    pub(super) shadow: Option<Shadow>,
+    /// What the last one has found.
+    pub(super) compared: Option<ShadowState>,
     /// The last one that was not accepted, unless another was since.
     pub(super) refused: Option<Refused>,
     /// What was in the directory at the last rollback, and could not or should not be taken out of it.
@@ -66,6 +72,9 @@ pub struct HandlerState {
     /// The version on trial, or what became of the last one; `null` where there was none since the start of the service.
     #[serde(default)]
     pub canary: Option<CanaryState>,
+    /// The version whose runs are compared, or what was found of the last one; `null` where there was none since the start of the service.
+    #[serde(default)]
+    pub shadow: Option<ShadowState>,
 }
 
 /// A generation as it is listed.
@@ -147,6 +156,7 @@ impl Shelf {
                 at: seconds(refused.at),
             }),
             canary: self.trial.as_ref().map(Trial::state).or_else(|| self.tried.clone()),
+            shadow: self.shadow.as_ref().map(Shadow::state).or_else(|| self.compared.clone()),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod canary;
 mod gates;
+mod shadow;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -22,6 +23,7 @@ use crate::{
 };
 use canary::Canary;
 use gates::Gates;
+use shadow::Shadow;
 
 /// Bytes of one line of the list.
 const MAX_LINE: usize = 16 << 10;
@@ -60,6 +62,8 @@ enum What {
     },
     /// Try a new version on a share of the requests, judge it against the one that serves, and go on or back by itself
     Canary(Canary),
+    /// Run a new version on a share of the requests as well, after they are answered, and say where it does otherwise
+    Shadow(Shadow),
     /// Serve all requests with the version that a canary tries, now
     Promote {
         /// The handler's name
@@ -68,7 +72,7 @@ enum What {
         #[arg(long)]
         force: bool,
     },
-    /// End a canary: the version that serves has all requests again
+    /// End a canary, so that the version that serves has all requests again; or a shadow
     Abort {
         /// The handler's name
         name: String,
@@ -93,7 +97,11 @@ enum What {
 impl Handlers {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<()> {
         let config = options.load(&[("log", "off")])?;
-        let follows = matches!(&self.what, What::Canary(canary) if canary.wait);
+        let follows = match &self.what {
+            What::Canary(canary) => canary.wait,
+            What::Shadow(shadow) => shadow.wait,
+            _ => false,
+        };
         let (request, name) = self.what.request()?;
         let answer = ask(&config, &request, self.timeout).await?;
         if options.json {
@@ -108,6 +116,9 @@ impl Handlers {
             }
             ControlAnswer::Changed(Changed::OnTrial { generation, .. }) if follows => {
                 canary::follow(&config, options, &name, generation).await
+            }
+            ControlAnswer::Changed(Changed::Shadowed { generation, .. }) if follows => {
+                shadow::follow(&config, options, &name, generation).await
             }
             _ => Ok(()),
         }
@@ -126,6 +137,7 @@ impl What {
             Self::Pause { name } => (ControlRequest::Pause { name: name.clone() }, name),
             Self::Resume { name } => (ControlRequest::Resume { name: name.clone() }, name),
             Self::Canary(canary) => canary.request()?,
+            Self::Shadow(shadow) => shadow.request()?,
             Self::Add { file, name, force, gates } => {
                 let (gate, (file, shown)) = (gates.wishes(force)?, given(&file, name.as_ref())?);
                 (ControlRequest::Add { file, name, force, gate }, shown)
@@ -164,6 +176,11 @@ fn changed_lines(changed: &Changed, name: &str) -> Vec<String> {
                 "`nova-host handlers list` says how it does; `abort {name}`, `pause {name}` and `promote {name}` interfere"
             ),
         ],
+        Changed::Shadowed { generation, beside } => vec![
+            format!("{name} is shadowed: requests of generation {beside} are compared with generation {generation}"),
+            format!("`nova-host handlers list` says what is found; `abort {name}` ends it"),
+        ],
+        Changed::ShadowEnded => vec![format!("the shadow of {name} is ended")],
         Changed::Paused => vec![format!("the canary of {name} is paused")],
         Changed::Resumed => vec![format!("the canary of {name} goes on")],
         Changed::Aborted => vec![format!("the canary of {name} is ended: what served beside it serves all requests")],
@@ -193,6 +210,7 @@ fn handler(handler: &HandlerState) -> Vec<String> {
     }
     handler.previous.iter().for_each(|previous| say("previous", generation(previous)));
     handler.canary.iter().flat_map(canary::lines).for_each(|line| say("canary", line));
+    handler.shadow.iter().flat_map(shadow::lines).for_each(|line| say("shadow", line));
     handler.ending.iter().for_each(|ending| say("ending", generation(ending)));
     if let Some(refused) = &handler.refused {
         let digest = refused.digest.as_deref().map_or_else(|| "unreadable".to_owned(), digest);

@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::{
     canary::policy::Wishes,
     catalog::{
-        keeper::{Change, Error, Keeper, RolledBack},
+        keeper::{Aborted, Change, Error, Keeper, RolledBack},
         shelf::HandlerState,
     },
     forward::{MethodState, OnFailure},
     gate,
     journal::report::{Activity, Failure},
     metrics::health::Health,
+    shadow,
 };
 
 /// What an operator asks for: `{"command": "rollback", "name": "calculator"}`.
@@ -68,6 +69,20 @@ pub enum ControlRequest {
         #[serde(default)]
         policy: Wishes,
     },
+    /// Run a file on a share of the requests of the handler that it is a version of, after they are answered, and compare.
+    Shadow {
+        /// Its absolute path, as the host sees it.
+        file: PathBuf,
+        /// The handler's name; without it, the file's.
+        #[serde(default)]
+        name: Option<String>,
+        /// Whether methods that were called recently may go.
+        #[serde(default)]
+        force: bool,
+        /// What is wanted of it.
+        #[serde(default)]
+        policy: shadow::policy::Wishes,
+    },
     /// Put the version on trial into force now.
     Promote {
         /// The handler's name.
@@ -76,7 +91,7 @@ pub enum ControlRequest {
         #[serde(default)]
         force: bool,
     },
-    /// End the version on trial; what serves goes on serving.
+    /// End the version on trial, or the shadow; what serves goes on serving.
     Abort {
         /// The handler's name.
         name: String,
@@ -226,6 +241,15 @@ pub enum Changed {
         /// The number of the one that serves.
         beside: u64,
     },
+    /// Its runs are compared with those of another.
+    Shadowed {
+        /// Its number.
+        generation: u64,
+        /// The number of the one that serves.
+        beside: u64,
+    },
+    /// Its runs are compared no more.
+    ShadowEnded,
     /// It keeps its share until somebody says more.
     Paused,
     /// It goes on by itself.
@@ -283,6 +307,7 @@ impl ControlAnswer {
                 Change::Added { generation } => Changed::Added { generation },
                 Change::Replaced { generation, instead_of } => Changed::Replaced { generation, instead_of },
                 Change::OnTrial { generation, beside } => Changed::OnTrial { generation, beside },
+                Change::Shadowed { generation, beside } => Changed::Shadowed { generation, beside },
                 Change::Unchanged { generation } => Changed::Unchanged { generation },
             })
         })
@@ -301,7 +326,12 @@ impl ControlAnswer {
     }
 
     pub(crate) fn aborted(keeper: &Keeper, name: &str) -> Self {
-        keeper.abort(name).map_or_else(Self::from, |()| Self::Changed(Changed::Aborted))
+        keeper.abort(name).map_or_else(Self::from, |aborted| {
+            Self::Changed(match aborted {
+                Aborted::Canary => Changed::Aborted,
+                Aborted::Shadow => Changed::ShadowEnded,
+            })
+        })
     }
 
     pub(crate) fn rollback(keeper: &Keeper, name: &str) -> Self {
@@ -314,11 +344,16 @@ impl ControlAnswer {
 impl From<Error> for ControlAnswer {
     fn from(error: Error) -> Self {
         let kind = match &error {
-            Error::Refused(_) | Error::Drops { .. } | Error::Gate(_) | Error::Overtaken => Kind::Refused,
-            Error::Unwanted | Error::OnTrial { .. } | Error::NothingBeside { .. } | Error::Newer { .. } => {
+            Error::Refused(_) | Error::Drops { .. } | Error::Gate(_) | Error::Overtaken | Error::Unwanted => {
                 Kind::Refused
             }
-            Error::Unknown { .. } | Error::NothingEarlier { .. } | Error::NoTrial { .. } => Kind::Unknown,
+            Error::IsShadowed { .. } | Error::OnTrial { .. } | Error::NothingBeside { .. } | Error::Newer { .. } => {
+                Kind::Refused
+            }
+            Error::NothingTried { .. }
+            | Error::Unknown { .. }
+            | Error::NothingEarlier { .. }
+            | Error::NoTrial { .. } => Kind::Unknown,
             Error::Directory { .. } => Kind::Directory,
         };
         Self::failed(kind, error.to_string())

@@ -12,6 +12,9 @@ use tokio::sync::Semaphore;
 
 use super::Metrics;
 
+/// A service is busy that has fewer free permits than one in so many.
+const BUSY: usize = 4;
+
 #[derive(Debug, Default)]
 pub(super) struct Permits {
     of: OnceLock<(u16, Arc<Semaphore>)>,
@@ -35,11 +38,16 @@ impl Permits {
 
     /// Brings the gauges up to date.
     pub(super) fn note(&self) {
-        let Some((total, permits)) = self.of.get() else { return };
-        let idle = usize::try_from(self.idle.load(Ordering::Relaxed)).unwrap_or_default();
-        let free = permits.available_permits().saturating_add(idle).min((*total).into());
-        self.total.set((*total).into());
+        let Some((total, free)) = self.now() else { return };
+        self.total.set(total.into());
         self.free.set(i64::try_from(free).unwrap_or(i64::MAX));
+    }
+
+    /// How many there are, and how many of them are free.
+    fn now(&self) -> Option<(u16, usize)> {
+        let (total, permits) = self.of.get()?;
+        let idle = usize::try_from(self.idle.load(Ordering::Relaxed)).unwrap_or_default();
+        Some((*total, permits.available_permits().saturating_add(idle).min((*total).into())))
     }
 }
 
@@ -47,6 +55,12 @@ impl Metrics {
     /// Tells of these permits from now on, `total` of which there are.
     pub fn tell_of_permits(&self, total: u16, permits: Arc<Semaphore>) {
         self.0.permits.of.set((total, permits)).ok();
+    }
+
+    /// Whether the service has better things to do than what nobody waits for: more than three quarters of its permits are taken.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.0.permits.now().is_some_and(|(total, free)| free.saturating_mul(BUSY) < usize::from(total))
     }
 
     /// A permit was taken for which there is no delivery yet.
@@ -81,5 +95,18 @@ mod tests {
         assert!(has("nova_host_permits_free 1"));
         drop((working, waiting));
         assert!(has("nova_host_permits_free 3"));
+    }
+
+    #[tokio::test]
+    async fn a_service_is_busy_while_three_quarters_of_its_permits_are_taken() {
+        let (metrics, permits) = (Metrics::default(), Arc::new(Semaphore::new(8)));
+        assert!(!metrics.is_busy());
+        metrics.tell_of_permits(8, Arc::clone(&permits));
+        let taken = permits.clone().acquire_many_owned(6).await.unwrap();
+        assert!(!metrics.is_busy());
+        let one = permits.clone().acquire_owned().await.unwrap();
+        assert!(metrics.is_busy());
+        drop((taken, one));
+        assert!(!metrics.is_busy());
     }
 }

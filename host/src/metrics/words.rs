@@ -105,6 +105,24 @@ words! {
 }
 
 words! {
+    /// What became of a request of a shadow's share.
+    Compared {
+        /// The new version did and answered the same.
+        Same = "same",
+        /// It answered something else.
+        Differs = "differs",
+        /// It asked others for something else.
+        Diverged = "diverged",
+        /// It did not answer.
+        Failed = "failed",
+        /// It could not be compared.
+        Skipped = "skipped",
+        /// There was no room for it, or no time.
+        Dropped = "dropped",
+    }
+}
+
+words! {
     /// What became of a reply.
     ReplyFate {
         /// The broker has confirmed it at once.

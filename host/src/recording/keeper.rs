@@ -82,10 +82,12 @@ pub struct Begun {
     pub tape: Tape,
     /// Whether it is kept however it ends.
     is_chosen: bool,
+    /// Bytes that are taped.
+    most: usize,
 }
 
 /// What is known of a request before it runs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Draft {
     /// Who answers.
     pub handler: Component,
@@ -105,6 +107,15 @@ struct Order {
     recording: Recording,
     config: Values,
     size: usize,
+}
+
+impl Begun {
+    /// The same for one more who compares what is taped, up to so many bytes: the request runs in a fresh instance, and is kept for
+    /// the same reasons as without.
+    #[must_use]
+    pub fn shared(self, most: usize) -> Self {
+        Self { tape: Tape::recording(self.most.max(most), true), ..self }
+    }
 }
 
 impl Keeper {
@@ -144,7 +155,7 @@ impl Keeper {
         let is_chosen = config.names(method) || config.share.has_id(id, SALT);
         let is_taped = is_chosen || config.outcomes.are_any();
         let tape = if is_taped { Tape::recording(config.request.0, is_chosen) } else { Tape::default() };
-        Begun { tape, is_chosen }
+        Begun { tape, is_chosen, most: if is_taped { config.request.0 } else { 0 } }
     }
 
     /// Keeps a request that has ended, where it is to be kept; gives the recording's id. It is written a moment later.
@@ -216,6 +227,12 @@ impl Drop for Inner {
             }
         }
     }
+}
+
+/// All that is known of a request that has ended, with its bytes; nothing is redacted. `None` where its handler has not run.
+#[must_use]
+pub fn whole(draft: Draft, taped: Taped, outcome: &str, took: Duration) -> Option<(Recording, usize)> {
+    order(draft, taped, outcome, took).map(|order| (order.recording, order.size))
 }
 
 /// What is to be written of a request.

@@ -12,7 +12,7 @@ mod shape;
 
 use std::borrow::Cow;
 
-pub(super) use names::Names;
+pub use names::Names;
 use secrets::{MIN_ANYWHERE, Secrets, TooMany};
 
 use super::{

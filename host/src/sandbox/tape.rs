@@ -116,6 +116,15 @@ impl Tape {
         }
     }
 
+    /// The same for one more who wants it: it stays on the tape.
+    #[must_use]
+    pub fn copied(&self) -> Option<Taped> {
+        match self.reel().as_deref() {
+            Some(Reel::Recording(recorder)) => recorder.copied(),
+            Some(Reel::Replaying(_)) | None => None,
+        }
+    }
+
     /// How far a replay has come, and where it has gone another way.
     #[must_use]
     pub fn played(&self) -> Played {

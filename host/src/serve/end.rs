@@ -15,6 +15,7 @@ use super::{
 use crate::{
     lending::Slot,
     reply::{Buried, Fate, Verdict},
+    shadow::Pending,
     trace::{Kind, Span},
     transport::{Company, Message},
 };
@@ -27,6 +28,8 @@ pub(super) struct Notes {
     pub(super) attempts: u32,
     /// What is recorded of it.
     pub(super) span: Span,
+    /// What a shadow is to compare once it is answered.
+    pub(super) shadow: Option<Pending>,
 }
 
 /// What came of sending a letter once.

@@ -61,6 +61,7 @@ impl Corridor {
             attempts: pulled.message.attempts.earlier.saturating_add(1),
             particulars: Particulars::default(),
             span: Span::default(),
+            shadow: None,
         };
         let request = match decoded.map_err(|error| error.to_string()).and_then(|request| self.check(request)) {
             Ok(request) => request,
@@ -131,9 +132,14 @@ impl Corridor {
         let verdict = judged(&entry, outcome, kind, took, recording);
         log(&verdict, took, recording);
         traced::ends(&notes.span, &verdict);
+        let shadow = notes.shadow.take();
         match &reply_to {
             Some(reply_to) => self.answer(claimed.end(), reply_to, verdict, notes).await,
             None => drop(self.conclude(claimed.end(), verdict.fate, &notes, &verdict).await),
+        }
+        // Not before: a shadow must not be what its caller waits for.
+        if let Some(shadow) = shadow {
+            shadow.offer();
         }
     }
 
@@ -174,7 +180,7 @@ impl Corridor {
     }
 
     /// Runs the request as its policy says.
-    async fn attempt(&self, resolved: Resolved, claimed: &mut Claimed, notes: &mut Notes) -> Worked {
+    async fn attempt(&self, mut resolved: Resolved, claimed: &mut Claimed, notes: &mut Notes) -> Worked {
         let policy = resolved.policy();
         let attempts = claimed.message.attempts;
         // What is acknowledged before it starts is never delivered again for having been started.
@@ -192,8 +198,8 @@ impl Corridor {
             claimed.message.body = Bytes::new();
         }
         let Some(standing) = claimed.standing(&self.lending) else { return Worked::GivenBack };
-        let begun = self.begins_recording(&resolved);
-        let mut admitted = match resolved.admit(&self.capabilities, &standing, &notes.span, &begun.tape).await {
+        let taping = self.begins_recording(&mut resolved);
+        let mut admitted = match resolved.admit(&self.capabilities, &standing, &notes.span, taping.tape()).await {
             Ok(admitted) => admitted,
             Err(refusal) => return Worked::Outcome(Outcome::Refused(refusal)),
         };
@@ -211,7 +217,7 @@ impl Corridor {
         // On the heap, as in `deliver`: what holds it is moved several times before it is a task, with all of its room.
         let (draft, started) = (admitted.draft(), Instant::now());
         let outcome = Box::pin(admitted.run()).await;
-        self.ends_recording(begun, draft, &outcome, started.elapsed(), notes);
+        self.ends_recording(taping, draft, &outcome, started.elapsed(), notes);
         Worked::Outcome(outcome)
     }
 

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use super::{Error, Keeper, RolledBack, State};
-use crate::canary::report::Stage;
 use crate::catalog::{
     Generation,
     directory::{self, Files},
@@ -15,6 +14,7 @@ use crate::catalog::{
     shelf::{Identity, identity},
     staged::{self, Staged},
 };
+use crate::{canary::report::Stage, shadow::report::ShadowStage};
 
 /// What a rollback has changed in memory.
 pub(super) struct Switched {
@@ -67,9 +67,11 @@ impl Keeper {
         state.changes += 1;
         if let Some(mut shelf) = state.shelves.remove(name) {
             self.end_trial(&mut shelf, Stage::Overtaken, Some("the handler was removed".to_owned()));
+            self.end_shadow(&mut shelf, ShadowStage::Overtaken, Some("the handler was removed".to_owned()));
         }
         state.overtake(name);
         state.coming.remove(name);
+        state.shadows_coming.remove(name);
     }
 
     /// Goes back to the version before, at once: it is still loaded. The directory then gets its files, so that a restart serves the same.
@@ -115,6 +117,7 @@ impl Keeper {
         self.current.replace(catalog);
         self.metrics.loaded(name, back.number, back.program.digest().as_str());
         let left = shelf.go_back().ok_or_else(nothing)?;
+        self.end_shadow(shelf, ShadowStage::Overtaken, Some(format!("generation {} serves again", back.number)));
         let refused = shelf.refused.take().and_then(|refused| refused.identity);
         shelf.unwanted = None;
         state.changes += 1;

@@ -12,12 +12,13 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Change, Error, Keeper, Origin, State, blocking, directory, identity, load};
+use super::{Aborted, Change, Error, Keeper, Origin, State, blocking, directory, identity, load};
 use crate::{
     canary::{Action, Policy, Progress, plan, report::Stage},
     catalog::{Generation, Source, candidate::Trial, shelf::Shelf},
     gate::Terms,
     metrics::Verdict,
+    shadow::report::ShadowStage,
 };
 
 /// A trial whose time has come.
@@ -115,11 +116,13 @@ impl Keeper {
         self.current.candidates.put(&name, trial.candidate());
         self.metrics.canary_gets(&name, Some(share.fraction()));
         (shelf.trial, shelf.tried) = (Some(trial), None);
+        self.end_shadow(shelf, ShadowStage::Overtaken, Some("a canary has begun".to_owned()));
         Ok(Change::OnTrial { generation: number, beside })
     }
 
-    /// Looks at every trial, and does what is to be done but for what waits for a disk: gives those that are to be put into force.
+    /// Looks at every trial and every shadow, and does what is to be done but for what waits for a disk: gives those that are to be put into force.
     pub fn judge(&self) -> Vec<Due> {
+        self.look_at_shadows();
         let names: Vec<String> = {
             let state = self.lock();
             let on_trial = state.shelves.iter().filter(|(_, shelf)| shelf.trial.is_some());
@@ -273,23 +276,25 @@ impl Keeper {
         trial.map(|trial| act(self, trial)).ok_or_else(|| Error::NoTrial { name: name.to_owned() })
     }
 
-    /// Ends a trial, or keeps one from beginning that is still compiled. What serves goes on serving, however late this comes.
+    /// Ends a trial or a shadow, or keeps one from beginning that is still compiled. What serves goes on serving, however late this comes.
     ///
     /// # Errors
     ///
-    /// [`Error::Unknown`], [`Error::NoTrial`].
-    pub fn abort(&self, name: &str) -> Result<(), Error> {
+    /// [`Error::Unknown`], [`Error::NothingTried`].
+    pub fn abort(&self, name: &str) -> Result<Aborted, Error> {
         let mut state = self.lock();
         self.known(&state, name)?;
+        let was_shadowed = self.abort_shadow(&mut state, name);
         let was_coming = state.has_coming(name);
         state.coming.remove(name);
         let shelf = state.shelves.get_mut(name).filter(|shelf| shelf.trial.is_some());
         match shelf {
             Some(shelf) => self.end_trial(shelf, Stage::RolledBack, Some("an operator has taken it back".to_owned())),
             None if was_coming => tracing::warn!(handler = name, "canary aborted before it began"),
-            None => return Err(Error::NoTrial { name: name.to_owned() }),
+            None if was_shadowed => return Ok(Aborted::Shadow),
+            None => return Err(Error::NothingTried { name: name.to_owned() }),
         }
-        Ok(())
+        Ok(Aborted::Canary)
     }
 
     /// Ends a trial, where there is one. From then on the version beside it, or what has come into force, has all requests.

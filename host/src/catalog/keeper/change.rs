@@ -40,11 +40,27 @@ pub enum Change {
         /// The number of the one that serves.
         beside: u64,
     },
+    /// Its runs are compared with those of another.
+    Shadowed {
+        /// Its number.
+        generation: u64,
+        /// The number of the one that serves.
+        beside: u64,
+    },
     /// It serves already.
     Unchanged {
         /// Its number.
         generation: u64,
     },
+}
+
+/// What an operator has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aborted {
+    /// A canary.
+    Canary,
+    /// A shadow.
+    Shadow,
 }
 
 /// What a rollback has done.
@@ -97,9 +113,21 @@ pub enum Error {
         /// The handler.
         name: String,
     },
+    /// A shadow runs, or is being tried before it does.
+    #[error("a shadow of {name} runs: end it first, with `nova-host handlers abort {name}`")]
+    IsShadowed {
+        /// The handler.
+        name: String,
+    },
     /// No canary runs.
     #[error("no canary of {name} runs")]
     NoTrial {
+        /// The handler.
+        name: String,
+    },
+    /// Neither a canary nor a shadow runs.
+    #[error("no canary of {name} runs, and no shadow")]
+    NothingTried {
         /// The handler.
         name: String,
     },
@@ -155,6 +183,9 @@ impl std::fmt::Display for Change {
             }
             Self::OnTrial { generation, beside } => {
                 write!(f, "on trial as a canary, generation {generation} beside {beside}")
+            }
+            Self::Shadowed { generation, beside } => {
+                write!(f, "shadowed: generation {generation} is compared with {beside}")
             }
             Self::Unchanged { generation } => write!(f, "unchanged, generation {generation}"),
         }

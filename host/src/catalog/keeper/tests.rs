@@ -8,6 +8,8 @@ mod back;
 mod canary;
 #[path = "tests/gates.rs"]
 mod gates;
+#[path = "tests/shadow.rs"]
+mod shadow;
 
 use super::*;
 use crate::{

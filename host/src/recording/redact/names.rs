@@ -60,18 +60,21 @@ const MOST: usize = 128;
 
 /// Names that hide what they name.
 #[derive(Clone, Debug, Default)]
-pub(in crate::recording) struct Names {
+pub struct Names {
     /// The operator's own, without separators.
     more: Vec<String>,
 }
 
 impl Names {
-    pub(in crate::recording) fn new(more: &[String]) -> Self {
+    /// Those that always do, and some more.
+    #[must_use]
+    pub fn new(more: &[String]) -> Self {
         Self { more: more.iter().map(|name| words(name).concat()).collect() }
     }
 
     /// Whether a value of this name is secret.
-    pub(in crate::recording) fn hide(&self, name: &str) -> bool {
+    #[must_use]
+    pub fn hide(&self, name: &str) -> bool {
         let words = words(name);
         let mut whole = words.concat();
         if self.more.contains(&whole) {

@@ -111,6 +111,12 @@ impl Recorder {
         })
     }
 
+    pub(super) fn copied(&self) -> Option<Taped> {
+        self.left?;
+        let Self { calls, served, memory, ended, .. } = self;
+        Some(Taped { calls: calls.clone(), served: *served, memory: *memory, ended: ended.clone() })
+    }
+
     pub(super) fn takes(&mut self, bytes: usize) -> Option<()> {
         self.left = self.left.and_then(|left| left.checked_sub(bytes));
         if self.left.is_none() {

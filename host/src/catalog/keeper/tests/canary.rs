@@ -237,7 +237,7 @@ async fn a_rollback_never_ends_a_canary_by_accident_and_no_canary_is_mistaken_fo
     story.keeper.abort("a").unwrap();
     assert_eq!(&story.canary_of()["stage"], "rolled-back");
     // Once more, and what serves is left alone.
-    assert!(matches!(story.keeper.abort("a"), Err(Error::NoTrial { .. })));
+    assert!(matches!(story.keeper.abort("a"), Err(Error::NothingTried { .. })));
     assert_eq!(story.serving("a").unwrap().number, serving);
 }
 
@@ -255,7 +255,7 @@ async fn a_canary_that_is_still_compiled_is_aborted_and_keeps_a_rollback_off() {
     story.keeper.abort("a").unwrap();
     let ended = beginning.await.unwrap();
     assert!(ended.is_err() && story.keeper.current.candidates.is_empty(), "{ended:?}");
-    assert!(matches!(story.keeper.abort("a"), Err(Error::NoTrial { .. })));
+    assert!(matches!(story.keeper.abort("a"), Err(Error::NothingTried { .. })));
 }
 
 #[tokio::test]
