@@ -26,6 +26,7 @@ pub mod serve;
 pub mod transport;
 
 pub mod compression;
+pub mod confine;
 pub mod envelope;
 mod fresh_id;
 pub mod levels;

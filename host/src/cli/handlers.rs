@@ -3,6 +3,7 @@
 //! After it: [`crate::control`], over the socket of a host on this machine.
 
 mod canary;
+mod lend;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -91,6 +92,7 @@ impl Handlers {
         let config = options.load(&[("log", "off")])?;
         let follows = matches!(&self.what, What::Canary(canary) if canary.wait);
         let (request, name) = self.what.request()?;
+        let (request, _lent) = lend::lend(&config, request).await?;
         let answer = ask(&config, &request, self.timeout).await?;
         if options.json {
             say(serde_json::to_string(&answer)?);

@@ -128,6 +128,13 @@ impl Listener {
     }
 }
 
+/// Makes the directory of the socket's own place, where there is none yet. Why it cannot is said by [`Listener::bind`].
+pub(crate) fn prepare(config: &Config) {
+    if let Some(path) = config.socket.as_deref().filter(|_| !config.chosen) {
+        make_private(path).ok();
+    }
+}
+
 /// Makes the directory of a socket, or checks that it is ours alone: elsewhere, somebody could put their own socket there.
 fn make_private(path: &Path) -> Result<(), Error> {
     let directory = path.parent().unwrap_or(path);
