@@ -54,6 +54,14 @@ pub fn compiling() -> io::Result<()> {
     Ok(())
 }
 
+/// What this kernel does not have, a line each.
+#[must_use]
+pub fn missing() -> Vec<String> {
+    let said = [("files", files::available()), ("system calls", calls::available())];
+    let missing = said.into_iter().filter_map(|(what, available)| Some((what, available.err()?)));
+    missing.map(|(what, why)| format!("{what} cannot be confined here: {why}; see docs/security.md")).collect()
+}
+
 /// An error of a file, with what to do where it may be our own doing.
 pub(crate) fn explained(error: io::Error) -> io::Error {
     if error.kind() != io::ErrorKind::PermissionDenied || !FILES.load(Ordering::Relaxed) {

@@ -58,6 +58,18 @@ pub(super) fn compiling() -> Result<(), String> {
     allowed().and_then(|allowed| install(allowed, fatal)).map_err(|error| error.to_string())
 }
 
+/// Whether this kernel can do it.
+///
+/// # Errors
+///
+/// Why it cannot.
+pub(super) fn available() -> Result<(), String> {
+    const ACTIONS: &str = "/proc/sys/kernel/seccomp/actions_avail";
+    let actions = std::fs::read_to_string(ACTIONS).map_err(|error| format!("{ACTIONS}: {error}"))?;
+    let has = |action: &str| actions.split_whitespace().any(|word| word == action);
+    if has("trap") && has("errno") { Ok(()) } else { Err(format!("{ACTIONS} has no trap and errno")) }
+}
+
 fn all(lists: &[&[i64]]) -> Calls {
     lists.iter().copied().flatten().map(|call| (*call, Vec::new())).collect()
 }

@@ -51,6 +51,17 @@ pub(super) fn restrict(places: &Places) -> Result<String, String> {
     }
 }
 
+/// Whether this kernel can do it.
+///
+/// # Errors
+///
+/// Why it cannot.
+pub(super) fn available() -> Result<(), String> {
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    let made = ruleset.handle_access(AccessFs::from_all(ABI::V2)).and_then(Ruleset::create);
+    made.map(drop).map_err(|error| chain(&error))
+}
+
 fn rules(places: &Places) -> Result<landlock::RestrictionStatus, RulesetError> {
     let scopes = if places.abstract_socket { Scope::Signal.into() } else { Scope::Signal | Scope::AbstractUnixSocket };
     let read: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;

@@ -66,7 +66,8 @@ pub(super) fn places(config: &Config) -> Places {
     for path in named.chain(config.trace.as_ref().and_then(|trace| trace.ca_file()).map(Path::to_owned)) {
         replaceable(&path, &mut read);
     }
-    secrets(&config.handlers.directory).iter().for_each(|path| replaceable(path, &mut read));
+    let handlers = &config.handlers.directory;
+    secrets(handlers).iter().chain(&links(handlers)).for_each(|path| replaceable(path, &mut read));
     read.extend(config.confinement.read.iter().cloned());
     let sockets = sockets(config);
     let locks = sockets.iter().filter_map(|socket| local::prepare(socket).ok());
@@ -146,6 +147,12 @@ fn replaceable(path: &Path, read: &mut Vec<PathBuf>) {
 /// A path that is not empty: the parent of a bare name is where we are.
 fn present(path: &Path) -> PathBuf {
     if path.as_os_str().is_empty() { PathBuf::from(".") } else { path.to_owned() }
+}
+
+/// Handlers' files that are elsewhere, and are here as symbolic links.
+fn links(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(|path| path.is_symlink()).filter_map(|path| fs::canonicalize(path).ok()).collect()
 }
 
 /// Files that handlers' manifests name, as values of their configuration.
