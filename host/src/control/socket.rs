@@ -128,11 +128,10 @@ impl Listener {
     }
 }
 
-/// Makes the directory of the socket's own place, where there is none yet. Why it cannot is said by [`Listener::bind`].
-pub(crate) fn prepare(config: &Config) {
-    if let Some(path) = config.socket.as_deref().filter(|_| !config.chosen) {
-        make_private(path).ok();
-    }
+/// The socket that is to be made, its own directory with it. `None` also where that cannot be: why is said by [`Listener::bind`].
+pub(crate) fn prepare(config: &Config) -> Option<PathBuf> {
+    let path = config.socket.clone()?;
+    (config.chosen || make_private(&path).is_ok()).then_some(path)
 }
 
 /// Makes the directory of a socket, or checks that it is ours alone: elsewhere, somebody could put their own socket there.

@@ -4,6 +4,7 @@
 //! that the service would make are made here, for nobody can give leave for what is not there.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, DirBuilder, OpenOptions},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
@@ -69,6 +70,7 @@ pub(super) fn places(config: &Config) -> Places {
     let handlers = &config.handlers.directory;
     secrets(handlers).iter().chain(&links(handlers)).for_each(|path| replaceable(path, &mut read));
     read.extend(config.confinement.read.iter().cloned());
+    read.extend(libraries());
     let sockets = sockets(config);
     let locks = sockets.iter().filter_map(|socket| local::prepare(socket).ok());
     Places {
@@ -111,12 +113,11 @@ fn written(config: &Config) -> Vec<PathBuf> {
 
 /// Local sockets that are made; the directory of the control socket's own place is made first.
 fn sockets(config: &Config) -> Vec<PathBuf> {
-    control::socket::prepare(&config.control);
     let admin = match &config.admin.listen {
         Some(admin::Place::Unix(path)) => Some(path.clone()),
         Some(admin::Place::Tcp(_)) | None => None,
     };
-    config.control.socket.iter().cloned().chain(admin).collect()
+    control::socket::prepare(&config.control).into_iter().chain(admin).collect()
 }
 
 fn is_state(config: &Config, path: &Path) -> bool {
@@ -185,11 +186,21 @@ fn names() -> Option<PathBuf> {
 
 /// Our own program, which compiles as well, and the directory of what loads it: that is replaced with the system's libraries.
 fn programs() -> Vec<PathBuf> {
-    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let mapped = maps.lines().filter_map(|map| Some(Path::new(map.get(map.find('/')?..)?)));
-    let is_loader = |path: &&Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"ld-"));
-    let loader = mapped.filter(is_loader).find_map(|path| path.parent().map(Path::to_owned));
+    let is_loader = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"ld-"));
+    let loader = mapped().into_iter().find(is_loader).and_then(|path| path.parent().map(Path::to_owned));
     [PathBuf::from("/proc/self/exe")].into_iter().chain(loader).collect()
+}
+
+/// The directories of the libraries that we have loaded: our compiler loads them again.
+fn libraries() -> Vec<PathBuf> {
+    let is_library = |path: &PathBuf| path.to_string_lossy().contains(".so");
+    mapped().into_iter().filter(is_library).filter_map(|path| path.parent().map(Path::to_owned)).collect()
+}
+
+/// Files that are mapped into this process (proc(5)).
+fn mapped() -> BTreeSet<PathBuf> {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    maps.lines().filter_map(|map| Some(PathBuf::from(map.get(map.find('/')?..)?))).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,10 @@
 
 use libc::*;
 
+/// `renameat`, which libc does not name on this architecture (asm-generic/unistd.h) and glibc and musl use.
+#[cfg(target_arch = "aarch64")]
+const AARCH64_RENAMEAT: i64 = 38;
+
 /// What a program that computes and has threads needs.
 pub(super) const COMPUTING: &[i64] = &[
     // Memory.
@@ -47,6 +51,7 @@ pub(super) const COMPUTING: &[i64] = &[
     SYS_sysinfo,
     SYS_uname,
     SYS_prlimit64,
+    #[cfg(target_arch = "x86_64")]
     SYS_getrlimit,
     SYS_get_mempolicy,
     SYS_mbind,
@@ -146,13 +151,17 @@ pub(super) const SERVING: &[i64] = &[
     SYS_openat2,
     SYS_readahead,
     SYS_readlinkat,
+    #[cfg(target_arch = "x86_64")]
     SYS_renameat,
+    #[cfg(target_arch = "aarch64")]
+    AARCH64_RENAMEAT,
     SYS_renameat2,
     SYS_sendfile,
     SYS_splice,
     SYS_statfs,
     SYS_statx,
     SYS_symlinkat,
+    #[cfg(target_arch = "x86_64")]
     SYS_sync_file_range,
     SYS_syncfs,
     SYS_tee,
@@ -216,6 +225,7 @@ pub(super) const SERVING: &[i64] = &[
     SYS_sched_get_priority_min,
     SYS_sched_getattr,
     SYS_sched_setaffinity,
+    #[cfg(target_arch = "x86_64")]
     SYS_setrlimit,
     SYS_tkill,
     SYS_mlock2,
