@@ -131,7 +131,7 @@ fn names_are_resolved_threads_are_started_and_brokers_are_reached() {
 #[test]
 fn a_compiler_has_threads_and_memory_and_nothing_else() {
     let scratch = scratch();
-    for allowed in ["thread", "memory"] {
+    for allowed in ["thread", "memory", "not-dumpable"] {
         assert_eq!(said(&attempt(allowed, "compiling", scratch.path())), "done", "{allowed}");
     }
     for refused in ["open", "write", "read-own"] {
@@ -280,6 +280,7 @@ fn call(what: &str) -> io::Result<()> {
             "bpf" => libc::syscall(libc::SYS_bpf, nothing, nothing, nothing),
             "setuid" => libc::syscall(libc::SYS_setuid, nothing),
             "io-uring" => libc::syscall(libc::SYS_io_uring_setup, 1 as libc::c_long, nothing),
+            "not-dumpable" => libc::c_long::from(-libc::prctl(libc::PR_GET_DUMPABLE)),
             "exec-by-number" => libc::syscall(libc::SYS_execve, nothing, nothing, nothing),
             "signal" => libc::syscall(libc::SYS_kill, parent, nothing),
             "packet-socket" => libc::syscall(

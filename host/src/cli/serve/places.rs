@@ -180,8 +180,8 @@ fn files(value: &toml::Value, found: &mut Vec<PathBuf>) {
 /// cannot be: there the files are enough.
 fn names() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let is_mounted = |file: &&str| mounts.lines().any(|mount| mount.split(' ').nth(4) == Some(file));
-    (!NAMES.iter().all(|file| is_mounted(&file))).then(|| PathBuf::from("/etc"))
+    let is_mounted = |file: &&str| mounts.lines().any(|mount| mount.split(' ').nth(4) == Some(*file));
+    (!NAMES.iter().all(is_mounted)).then(|| PathBuf::from("/etc"))
 }
 
 /// Our own program, which compiles as well, and the directory of what loads it: that is replaced with the system's libraries.
