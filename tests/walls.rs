@@ -307,7 +307,7 @@ fn a_running_host_is_lent_files_that_it_cannot_open_and_says_what_to_do_about_ot
     let socket = scratch.path().join("control.sock");
     let config = scratch.write(
         "nova-host.toml",
-        &format!(
+        format!(
             "transport_url = 'memory://'\nhandlers.directory = '{}'\ncontrol.socket = '{}'\n",
             directory.display(),
             socket.display()
