@@ -95,7 +95,7 @@ fn the_compiler_has_no_environment_and_ends_with_the_host_even_where_that_is_kil
     let environment = String::from_utf8_lossy(&environment).into_owned();
     let mut variables: Vec<&str> = environment.split_terminator('\0').collect();
     variables.sort_unstable();
-    assert_eq!(variables, ["MIMALLOC_ARENA_EAGER_COMMIT=0", "TOKIO_WORKER_THREADS=1"]);
+    assert_eq!(variables, ["MIMALLOC_ARENA_EAGER_COMMIT=0"]);
     host.kill().expect("it runs");
     process::end(&mut host, PATIENCE);
     eventually("the end of the compiler", || (!runs(compiler)).then_some(()));
@@ -105,7 +105,9 @@ fn the_compiler_has_no_environment_and_ends_with_the_host_even_where_that_is_kil
 fn the_compiler_limits_itself() {
     let wasm = HUGE.component();
     let mut command = Command::new(nova_host());
-    command.args(["compile", &wasm.len().to_string(), "1073741824", "1"]).env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
+    command
+        .args(["compile", &wasm.len().to_string(), "1073741824", "1", "true"])
+        .env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
     let mut compiler =
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
     let mut input = compiler.stdin.take().expect("it is piped");

@@ -49,5 +49,6 @@ mod tls;
 mod topology;
 mod traces;
 mod typed;
+mod walls;
 mod watch;
 mod wire;

@@ -45,6 +45,9 @@ pub struct Cli {
     options: Options,
     #[command(subcommand)]
     command: Command,
+    /// What `serve` has done before there were threads.
+    #[arg(skip)]
+    prepared: Option<serve::Prepared>,
 }
 
 /// What every subcommand takes.
@@ -117,16 +120,30 @@ enum Command {
 }
 
 impl Cli {
+    /// Does what takes a process without a second thread, and gives what is left to do, if anything.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cli::run`]'s.
+    pub fn before_threads(mut self) -> anyhow::Result<Option<Self>> {
+        match &self.command {
+            Command::Compile(compile) => return compile.run().map(|()| None),
+            Command::Serve => self.prepared = Some(serve::prepare(&self.options)?),
+            _ => {}
+        }
+        Ok(Some(self))
+    }
+
     /// Does what was typed.
     ///
     /// # Errors
     ///
     /// [`Failed`] with its exit code where the user or the world is at fault; anything else is a fault of ours.
     pub async fn run(self) -> anyhow::Result<()> {
-        let Self { options, command } = self;
+        let Self { options, command, prepared } = self;
         match command {
             Command::Build(build) => build.run(&options).await,
-            Command::Serve => serve::run(&options).await,
+            Command::Serve => serve::run(prepared.map_or_else(|| serve::prepare(&options), Ok)?, &options).await,
             Command::Call(call) => call.run(&options).await,
             Command::Cast(cast) => cast.run(&options).await,
             Command::Check(check) => check.run(&options).await,

@@ -13,7 +13,7 @@ use std::{
 use crate::{
     admin, capability,
     catalog::load,
-    control, forward,
+    confine, control, forward,
     metrics::http,
     recording,
     sandbox::Limits,
@@ -59,6 +59,8 @@ pub struct Config {
     pub handlers: load::Config,
     /// The section `admin`.
     pub admin: admin::Config,
+    /// The section `confinement`.
+    pub confinement: confine::Config,
     /// The section `control`.
     pub control: control::socket::Config,
     /// The section `limits`.
@@ -166,6 +168,7 @@ impl Config {
             rabbit: rabbit::Config::read(all),
             handlers: load::Config::read(all),
             admin: admin::Config::read(all),
+            confinement: confine::Config::read(all),
             control: control::socket::Config::read(all),
             limits: Limits::read_service(all),
             capability: capability::Config::read(all),
@@ -187,6 +190,8 @@ impl Config {
                 all.problem(key, &format!("must not have more than {MAX_NAME} bytes"));
             }
         }
+        config.confinement.named = all.paths().to_vec();
+        config.handlers.compile.confined = config.confinement.enabled;
         config.warnings.extend(advice::advice(&config.rabbit, &config.serve, &config.handlers.cache));
         config.warnings.extend(all.strangers().iter().map(|name| {
             format!("{name} in the environment is no setting and has no effect: the README has a table of all settings")

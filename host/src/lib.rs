@@ -26,6 +26,7 @@ pub mod serve;
 pub mod transport;
 
 pub mod compression;
+pub mod confine;
 pub mod envelope;
 pub mod factor;
 mod fresh_id;

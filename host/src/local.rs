@@ -35,6 +35,25 @@ pub struct Socket {
     _lock: File,
 }
 
+/// Makes the lock of a socket that is to be made, and gives its path: a confined process may write it, and not make it.
+///
+/// # Errors
+///
+/// The file system's.
+pub(crate) fn prepare(socket: &Path) -> io::Result<PathBuf> {
+    open_lock(socket).map(|_| lock_of(socket))
+}
+
+fn open_lock(socket: &Path) -> io::Result<File> {
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(FILE_MODE)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+        .open(lock_of(socket))
+}
+
 impl Socket {
     /// Makes the socket.
     ///
@@ -42,13 +61,7 @@ impl Socket {
     ///
     /// [`Error`]. What is no socket is never taken away.
     pub fn bind(path: &Path) -> Result<(Self, UnixListener), Error> {
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(FILE_MODE)
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-            .open(lock_of(path))?;
+        let lock = open_lock(path)?;
         match lock.try_lock() {
             Err(TryLockError::WouldBlock) => return Err(Error::Taken),
             Err(TryLockError::Error(error)) => return Err(error.into()),

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
 const EVENT_INTERVAL: u32 = 8;
 
 fn run(cli: Cli) -> anyhow::Result<()> {
+    let Some(cli) = cli.before_threads()? else { return Ok(()) };
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder
         .enable_all()

@@ -13,6 +13,8 @@ use rustls::pki_types::{
     pem::{self, PemObject},
 };
 
+use crate::confine::explained;
+
 /// The largest file of certificates or keys that is read, in bytes; a whole system's CA bundle has a quarter of it.
 const MAX_FILE_LENGTH: u64 = 1 << 20;
 
@@ -43,7 +45,7 @@ pub(crate) fn content(path: &Path) -> Result<Vec<u8>, Mistake> {
         fs::File::open(path)?.take(MAX_FILE_LENGTH + 1).read_to_end(&mut content)?;
         Ok(content)
     };
-    let content = read().map_err(|error: io::Error| Mistake::new(path, error))?;
+    let content = read().map_err(|error: io::Error| Mistake::new(path, explained(error)))?;
     if u64::try_from(content.len()).is_ok_and(|length| length <= MAX_FILE_LENGTH) {
         Ok(content)
     } else {

@@ -10,6 +10,7 @@ mod values;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    path::PathBuf,
 };
 
 use environment::{Unknown, judge, nearest};
@@ -35,6 +36,8 @@ pub struct Settings {
     /// Variables that are not ours alone, by their whole names.
     foreign: BTreeMap<String, String>,
     known: BTreeSet<String>,
+    /// Every path that was given.
+    paths: Vec<PathBuf>,
     problems: Vec<String>,
 }
 
@@ -124,7 +127,10 @@ impl Settings {
         let text =
             self.overrides.get(key).or_else(|| self.environment.get(&variable(key))).or_else(|| self.file.get(key))?;
         match T::parse(text) {
-            Ok(value) => Some(value),
+            Ok(value) => {
+                self.paths.extend(value.path().map(PathBuf::from));
+                Some(value)
+            }
             Err(reason) => {
                 let reason = without_secrets(text, reason);
                 self.problem(key, &reason);
@@ -145,6 +151,12 @@ impl Settings {
         let keys: Vec<String> = self.file.keys().filter(|key| key.starts_with(prefix)).cloned().collect();
         let mut take = |key: String| Some((key.strip_prefix(prefix)?.to_owned(), self.take_optional(&key)?));
         keys.into_iter().filter_map(&mut take).collect()
+    }
+
+    /// Every path that a setting has named so far.
+    #[must_use]
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
     }
 
     /// Reports a setting that exists elsewhere and not here, where it is given.

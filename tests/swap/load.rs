@@ -208,7 +208,7 @@ impl Exchange<'_> {
     }
 
     fn add(&mut self) {
-        let file = self.story.scratch.write("new/a.wasm", versioned(self.version + 1));
+        let file = self.story.scratch.write("handlers/.new/a.wasm", versioned(self.version + 1));
         let position = self.begin();
         let answer = self
             .load
@@ -218,7 +218,7 @@ impl Exchange<'_> {
     }
 
     fn replace_the_file(&mut self) {
-        let new = self.story.scratch.write("new/a.wasm", versioned(self.version + 1));
+        let new = self.story.scratch.write("handlers/.new/a.wasm", versioned(self.version + 1));
         let position = self.begin();
         let before = self.serving();
         std::fs::rename(new, self.story.file("a.wasm")).expect("it is writable");
@@ -243,7 +243,7 @@ impl Exchange<'_> {
             2 => (answering_with("1", r#"(data (i32.const 1010) "n")"#), "drops m 1.0"),
             _ => (answering_with("1", "(func $die unreachable) (start $die)"), "describe failed"),
         };
-        let file = self.story.scratch.write("new/a.wasm", component);
+        let file = self.story.scratch.write("handlers/.new/a.wasm", component);
         match self
             .load
             .ask(&self.socket(), &ControlRequest::Add { file, name: None, force: false, gate: Default::default() })

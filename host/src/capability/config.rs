@@ -13,6 +13,8 @@ use std::{
 
 use serde::Deserialize;
 
+use crate::confine::explained;
+
 /// Bytes of one value: a certificate chain has some ten thousand.
 const MAX_VALUE: usize = 64 << 10;
 
@@ -203,7 +205,7 @@ fn from_file(path: &Path) -> Result<String, String> {
     if !path.is_absolute() {
         return Err(format!("the path {} is not absolute", path.display()));
     }
-    let wrong = |error: std::io::Error| format!("{}: {error}", path.display());
+    let wrong = |error: std::io::Error| format!("{}: {}", path.display(), explained(error));
     let mut bytes = Vec::new();
     let limit = u64::try_from(MAX_VALUE).unwrap_or(u64::MAX) + 1;
     std::fs::File::open(path).map_err(wrong)?.take(limit).read_to_end(&mut bytes).map_err(wrong)?;

@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::load;
+use crate::confine::explained;
 
 /// The handlers of a directory by their names. `None` is one that is there and cannot be looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,7 +73,7 @@ impl Files {
 /// Where the directory cannot be listed.
 pub(super) fn scan(directory: &Path) -> io::Result<Scan> {
     let mut scan = Scan::default();
-    for entry in fs::read_dir(directory)? {
+    for entry in fs::read_dir(directory).map_err(explained)? {
         let path = entry?.path();
         let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         if hidden || path.extension().is_none_or(|ending| ending != "wasm") {

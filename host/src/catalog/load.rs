@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     capability::Grants,
+    confine::explained,
     sandbox::{CompileLimits, Limits, LoadError, MAX_COMPONENT, Sandbox},
     settings::{Bytes, Problems, Settings},
     version,
@@ -189,6 +190,10 @@ pub fn grants(manifest: Option<&str>, limits: &Limits) -> Result<Grants, Error> 
 /// Reads a regular file of at most `limit` bytes; `None` where there is none. Whatever else has its name (a pipe, a device)
 /// is not read at all: reading could wait for ever, or never end.
 fn read_file(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Error> {
+    // Before it is opened, which a confined process may not do elsewhere, so that the reason is the one that matters.
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(Error::Irregular(path.to_owned()));
+    }
     // Without it, opening a pipe waits for somebody who writes.
     let not_waiting = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let file = match fs::File::options().read(true).custom_flags(not_waiting).open(path) {
@@ -198,7 +203,7 @@ fn read_file(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Error> {
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
             return Err(Error::Irregular(path.to_owned()));
         }
-        Err(error) => return Err(Error::Read(error)),
+        Err(error) => return Err(Error::Read(explained(error))),
     };
     let metadata = file.metadata().map_err(Error::Read)?;
     if !metadata.is_file() {

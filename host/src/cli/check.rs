@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{Exit, Failed, Options, contract::Contract, say, show, telemetry};
-use crate::{admin, host, metrics::Metrics};
+use crate::{admin, confine, host, metrics::Metrics};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -62,7 +62,7 @@ async fn directory(options: &Options) -> anyhow::Result<()> {
     let of_handlers = catalog.generations().iter().filter_map(|generation| {
         Some(format!("{}: {}", generation.name, generation.warning(config.serve.dispatch.policy)?))
     });
-    let warnings: Vec<String> = config.warnings.iter().cloned().chain(of_handlers).collect();
+    let warnings: Vec<String> = config.warnings.iter().cloned().chain(of_handlers).chain(confine::missing()).collect();
     if options.json {
         let refused: Vec<_> = refused.iter().map(|(path, reason)| json!({"path": path, "reason": reason})).collect();
         let served: Vec<_> = catalog.generations().iter().map(|generation| show::json(generation)).collect();

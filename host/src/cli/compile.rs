@@ -12,12 +12,15 @@ pub(super) struct Compile {
     memory: usize,
     /// Seconds of CPU time
     seconds: u64,
+    /// Whether everything else is given up
+    #[arg(action = clap::ArgAction::Set)]
+    confined: bool,
 }
 
 impl Compile {
-    pub(super) fn run(self) -> anyhow::Result<()> {
-        let Self { length, memory, seconds } = self;
-        let done = child::run(length, Bytes(memory), seconds);
+    pub(super) fn run(&self) -> anyhow::Result<()> {
+        let Self { length, memory, seconds, confined } = *self;
+        let done = child::run(length, Bytes(memory), seconds, confined);
         Ok(done.map_err(|error| {
             // Without what `main` puts before it: the host reads this.
             complain(error);

@@ -4,6 +4,7 @@
 
 mod canary;
 mod gates;
+mod lend;
 mod shadow;
 
 use std::{path::PathBuf, time::Duration};
@@ -103,6 +104,7 @@ impl Handlers {
             _ => false,
         };
         let (request, name) = self.what.request()?;
+        let (request, _lent) = lend::lend(&config, request).await?;
         let answer = ask(&config, &request, self.timeout).await?;
         if options.json {
             say(serde_json::to_string(&answer)?);

@@ -1,7 +1,9 @@
 //! `nova-host serve`: from the configuration to the end, with an ear for signals all along.
 //!
-//! Before it: [`super::Cli`]. After it: [`crate::host`]. The first signal ends the service in order, or at once where it does not
+//! Before it: [`super::Cli`], in two steps: [`prepare`] before there are threads, [`run`] with them. After it: [`crate::host`]. The first signal ends the service in order, or at once where it does not
 //! serve yet; the second ends the wait for that.
+
+mod places;
 
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use crate::{
     admin::Admin,
     catalog::watch::{Looks, Wish},
     config::Config,
+    confine::{self, Confined},
     control::socket::Listener,
     forward::Forwarding,
     host::{self, Beside, Host, Observers},
@@ -34,13 +37,33 @@ use crate::{
     transport::Transport,
 };
 
-pub(super) async fn run(options: &Options) -> anyhow::Result<()> {
+/// What is done before there are threads.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    config: Config,
+    /// What was given up; `None` where the configuration says to give up nothing.
+    confined: Option<Confined>,
+}
+
+/// Reads the configuration, and gives up what it does not need.
+pub(super) fn prepare(options: &Options) -> anyhow::Result<Prepared> {
     let config = options.load(&[])?;
+    let confined = config.confinement.enabled.then(|| confine::serving(&places::places(&config)));
+    Ok(Prepared { config, confined })
+}
+
+pub(super) async fn run(Prepared { config, confined }: Prepared, options: &Options) -> anyhow::Result<()> {
     // Nobody looks at the end of the log where there is no page.
     let tail = config.admin.listen.as_ref().map(|_| Tail::default());
     let levels = telemetry::start_with(&config.log, options.json, tail.clone())?;
     panics::log();
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    match &confined {
+        Some(confined) => confined.log(),
+        None => tracing::warn!(
+            "confinement.enabled is false: what gets out of the sandbox can do all that this user can; see docs/security.md"
+        ),
+    }
     let control = control(&config)?;
     let mut signals = Signals::new()?;
     let metrics = Metrics::default();
@@ -122,6 +145,11 @@ async fn start(
     (looks, tracer, recordings): (Looks, Tracer, Option<Keeper>),
 ) -> Result<Host, Failed> {
     let keeper = host::keeper(config, metrics).await?;
+    if config.confinement.enabled
+        && let Err(error) = confine::no_dumps()
+    {
+        tracing::warn!(%error, "this process can be dumped, with what its handlers have in memory");
+    }
     let forwarding = Forwarding::new(config.forward.as_ref());
     let Doors { control, admin, levels, tail } = doors;
     let journal = Recorder::default();

@@ -128,6 +128,12 @@ impl Listener {
     }
 }
 
+/// The socket that is to be made, its own directory with it. `None` also where that cannot be: why is said by [`Listener::bind`].
+pub(crate) fn prepare(config: &Config) -> Option<PathBuf> {
+    let path = config.socket.clone()?;
+    (config.chosen || make_private(&path).is_ok()).then_some(path)
+}
+
 /// Makes the directory of a socket, or checks that it is ours alone: elsewhere, somebody could put their own socket there.
 fn make_private(path: &Path) -> Result<(), Error> {
     let directory = path.parent().unwrap_or(path);

@@ -60,6 +60,8 @@ pub struct CompileLimits {
     pub memory: Bytes,
     /// CPU time (`RLIMIT_CPU`).
     pub timeout: Duration,
+    /// Whether the compiler gives up all but its pipes: the setting `confinement.enabled`.
+    pub confined: bool,
 }
 
 /// Who compiles.
@@ -87,6 +89,7 @@ impl CompileLimits {
         Self {
             memory: settings.take_within("handlers.compile_memory", DEFAULT_MEMORY, memory),
             timeout: settings.take_within("handlers.compile_timeout", DEFAULT_TIMEOUT, second..=day),
+            confined: true,
         }
     }
 }
@@ -131,8 +134,6 @@ async fn run(limits: &CompileLimits, wasm: &[u8]) -> std::io::Result<Ended> {
         .arg0("nova-host")
         .args(child::arguments(limits, wasm.len()))
         .env_clear()
-        // Of the runtime that `main` starts, one thread is enough.
-        .env("TOKIO_WORKER_THREADS", "1")
         // The allocator would ask for a gigabyte at once, which is more than the child's limit.
         .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
         .current_dir("/")
@@ -198,7 +199,7 @@ mod tests {
 
     fn ended(status: i32, words: &str) -> String {
         let ended = Ended { status: ExitStatus::from_raw(status), code: Vec::new(), words: words.into() };
-        let limits = CompileLimits { memory: Bytes(64 << 20), timeout: Duration::from_secs(2) };
+        let limits = CompileLimits { memory: Bytes(64 << 20), timeout: Duration::from_secs(2), confined: true };
         ended.judge(&limits).map_or_else(|error| error.to_string(), |code| format!("{code:?}"))
     }
 

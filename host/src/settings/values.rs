@@ -2,7 +2,7 @@
 //!
 //! Before it: [`super::Settings`] has the text. After it: the stage that has asked.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, path::Path, str::FromStr, time::Duration};
 
 /// A type that a setting can have.
 pub trait Setting: Sized {
@@ -12,6 +12,11 @@ pub trait Setting: Sized {
     ///
     /// What is expected, for the operator.
     fn parse(text: &str) -> Result<Self, String>;
+
+    /// The file or directory that it names.
+    fn path(&self) -> Option<&Path> {
+        None
+    }
 }
 
 macro_rules! numbers {
@@ -52,6 +57,10 @@ impl Setting for std::path::PathBuf {
         } else {
             String::parse(text).map(Self::from)
         }
+    }
+
+    fn path(&self) -> Option<&Path> {
+        Some(self)
     }
 }
 

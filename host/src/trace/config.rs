@@ -3,7 +3,10 @@
 //! Before it: [`crate::config`]. After it: [`super::start`]. Our own settings win over the variables, which stand for a whole
 //! machine or a whole cluster: a value of theirs that is not understood here is a warning, never a reason not to start.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     endpoint::{Endpoint, Secrets, pairs},
@@ -40,6 +43,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// The file of the only CAs that the collector's certificate may be of.
+    #[must_use]
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.ca_file.as_deref()
+    }
+
     /// Takes the settings; `None` where nothing is traced. `server` is the name of this server. What is wrong with the variables of
     /// OpenTelemetry, and ignored, is added to `warnings`.
     #[must_use]

@@ -17,7 +17,7 @@ use rustls::{
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use super::Error;
-use crate::settings::Settings;
+use crate::{confine::explained, settings::Settings};
 
 /// The largest file of certificates that is read, in bytes; a whole system's CA bundle has a quarter of it.
 const MAX_FILE_LENGTH: u64 = 1 << 20;
@@ -130,7 +130,10 @@ fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
 
 fn content(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    let read = io::Read::read_to_end(&mut io::Read::take(fs::File::open(path)?, MAX_FILE_LENGTH + 1), &mut content)?;
+    let read = io::Read::read_to_end(
+        &mut io::Read::take(fs::File::open(path).map_err(explained)?, MAX_FILE_LENGTH + 1),
+        &mut content,
+    )?;
     if u64::try_from(read).is_ok_and(|length| length <= MAX_FILE_LENGTH) {
         Ok(content)
     } else {

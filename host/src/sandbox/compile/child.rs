@@ -12,6 +12,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::{CompileLimits, names};
 use crate::{
+    confine,
     sandbox::{MAX_COMPONENT, chain, engine},
     settings::Bytes,
 };
@@ -26,9 +27,15 @@ pub(super) const OUT_OF_MEMORY: &str = "out of memory";
 const ABANDONED: i32 = 69;
 
 /// How the program is called.
-pub(super) fn arguments(limits: &CompileLimits, length: usize) -> [String; 4] {
+pub(super) fn arguments(limits: &CompileLimits, length: usize) -> [String; 5] {
     let seconds = limits.timeout.as_secs() + u64::from(limits.timeout.subsec_nanos() > 0);
-    ["compile".to_owned(), length.to_string(), limits.memory.0.to_string(), seconds.to_string()]
+    [
+        "compile".to_owned(),
+        length.to_string(),
+        limits.memory.0.to_string(),
+        seconds.to_string(),
+        limits.confined.to_string(),
+    ]
 }
 
 /// Why nothing was compiled.
@@ -37,13 +44,16 @@ pub(super) fn arguments(limits: &CompileLimits, length: usize) -> [String; 4] {
 pub struct Failed(String);
 
 /// Reads a component of this length from standard input, compiles it and writes the code to standard output, within
-/// `memory` and `seconds` of CPU time.
+/// `memory` and `seconds` of CPU time. `confined`, the process first gives up all but its pipes.
 ///
 /// # Errors
 ///
 /// [`Failed`], for the host that waits.
-pub fn run(length: usize, memory: Bytes, seconds: u64) -> Result<(), Failed> {
+pub fn run(length: usize, memory: Bytes, seconds: u64, confined: bool) -> Result<(), Failed> {
     limit(memory, seconds).map_err(|error| refused(&format!("limits cannot be set: {error}")))?;
+    if confined {
+        confine::compiling().map_err(|error| refused(&format!("privileges cannot be given up: {error}")))?;
+    }
     let mut wasm = read(length)?;
     let is_read = names::hide_long(&mut wasm);
     // It takes no request: what matters of the configuration is what code looks like.
@@ -106,8 +116,8 @@ mod tests {
 
     #[test]
     fn fractions_of_a_second_are_rounded_up() {
-        let limits = |timeout| CompileLimits { memory: Bytes(1), timeout };
-        assert_eq!(arguments(&limits(Duration::from_millis(1500)), 7), ["compile", "7", "1", "2"]);
-        assert_eq!(arguments(&limits(Duration::from_secs(2)), 7), ["compile", "7", "1", "2"]);
+        let limits = |timeout| CompileLimits { memory: Bytes(1), timeout, confined: true };
+        assert_eq!(arguments(&limits(Duration::from_millis(1500)), 7), ["compile", "7", "1", "2", "true"]);
+        assert_eq!(arguments(&limits(Duration::from_secs(2)), 7), ["compile", "7", "1", "2", "true"]);
     }
 }
