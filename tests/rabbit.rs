@@ -122,7 +122,7 @@ fn a_log_line_cannot_be_forged() {
 #[test]
 fn the_broker_sees_our_back_pressure() {
     let vhost = Broker::shared().vhost();
-    let host = serve(&vhost, "host-1", "max_in_flight = 2\nlimits.timeout = \"600s\"\ngrace_period = \"0s\"");
+    let host = serve(&vhost, "host-1", "max_in_flight = 2\nfair.waiting = 0\nlimits.timeout = \"600s\"\ngrace_period = \"0s\"");
     let client = OsloClient::start(&vhost.url());
     for _ in 0..10 {
         client.cast(json!({"topic": "conductor", "method": "loop_forever"})).expect("the broker has it");

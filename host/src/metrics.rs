@@ -12,6 +12,7 @@ mod forward;
 mod generations;
 pub mod health;
 pub mod http;
+mod line;
 mod outgoing;
 mod permits;
 mod phase;
@@ -34,6 +35,7 @@ use prometheus_client::{
 use tokio::time::Instant;
 
 pub use deliveries::InFlight;
+pub use line::InLine;
 pub use permits::Idle;
 pub use phase::Phase;
 pub use words::{
@@ -72,6 +74,7 @@ struct Inner {
     deliveries: deliveries::Deliveries,
     generations: generations::Generations,
     health: health::Current,
+    line: line::Line,
     outgoing: outgoing::Outgoing,
     permits: permits::Permits,
     phase: phase::Current,
@@ -152,6 +155,7 @@ impl Default for Metrics {
             forwarded: forward::Forwarded::register(all),
             generations: generations::Generations::register(all),
             health: health::Current::register(all),
+            line: line::Line::register(all),
             outgoing: outgoing::Outgoing::register(all),
             permits: permits::Permits::register(all),
             phase: phase::Current::register(all),

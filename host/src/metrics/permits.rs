@@ -2,9 +2,12 @@
 //!
 //! Before it: [`crate::serve`] holds the permits. After it: [`super::Metrics`] writes what is free when somebody asks.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
@@ -14,11 +17,25 @@ use super::Metrics;
 
 #[derive(Debug, Default)]
 pub(super) struct Permits {
-    of: OnceLock<(u16, Arc<Semaphore>)>,
+    of: OnceLock<Of>,
     /// Taken by the loop that pulls, while there is nothing to pull.
     idle: AtomicU32,
     total: Gauge,
     free: Gauge,
+}
+
+/// What is told of.
+struct Of {
+    total: u16,
+    permits: Arc<Semaphore>,
+    /// How many more may run.
+    seats: Box<dyn Fn() -> usize + Send + Sync>,
+}
+
+impl fmt::Debug for Of {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Of").field("total", &self.total).finish_non_exhaustive()
+    }
 }
 
 /// A permit that waits for a delivery. It counts as free until this is dropped.
@@ -35,18 +52,23 @@ impl Permits {
 
     /// Brings the gauges up to date.
     pub(super) fn note(&self) {
-        let Some((total, permits)) = self.of.get() else { return };
+        let Some(Of { total, permits, seats }) = self.of.get() else { return };
         let idle = usize::try_from(self.idle.load(Ordering::Relaxed)).unwrap_or_default();
-        let free = permits.available_permits().saturating_add(idle).min((*total).into());
+        let free = permits.available_permits().saturating_add(idle).min(seats()).min((*total).into());
         self.total.set((*total).into());
         self.free.set(i64::try_from(free).unwrap_or(i64::MAX));
     }
 }
 
 impl Metrics {
-    /// Tells of these permits from now on, `total` of which there are.
-    pub fn tell_of_permits(&self, total: u16, permits: Arc<Semaphore>) {
-        self.0.permits.of.set((total, permits)).ok();
+    /// Tells of these permits from now on; `total` requests may run, and `seats` says how many more.
+    pub fn tell_of_permits(
+        &self,
+        total: u16,
+        permits: Arc<Semaphore>,
+        seats: impl Fn() -> usize + Send + Sync + 'static,
+    ) {
+        self.0.permits.of.set(Of { total, permits, seats: Box::new(seats) }).ok();
     }
 
     /// A permit was taken for which there is no delivery yet.
@@ -72,7 +94,9 @@ mod tests {
         let (metrics, permits) = (Metrics::default(), Arc::new(Semaphore::new(3)));
         let has = |line: &str| metrics.encode().lines().any(|written| written == line);
         assert!(has("nova_host_permits 0"));
-        metrics.tell_of_permits(3, Arc::clone(&permits));
+        let seats = Arc::new(AtomicU32::new(3));
+        let told = Arc::clone(&seats);
+        metrics.tell_of_permits(3, Arc::clone(&permits), move || told.load(Ordering::Relaxed).try_into().unwrap());
         let working = permits.clone().acquire_owned().await.unwrap();
         let waiting = permits.clone().acquire_owned().await.unwrap();
         let idle = metrics.idle();
@@ -81,5 +105,7 @@ mod tests {
         assert!(has("nova_host_permits_free 1"));
         drop((working, waiting));
         assert!(has("nova_host_permits_free 3"));
+        seats.store(0, Ordering::Relaxed);
+        assert!(has("nova_host_permits_free 0"), "no more may run, though some would be taken to wait in line");
     }
 }
