@@ -3,11 +3,11 @@
 //! Before it: [`super::work`] has claimed a request. After it: it runs with a seat. Who waits holds no permit, so that the
 //! others behind it in the queue are seen too; how many wait like this is bounded, and so are their bytes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{Corridor, delivery::Claimed, forward::expires, work::Worked};
@@ -17,6 +17,10 @@ use crate::{
     lending::Loan,
     transport::{Disposition, Message},
 };
+
+/// The longest wait in line: half of what RabbitMQ waits for an acknowledgement (`consumer_timeout`). Beyond that, it would take
+/// everything back that is in flight.
+const MOST: Duration = Duration::from_secs(15 * 60);
 
 /// Memory of all messages that wait in line without a permit: 64 MiB.
 const MAX_KIB: usize = 64 << 10;
@@ -108,6 +112,7 @@ impl Corridor {
             () = self.stop.cancelled() => return Err(Worked::GivenBack),
             () = claimed.lost() => return Err(Worked::GivenBack),
             () = until(expires) => return Err(expired()),
+            () = sleep(MOST) => return Err(Worked::GivenBack),
             seat = waiting.seat() => seat,
         };
         if let (Some(permit), Some(_aside)) = (permit, aside) {
