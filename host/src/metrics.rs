@@ -212,10 +212,10 @@ impl Metrics {
     /// Everything, in Prometheus' (OpenMetrics') text format.
     #[must_use]
     pub fn encode(&self) -> String {
-        let Inner { backlog, connections, deliveries, permits, registry, process, .. } = &*self.0;
+        let Inner { backlog, connections, deliveries, line, permits, registry, process, .. } = &*self.0;
         connections.note();
         permits.note();
-        backlog.note(deliveries.settled.get());
+        backlog.note(deliveries.settled.get(), line.waiting());
         let mut text = String::new();
         // Only writing can fail, and to a string it does not.
         text::encode_registry(&mut text, registry).ok();

@@ -69,11 +69,8 @@ impl<K, Q> Default for Round<K, Q> {
 impl<K: Clone + Ord + Hash, Q: Queue> Round<K, Q> {
     /// Changes a line, and keeps its place in the order.
     fn change<T>(&mut self, key: &K, clock: u64, change: impl FnOnce(&mut Line<Q>) -> T) -> T {
-        let line = self.lines.entry(key.clone()).or_insert_with(|| Line {
-            running: 0,
-            turn: clock,
-            queue: Q::default(),
-        });
+        let line =
+            self.lines.entry(key.clone()).or_insert_with(|| Line { running: 0, turn: clock, queue: Q::default() });
         if !line.queue.is_empty() {
             self.waiting.remove(&(line.running, line.turn, key.clone()));
         }

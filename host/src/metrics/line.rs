@@ -2,7 +2,10 @@
 //!
 //! Before it: [`crate::serve`] has taken a request and others run. After it: [`super::Metrics`] writes it.
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+};
 
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -14,6 +17,8 @@ use super::{HandlerLabel, Metrics};
 
 #[derive(Debug, Default)]
 pub(super) struct Line {
+    /// Of all handlers.
+    all: AtomicU32,
     waiting: Family<HandlerLabel, Gauge>,
     waited: Family<HandlerLabel, Counter>,
     seconds: Family<HandlerLabel, Counter<f64, AtomicU64>>,
@@ -35,6 +40,11 @@ impl Line {
         all.register("line_wait_seconds", "Time that they waited in sum", line.seconds.clone());
         line
     }
+
+    /// How many wait.
+    pub(super) fn waiting(&self) -> u32 {
+        self.all.load(Ordering::Relaxed)
+    }
 }
 
 impl Metrics {
@@ -42,6 +52,7 @@ impl Metrics {
     #[must_use]
     pub fn in_line(&self, handler: &str) -> InLine {
         let handler = HandlerLabel { handler: Arc::new(handler.to_owned()) };
+        self.0.line.all.fetch_add(1, Ordering::Relaxed);
         self.0.line.waiting.get_or_create(&handler).inc();
         InLine { metrics: self.clone(), handler, since: Instant::now() }
     }
@@ -49,7 +60,8 @@ impl Metrics {
 
 impl Drop for InLine {
     fn drop(&mut self) {
-        let Line { waiting, waited, seconds } = &self.metrics.0.line;
+        let Line { all, waiting, waited, seconds } = &self.metrics.0.line;
+        all.fetch_sub(1, Ordering::Relaxed);
         waiting.get_or_create(&self.handler).dec();
         waited.get_or_create(&self.handler).inc();
         seconds.get_or_create(&self.handler).inc_by(self.since.elapsed().as_secs_f64());

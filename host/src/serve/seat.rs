@@ -75,12 +75,7 @@ impl Corridor {
     /// # Cancel safety
     ///
     /// Dropped half-way, it waits no longer.
-    pub(super) async fn seat(
-        &self,
-        handler: Arc<str>,
-        request: &Request,
-        claimed: &Claimed,
-    ) -> Result<Seat, Worked> {
+    pub(super) async fn seat(&self, handler: Arc<str>, request: &Request, claimed: &Claimed) -> Result<Seat, Worked> {
         let key = self.line.key(Arc::clone(&handler), request);
         let waiting = match self.line.gate.enter(key) {
             Entry::Seated(seat) => return Ok(seat),
