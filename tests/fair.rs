@@ -91,7 +91,7 @@ fn a_call_whose_time_is_over_while_it_stands_in_line_is_not_begun() {
     let client = OsloClient::start(&vhost.url());
     flood(&client, 8, &json!({}));
     eventually("eight that run", || host.metrics().contains("nova_host_permits_free 0\n").then_some(()));
-    // The flood has the extra seats of nobody; so this one's caller must not be a newcomer.
+    // One of them has the extra seat that there is for a caller who comes new; two wait.
     let endless = json!({"topic": "conductor", "method": "loop_forever", "timeout": 2});
     let calls: Vec<_> = (0..3).map(|_| client.start_call(endless.clone())).collect();
     for call in calls {

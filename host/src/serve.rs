@@ -14,6 +14,7 @@ mod forward;
 mod guard;
 mod heartbeat;
 mod late;
+mod line;
 mod outage;
 mod quiet;
 mod record;
@@ -49,9 +50,9 @@ use delivery::Pulled;
 use duplicates::Duplicates;
 use guard::guard;
 use late::Late;
+use line::Line;
 use outage::Outages;
 use quiet::Quiet;
-use seat::Line;
 use unconfirmed::Unconfirmed;
 use width::Width;
 

@@ -6,63 +6,27 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
     time::{Instant, sleep, sleep_until},
 };
 
 use super::{Corridor, delivery::Claimed, forward::expires, work::Worked};
 use crate::{
     envelope::Request,
-    fair::{Entry, Gate, Key, Seat, Waiting},
+    fair::{Entry, Seat, Waiting},
     lending::Loan,
-    transport::{Disposition, Message},
+    transport::Disposition,
 };
 
 /// The longest wait in line: half of what RabbitMQ waits for an acknowledgement (`consumer_timeout`). Beyond that, it would take
 /// everything back that is in flight.
 const MOST: Duration = Duration::from_secs(15 * 60);
 
-/// Memory of all messages that wait in line without a permit: 64 MiB.
-const MAX_KIB: usize = 64 << 10;
-
-/// What a message takes: its bytes, and the request that was made of them.
-const COPIES: usize = 2;
-
-/// Who runs and who waits.
-#[derive(Debug)]
-pub(super) struct Line {
-    gate: Gate,
-    /// The entry of the context that tells callers apart.
-    by: Option<String>,
-    /// In KiB.
-    room: Arc<Semaphore>,
-}
-
 /// What lets a request wait without its permit.
 #[derive(Debug)]
 struct Aside {
     _loan: Loan,
     _room: OwnedSemaphorePermit,
-}
-
-impl Line {
-    pub(super) fn new(gate: Gate, by: Option<String>) -> Self {
-        Self { gate, by, room: Arc::new(Semaphore::new(MAX_KIB)) }
-    }
-
-    fn key(&self, handler: Arc<str>, request: &Request) -> Key {
-        let caller = match &self.by {
-            Some(by) => self.gate.caller(request.context.get_str(by).as_deref()),
-            None => self.gate.caller(request.reply_to.as_ref().map(|to| to.queue.as_str())),
-        };
-        Key { handler, caller }
-    }
-
-    /// Room for a message; `None` where there is none left.
-    fn room(&self, message: &Message) -> Option<OwnedSemaphorePermit> {
-        let kib = u32::try_from((message.body.len().saturating_mul(COPIES) >> 10) + 1).ok()?;
-        Arc::clone(&self.room).try_acquire_many_owned(kib).ok()
-    }
 }
 
 impl Corridor {
@@ -76,8 +40,7 @@ impl Corridor {
     ///
     /// Dropped half-way, it waits no longer.
     pub(super) async fn seat(&self, handler: Arc<str>, request: &Request, claimed: &Claimed) -> Result<Seat, Worked> {
-        let key = self.line.key(Arc::clone(&handler), request);
-        let waiting = match self.line.gate.enter(key) {
+        let waiting = match self.line.enter(Arc::clone(&handler), request) {
             Entry::Seated(seat) => return Ok(seat),
             Entry::Waits(waiting) => match waiting.try_seat() {
                 Ok(seat) => return Ok(seat),
