@@ -9,6 +9,7 @@ mod cache;
 mod client;
 mod compile;
 mod config;
+mod cpu;
 mod engine;
 mod failure;
 mod fault;
