@@ -64,3 +64,22 @@ fn every_limit_is_named_by_its_setting() {
         assert!(message.contains(setting), "{message}");
     }
 }
+
+#[test]
+fn a_handler_that_loops_is_told_of_its_cpu_time_long_before_its_time_is_over() {
+    let vhost = Broker::shared().vhost();
+    let host =
+        serve(&vhost, "host-1", "limits.timeout = \"600s\"\nlimits.cpu = \"100ms\"\nmetrics.listen = \"127.0.0.1:0\"");
+    let client = OsloClient::start(&vhost.url());
+    let call = json!({"topic": "conductor", "method": "loop_forever"});
+    let remote = client.call(call).expect_err("it fails").remote.expect("a RemoteError");
+    assert_eq!(remote.exc_type, "HandlerOutOfCpu");
+    assert_eq!(remote.value, "the handler used more than 100ms of CPU time (limits.cpu)");
+    let told = host.metrics();
+    for line in [
+        "nova_host_limit_hits_total{handler=\"calculator\",limit=\"cpu\"} 1",
+        "nova_host_requests_total{handler=\"calculator\",outcome=\"out_of_cpu\"} 1",
+    ] {
+        assert!(told.lines().any(|told| told == line), "no {line} in {told}");
+    }
+}

@@ -237,5 +237,5 @@ fn invocation() -> client::Invocation {
 fn standing() -> Arc<Standing> {
     let permits = Arc::new(Semaphore::new(1));
     let permit = Arc::clone(&permits).try_acquire_owned().expect("it is free");
-    Arc::new(Standing::new(Lending::of(1), Arc::new(Slot::new(permits, permit))))
+    Arc::new(Standing::new(Lending::of(1, 0), Arc::new(Slot::new(permits, permit))))
 }

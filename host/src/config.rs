@@ -208,7 +208,7 @@ impl Config {
             exchange: front.unwrap_or(&self.control_exchange).clone(),
             topics: self.topics.clone(),
             server: self.server.clone(),
-            prefetch: self.serve.max_in_flight,
+            prefetch: self.serve.window(),
             queue_prefix: queue_prefix.unwrap_or_default(),
         }
     }

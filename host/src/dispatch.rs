@@ -91,6 +91,15 @@ pub struct Admitted {
     draft: Option<Draft>,
 }
 
+/// The name of the handler that would have the request now; `None` where none would.
+#[must_use]
+pub fn handler(catalog: &Catalog, request: &Request) -> Option<String> {
+    match find(catalog, request) {
+        Ok((Found::Handler { generation, .. }, ..)) => Some(generation.name.clone()),
+        Ok((Found::Describe, ..)) | Err(_) => None,
+    }
+}
+
 /// Finds who answers, and nothing more: no handler has seen the request yet.
 ///
 /// # Errors

@@ -4,7 +4,8 @@
 //! After it: [`crate::capability`] lends both while the handler waits for a call. Without that, a handler that calls its
 //! own service would wait for itself as soon as every permit is held by one that waits.
 //!
-//! A permit is lent as well while the broker says nothing of a reply ([`crate::serve`]).
+//! A permit is lent as well while the broker says nothing of a reply, and while a request waits in line for its turn
+//! ([`crate::serve`]).
 //!
 //! How many are lent is bounded: those who wait hold their instances and their deliveries. Beyond the bound, who waits
 //! keeps what it holds.
@@ -13,7 +14,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::journal::{Progress, report::State};
+use crate::{
+    fair::Seat,
+    journal::{Progress, report::State},
+};
 
 /// The fewest that may be lent at once in a service.
 const LEAST_LENT: u16 = 64;
@@ -45,11 +49,20 @@ pub struct Lent {
     pub by_callers: u16,
     /// By requests of whose answer the broker says nothing.
     pub unconfirmed: u16,
+    /// By requests that wait in line for their turn.
+    pub in_line: u16,
 }
 
-/// A permit that is lent for good: its holder ends without it.
+/// A permit that is lent. Its holder counts among those who lend until this is dropped.
 #[derive(Debug)]
-pub struct Loan(Lending);
+pub struct Loan(Lending, Kind);
+
+/// Who lends without waiting for others.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Unconfirmed,
+    InLine,
+}
 
 /// One of a limited number of places, which its holder may lend.
 #[derive(Debug)]
@@ -65,6 +78,8 @@ pub struct Standing {
     /// Taken back only if it is free: who is answered goes on, or those who came meanwhile would hold up those who have
     /// begun.
     permit: Arc<Slot>,
+    /// Taken back only if it is free, as the permit is.
+    seat: Option<Arc<Seat>>,
     /// Waited for when it is taken back: a handler never runs more requests than it allows.
     place: Mutex<Option<Arc<Slot>>>,
     waits: Mutex<Waits>,
@@ -86,11 +101,11 @@ struct Waits {
 struct Wait<'a>(&'a Standing);
 
 impl Lending {
-    /// Of a service that takes so many requests at once. Nothing is lent yet.
+    /// Of a service that takes so many requests at once, `in_line` of which may wait in line besides. Nothing is lent yet.
     #[must_use]
-    pub fn of(max_in_flight: u16) -> Self {
+    pub fn of(max_in_flight: u16, in_line: u16) -> Self {
         let unconfirmed = max_in_flight.saturating_mul(UNCONFIRMED_SHARE).clamp(LEAST_LENT, MOST_LENT);
-        Self::new(Lent { by_callers: most_lent(max_in_flight), unconfirmed })
+        Self::new(Lent { by_callers: most_lent(max_in_flight), unconfirmed, in_line })
     }
 
     /// At most so many may be lent; nothing is yet.
@@ -114,14 +129,26 @@ impl Lending {
     /// Lends the permit of a request that waits for nothing but the broker's word on its answer; `None` where too many do.
     #[must_use]
     pub fn lend_unconfirmed(&self, permit: &Slot) -> Option<Loan> {
+        self.lend(permit, Kind::Unconfirmed)
+    }
+
+    /// Lends the permit of a request that waits in line; `None` where as many do as may.
+    #[must_use]
+    pub fn lend_in_line(&self, permit: &Slot) -> Option<Loan> {
+        self.lend(permit, Kind::InLine)
+    }
+
+    fn lend(&self, permit: &Slot, kind: Kind) -> Option<Loan> {
+        let most = *kind.of(&mut self.most());
         let may = self.lent.send_if_modified(|lent| {
-            let may = lent.unconfirmed < self.most.unconfirmed;
-            lent.unconfirmed += u16::from(may);
+            let lent = kind.of(lent);
+            let may = *lent < most;
+            *lent += u16::from(may);
             may
         });
         may.then(|| {
             permit.release();
-            Loan(self.clone())
+            Loan(self.clone(), kind)
         })
     }
 
@@ -142,13 +169,25 @@ impl Lent {
     /// How many in all.
     #[must_use]
     pub fn sum(self) -> u16 {
-        self.by_callers.saturating_add(self.unconfirmed)
+        self.by_callers.saturating_add(self.unconfirmed).saturating_add(self.in_line)
+    }
+}
+
+impl Kind {
+    fn of(self, lent: &mut Lent) -> &mut u16 {
+        match self {
+            Self::Unconfirmed => &mut lent.unconfirmed,
+            Self::InLine => &mut lent.in_line,
+        }
     }
 }
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        self.0.lent.send_modify(|lent| lent.unconfirmed = lent.unconfirmed.saturating_sub(1));
+        self.0.lent.send_modify(|lent| {
+            let lent = self.1.of(lent);
+            *lent = lent.saturating_sub(1);
+        });
     }
 }
 
@@ -169,7 +208,7 @@ impl Slot {
     }
 
     /// Takes it back where it is free; whether it is held now.
-    fn try_back(&self) -> bool {
+    pub fn try_back(&self) -> bool {
         let mut held = lock(&self.held);
         if held.is_none() {
             *held = Arc::clone(&self.free).try_acquire_owned().ok();
@@ -195,7 +234,14 @@ impl Standing {
     #[must_use]
     pub fn new(lending: Lending, permit: Arc<Slot>) -> Self {
         let progress = Progress::default();
-        Self { lending, permit, place: Mutex::default(), waits: Mutex::default(), progress }
+        Self { lending, permit, seat: None, place: Mutex::default(), waits: Mutex::default(), progress }
+    }
+
+    /// Has the seat lent with the rest.
+    #[must_use]
+    pub fn seated(mut self, seat: Arc<Seat>) -> Self {
+        self.seat = Some(seat);
+        self
     }
 
     /// Has an operator see whether it waits.
@@ -226,7 +272,8 @@ impl Standing {
         let came = others.await;
         let is_last_lender = wait.end();
         if is_last_lender {
-            if self.permit.try_back() && std::mem::take(&mut lock(&self.waits).counts) {
+            let is_seated = self.seat.as_ref().is_none_or(|seat| seat.try_back());
+            if self.permit.try_back() && is_seated && std::mem::take(&mut lock(&self.waits).counts) {
                 self.lending.end();
             }
             let place = lock(&self.place).clone();
@@ -247,6 +294,9 @@ impl Standing {
             waits.counts = true;
             waits.is_lent = true;
             self.permit.lend();
+            if let Some(seat) = &self.seat {
+                seat.release();
+            }
             if let Some(place) = &*lock(&self.place) {
                 place.lend();
             }

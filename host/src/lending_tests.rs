@@ -15,7 +15,11 @@ struct Scene {
 impl Scene {
     fn new(most: u16) -> Self {
         let one = || Arc::new(Semaphore::new(1));
-        Self { lending: Lending::new(Lent { by_callers: most, unconfirmed: 1 }), permits: one(), places: one() }
+        Self {
+            lending: Lending::new(Lent { by_callers: most, unconfirmed: 1, in_line: 0 }),
+            permits: one(),
+            places: one(),
+        }
     }
 
     fn request(&self) -> Standing {

@@ -41,6 +41,7 @@ pub mod version;
 pub mod canary;
 pub mod catalog;
 pub mod dispatch;
+pub mod fair;
 pub mod forward;
 pub mod gate;
 pub mod lending;

@@ -12,6 +12,7 @@ mod forward;
 mod generations;
 pub mod health;
 pub mod http;
+mod line;
 mod outgoing;
 mod permits;
 mod phase;
@@ -35,6 +36,7 @@ use prometheus_client::{
 use tokio::time::Instant;
 
 pub use deliveries::InFlight;
+pub use line::InLine;
 pub use permits::Idle;
 pub use phase::Phase;
 pub use shadow::Shadowed;
@@ -74,6 +76,7 @@ struct Inner {
     deliveries: deliveries::Deliveries,
     generations: generations::Generations,
     health: health::Current,
+    line: line::Line,
     outgoing: outgoing::Outgoing,
     permits: permits::Permits,
     phase: phase::Current,
@@ -155,6 +158,7 @@ impl Default for Metrics {
             forwarded: forward::Forwarded::register(all),
             generations: generations::Generations::register(all),
             health: health::Current::register(all),
+            line: line::Line::register(all),
             outgoing: outgoing::Outgoing::register(all),
             permits: permits::Permits::register(all),
             phase: phase::Current::register(all),
@@ -212,10 +216,10 @@ impl Metrics {
     /// Everything, in Prometheus' (OpenMetrics') text format.
     #[must_use]
     pub fn encode(&self) -> String {
-        let Inner { backlog, connections, deliveries, permits, registry, process, .. } = &*self.0;
+        let Inner { backlog, connections, deliveries, line, permits, registry, process, .. } = &*self.0;
         connections.note();
         permits.note();
-        backlog.note(deliveries.settled.get());
+        backlog.note(deliveries.settled.get(), line.waiting());
         let mut text = String::new();
         // Only writing can fail, and to a string it does not.
         text::encode_registry(&mut text, registry).ok();

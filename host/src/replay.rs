@@ -260,6 +260,7 @@ fn limits(bounds: &Bounds) -> Limits {
     let bytes = |bytes: u64| Bytes(usize::try_from(bytes).unwrap_or(usize::MAX));
     Limits {
         timeout: Duration::from_millis(bounds.timeout_ms),
+        cpu: bounds.cpu_us.map(Duration::from_micros),
         memory: bytes(bounds.memory),
         tables: bounds.tables,
         instances: bounds.instances,

@@ -131,6 +131,7 @@ pub fn verdict(outcome: Outcome, kind: Kind) -> Verdict {
             let class = match &fault {
                 Fault::Trapped { .. } => "HandlerTrapped",
                 Fault::TimedOut { .. } => "HandlerTimedOut",
+                Fault::OutOfCpu { .. } => "HandlerOutOfCpu",
                 Fault::OutOfMemory { .. } => "HandlerOutOfMemory",
                 Fault::OutOfStack { .. } => "HandlerOutOfStack",
                 Fault::OutOfTables { .. } => "HandlerOutOfTables",

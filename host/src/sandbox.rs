@@ -9,6 +9,7 @@ mod cache;
 mod client;
 mod compile;
 mod config;
+mod cpu;
 mod engine;
 mod failure;
 mod fault;
@@ -40,6 +41,7 @@ use wasmtime::{Engine, component::Linker};
 
 use crate::{
     capability::{GRANTABLE, Grants},
+    fair::extra,
     lending::most_lent,
     metrics::{Code, Metrics},
     printable::{printable, written},
@@ -193,7 +195,8 @@ impl Sandbox {
         let Config { max_in_flight, stack, cache, compiler } = config;
         let kept = max_in_flight.min(MAX_KEPT);
         let lent = most_lent(max_in_flight);
-        let instances = u32::from(max_in_flight) + u32::from(lent) + u32::from(kept) + SPARE_INSTANCES;
+        let running = u32::from(max_in_flight) + u32::from(extra(max_in_flight));
+        let instances = running + u32::from(lent) + u32::from(kept) + SPARE_INSTANCES;
         let engine = engine::engine(instances, stack).map_err(|error| Error(chain(&error)))?;
         let linker = state::linker(&engine).map_err(|error| Error(chain(&error)))?;
         let cache = cache.map(|directory| cache::Cache::open(directory, &engine)).transpose()?;

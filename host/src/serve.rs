@@ -14,10 +14,12 @@ mod forward;
 mod guard;
 mod heartbeat;
 mod late;
+mod line;
 mod outage;
 mod quiet;
 mod record;
 mod said;
+mod seat;
 mod traced;
 mod unconfirmed;
 mod width;
@@ -28,12 +30,13 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use config::{Config, DeadLetters};
+pub use config::{Config, DeadLetters, Fair};
 
 use crate::{
     capability::Capabilities,
     catalog::Current,
     dispatch,
+    fair::{self, Gate},
     forward::Forwarding,
     journal::Recorder,
     lending::Lending,
@@ -47,6 +50,7 @@ use delivery::Pulled;
 use duplicates::Duplicates;
 use guard::guard;
 use late::Late;
+use line::Line;
 use outage::Outages;
 use quiet::Quiet;
 use unconfirmed::Unconfirmed;
@@ -121,8 +125,11 @@ struct Corridor {
     /// Requests that are settled only after their late reply or dead letter.
     unsettled: Semaphore,
     lending: Lending,
+    line: Line,
     unconfirmed: Unconfirmed,
     tasks: TaskTracker,
+    /// Nothing more is begun that waits in line.
+    stop: CancellationToken,
     /// Ends every task where it is; what is unsettled goes back to the broker.
     abandon: CancellationToken,
 }
@@ -133,8 +140,9 @@ struct Corridor {
 /// Does not return an error: nothing that a message, a guest or a broker does ends the service.
 pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries: Deliveries, shutdown: Shutdown) {
     let With { transport, catalog, capabilities, forwarding, journal, tracer, recordings } = with;
-    let permits = Arc::new(Semaphore::new(usize::from(config.max_in_flight)));
-    let lending = Lending::of(config.max_in_flight);
+    let permits = Arc::new(Semaphore::new(usize::from(config.window())));
+    let lending = Lending::of(config.max_in_flight, config.fair.waiting);
+    let gate = Gate::new(config.max_in_flight, fair::extra(config.max_in_flight));
     let corridor = Arc::new(Corridor {
         unconfirmed: Unconfirmed::new(lending.clone(), metrics.clone()),
         metrics,
@@ -156,11 +164,13 @@ pub async fn serve(config: Config, metrics: Metrics, with: With, mut deliveries:
         quiet: Quiet::default(),
         unsettled: Semaphore::new(usize::from(config.max_in_flight) / UNSETTLED_SHARE),
         lending,
+        line: Line::new(gate.clone(), config.fair.by.clone()),
         tasks: TaskTracker::new(),
+        stop: shutdown.stop.clone(),
         abandon: CancellationToken::new(),
     });
-    corridor.metrics.tell_of_permits(config.max_in_flight, Arc::clone(&permits));
-    let mut width = Width::new(config.max_in_flight.min(deliveries.prefetch()), &corridor.lending);
+    corridor.metrics.tell_of_permits(config.max_in_flight, Arc::clone(&permits), move || gate.free());
+    let mut width = Width::new(config.window().min(deliveries.prefetch()), &corridor.lending);
     while let Some((permit, delivery)) =
         shutdown.stop.run_until_cancelled(width.keep(&permits, &mut deliveries, &corridor.metrics)).await.flatten()
     {

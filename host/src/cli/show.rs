@@ -36,11 +36,12 @@ pub(super) fn lines(generation: &Generation) -> Vec<(&'static str, String)> {
     }
     let limits = generation.program.limits();
     let concurrency = limits.concurrency.map_or_else(|| "max_in_flight".to_owned(), |limit| limit.to_string());
+    let cpu = limits.cpu.map_or_else(String::new, |cpu| format!("cpu {cpu:?}, "));
     let reuse = if limits.reuse > 1 { format!(", reuse {}", limits.reuse) } else { String::new() };
     lines.push((
         "limits",
         format!(
-            "timeout {:?}, memory {}, arguments {}, result {}, log {}, concurrency {concurrency}{reuse}",
+            "timeout {:?}, {cpu}memory {}, arguments {}, result {}, log {}, concurrency {concurrency}{reuse}",
             limits.timeout, limits.memory, limits.arguments, limits.result, limits.log
         ),
     ));
@@ -77,6 +78,7 @@ pub(super) fn json(generation: &Generation) -> Value {
         "endpoints": generation.endpoints.iter().map(endpoint).collect::<Vec<_>>(),
         "limits": {
             "timeout_ms": u64::try_from(limits.timeout.as_millis()).unwrap_or(u64::MAX),
+            "cpu_us": limits.cpu.map(|cpu| u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX)),
             "memory": limits.memory.0,
             "arguments": limits.arguments.0,
             "result": limits.result.0,

@@ -149,6 +149,7 @@ impl Outcome {
             Self::Refused(Refusal::ArgumentsTooLarge { .. }) => Some(Limit::Arguments),
             Self::Refused(Refusal::Busy) => Some(Limit::Concurrency),
             Self::Faulted(Fault::TimedOut { .. }) => Some(Limit::Timeout),
+            Self::Faulted(Fault::OutOfCpu { .. }) => Some(Limit::Cpu),
             Self::Faulted(Fault::OutOfMemory { .. }) => Some(Limit::Memory),
             Self::Faulted(Fault::OutOfStack { .. }) => Some(Limit::Stack),
             Self::Faulted(Fault::OutOfTables { .. }) => Some(Limit::Tables),

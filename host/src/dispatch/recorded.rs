@@ -44,6 +44,7 @@ fn bounds(limits: &Limits) -> Bounds {
     let bytes = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
     Bounds {
         timeout_ms: u64::try_from(limits.timeout.as_millis()).unwrap_or(u64::MAX),
+        cpu_us: limits.cpu.map(|cpu| u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX).max(1)),
         memory: bytes(limits.memory.0),
         tables: limits.tables,
         instances: limits.instances,

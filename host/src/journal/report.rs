@@ -79,7 +79,7 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// Its handler is looked for, or runs as many requests as it may.
+    /// Its handler is looked for, it is not its turn, or its handler runs as many requests as it may.
     #[default]
     WaitingForPlace,
     /// Its handler runs.

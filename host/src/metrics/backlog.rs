@@ -63,8 +63,9 @@ impl Backlog {
         backlog
     }
 
-    /// Brings the gauges up to date; `settled` is how many deliveries were settled so far.
-    pub(super) fn note(&self, settled: u64) {
+    /// Brings the gauges up to date; `settled` is how many deliveries were settled so far, and `in_line` how many were taken and wait
+    /// for their turn.
+    pub(super) fn note(&self, settled: u64, in_line: u32) {
         let rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner).at(Instant::now(), settled);
         let Some(depths) = self.depths.get() else { return };
         let depths = depths.known();
@@ -75,7 +76,7 @@ impl Backlog {
             self.messages.get_or_create(&label).set(depth.messages.into());
             self.consumers.get_or_create(&label).set(depth.consumers.into());
         }
-        self.drain.set(expected(&depths, rate));
+        self.drain.set(expected(&depths, in_line, rate));
     }
 }
 
@@ -103,10 +104,10 @@ impl Rate {
     }
 }
 
-/// Seconds until this service's part of what waits is done. A queue is divided among its consumers: other hosts take as much.
-fn expected(depths: &BTreeMap<String, Depth>, rate: f64) -> f64 {
+/// Seconds until this service's part of what waits is done, and what it has taken and not begun. A queue is divided among its consumers: other hosts take as much.
+fn expected(depths: &BTreeMap<String, Depth>, in_line: u32, rate: f64) -> f64 {
     let part = |depth: &Depth| f64::from(depth.messages) / f64::from(depth.consumers.max(1));
-    let waiting: f64 = depths.values().map(part).sum();
+    let waiting = f64::from(in_line) + depths.values().map(part).sum::<f64>();
     if waiting > 0.0 { (waiting / rate).min(LONGEST) } else { 0.0 }
 }
 
@@ -131,10 +132,11 @@ mod tests {
     #[test]
     fn what_waits_is_divided_by_those_who_take_it_and_by_the_rate() {
         let close = |expected: f64, is: f64| assert!((expected - is).abs() < 1e-9, "{expected} {is}");
-        close(expected(&depths(&[("a", 0, 2), ("b", 0, 0)]), 0.0), 0.0);
-        close(expected(&depths(&[("a", 100, 2), ("b", 50, 1)]), 10.0), 10.0);
-        close(expected(&depths(&[("a", 1, 0)]), 0.0), LONGEST);
-        close(expected(&depths(&[("a", u32::MAX, 1)]), 0.1), LONGEST);
+        close(expected(&depths(&[("a", 0, 2), ("b", 0, 0)]), 0, 0.0), 0.0);
+        close(expected(&depths(&[("a", 100, 2), ("b", 50, 1)]), 0, 10.0), 10.0);
+        close(expected(&depths(&[("a", 100, 2), ("b", 50, 1)]), 200, 10.0), 30.0);
+        close(expected(&depths(&[("a", 1, 0)]), 0, 0.0), LONGEST);
+        close(expected(&depths(&[("a", u32::MAX, 1)]), 0, 0.1), LONGEST);
     }
 
     #[test]

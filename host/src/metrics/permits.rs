@@ -2,9 +2,12 @@
 //!
 //! Before it: [`crate::serve`] holds the permits. After it: [`super::Metrics`] writes what is free when somebody asks.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use prometheus_client::{metrics::gauge::Gauge, registry::Registry};
@@ -17,11 +20,25 @@ const BUSY: usize = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct Permits {
-    of: OnceLock<(u16, Arc<Semaphore>)>,
+    of: OnceLock<Of>,
     /// Taken by the loop that pulls, while there is nothing to pull.
     idle: AtomicU32,
     total: Gauge,
     free: Gauge,
+}
+
+/// What is told of.
+struct Of {
+    total: u16,
+    permits: Arc<Semaphore>,
+    /// How many more may run.
+    seats: Box<dyn Fn() -> usize + Send + Sync>,
+}
+
+impl fmt::Debug for Of {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Of").field("total", &self.total).finish_non_exhaustive()
+    }
 }
 
 /// A permit that waits for a delivery. It counts as free until this is dropped.
@@ -45,16 +62,21 @@ impl Permits {
 
     /// How many there are, and how many of them are free.
     fn now(&self) -> Option<(u16, usize)> {
-        let (total, permits) = self.of.get()?;
+        let Of { total, permits, seats } = self.of.get()?;
         let idle = usize::try_from(self.idle.load(Ordering::Relaxed)).unwrap_or_default();
-        Some((*total, permits.available_permits().saturating_add(idle).min((*total).into())))
+        Some((*total, permits.available_permits().saturating_add(idle).min(seats()).min((*total).into())))
     }
 }
 
 impl Metrics {
-    /// Tells of these permits from now on, `total` of which there are.
-    pub fn tell_of_permits(&self, total: u16, permits: Arc<Semaphore>) {
-        self.0.permits.of.set((total, permits)).ok();
+    /// Tells of these permits from now on; `total` requests may run, and `seats` says how many more.
+    pub fn tell_of_permits(
+        &self,
+        total: u16,
+        permits: Arc<Semaphore>,
+        seats: impl Fn() -> usize + Send + Sync + 'static,
+    ) {
+        self.0.permits.of.set(Of { total, permits, seats: Box::new(seats) }).ok();
     }
 
     /// Whether the service has better things to do than what nobody waits for: more than three quarters of its permits are taken.
@@ -86,7 +108,9 @@ mod tests {
         let (metrics, permits) = (Metrics::default(), Arc::new(Semaphore::new(3)));
         let has = |line: &str| metrics.encode().lines().any(|written| written == line);
         assert!(has("nova_host_permits 0"));
-        metrics.tell_of_permits(3, Arc::clone(&permits));
+        let seats = Arc::new(AtomicU32::new(3));
+        let told = Arc::clone(&seats);
+        metrics.tell_of_permits(3, Arc::clone(&permits), move || told.load(Ordering::Relaxed).try_into().unwrap());
         let working = permits.clone().acquire_owned().await.unwrap();
         let waiting = permits.clone().acquire_owned().await.unwrap();
         let idle = metrics.idle();
@@ -95,13 +119,15 @@ mod tests {
         assert!(has("nova_host_permits_free 1"));
         drop((working, waiting));
         assert!(has("nova_host_permits_free 3"));
+        seats.store(0, Ordering::Relaxed);
+        assert!(has("nova_host_permits_free 0"), "no more may run, though some would be taken to wait in line");
     }
 
     #[tokio::test]
     async fn a_service_is_busy_while_three_quarters_of_its_permits_are_taken() {
         let (metrics, permits) = (Metrics::default(), Arc::new(Semaphore::new(8)));
         assert!(!metrics.is_busy());
-        metrics.tell_of_permits(8, Arc::clone(&permits));
+        metrics.tell_of_permits(8, Arc::clone(&permits), || 8);
         let taken = permits.clone().acquire_many_owned(6).await.unwrap();
         assert!(!metrics.is_busy());
         let one = permits.clone().acquire_owned().await.unwrap();

@@ -50,6 +50,8 @@ words! {
         Trapped = "trapped",
         /// It ran past its deadline.
         TimedOut = "timed_out",
+        /// It computed for longer than it may.
+        OutOfCpu = "out_of_cpu",
         /// It wanted more memory than it may have.
         OutOfMemory = "out_of_memory",
         /// It recursed too deep.
@@ -169,6 +171,8 @@ words! {
     Limit {
         /// Wall-clock time.
         Timeout = "timeout",
+        /// Time that it computes.
+        Cpu = "cpu",
         /// Linear memory.
         Memory = "memory",
         /// The call stack.

@@ -23,7 +23,7 @@ pub const MAX_TEXT: u64 = 128 << 20;
 /// Calls of imports in one recording.
 const MAX_CALLS: usize = 1_000_000;
 
-/// The longest that a handler may be given, as in a manifest: a day.
+/// The longest that a handler may be given, as in a manifest, by the clock and of CPU time: a day.
 const MAX_TIMEOUT_MS: u64 = 86_400_000;
 
 /// The largest memory that a handler may be given.
@@ -204,6 +204,7 @@ fn check(recording: &Recording) -> Result<(), String> {
         return Err("handler.digest is 64 hexadecimal digits".to_owned());
     }
     within("limits.timeout_ms", limits.timeout_ms, 1, MAX_TIMEOUT_MS)?;
+    within("limits.cpu_us", limits.cpu_us.unwrap_or(1), 1, MAX_TIMEOUT_MS * 1000)?;
     within("limits.memory", limits.memory, 64 << 10, MAX_MEMORY)?;
     within("limits.tables", limits.tables.into(), 0, 400_000)?;
     within("limits.instances", limits.instances.into(), 1, 64)?;

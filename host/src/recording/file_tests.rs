@@ -69,6 +69,7 @@ fn another_version_is_named_before_anything_else_is_looked_at() {
 fn what_was_edited_beyond_the_bounds_is_refused_by_name() {
     for (text, named) in [
         (edited(|value| value["limits"]["timeout_ms"] = json!(u64::MAX)), "limits.timeout_ms"),
+        (edited(|value| value["limits"]["cpu_us"] = json!(0)), "limits.cpu_us"),
         (edited(|value| value["limits"]["memory"] = json!(1_u64 << 40)), "limits.memory"),
         (edited(|value| value["limits"]["stack"] = json!(1_u64 << 30)), "limits.stack"),
         (edited(|value| value["handler"]["digest"] = json!("../etc")), "handler.digest"),

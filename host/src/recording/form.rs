@@ -88,6 +88,9 @@ pub struct Asked {
 pub struct Bounds {
     /// Milliseconds.
     pub timeout_ms: u64,
+    /// Microseconds that it may compute; not there without a limit, and in what was written before there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_us: Option<u64>,
     /// Bytes of linear memory.
     pub memory: u64,
     /// Elements of tables.
@@ -224,6 +227,7 @@ pub(crate) fn sample() -> Recording {
         policy: "at-least-once".to_owned(),
         limits: Bounds {
             timeout_ms: 60_000,
+            cpu_us: Some(2_000_000),
             memory: 64 << 20,
             tables: 20_000,
             instances: 32,

@@ -6,6 +6,7 @@ use wasmtime::{Trap, WasmBacktrace};
 
 use super::{
     chain,
+    cpu::Spent,
     limits::{Exceeded, Limits},
     log::clean,
     wasi::Ended,
@@ -36,6 +37,14 @@ pub enum Fault {
     /// It ran past its deadline.
     #[error("the handler did not finish within {limit:?} (limits.timeout)")]
     TimedOut {
+        /// The limit.
+        limit: Duration,
+        /// Where it was, outermost first.
+        frames: Vec<String>,
+    },
+    /// It computed for longer than it may.
+    #[error("the handler used more than {limit:?} of CPU time (limits.cpu)")]
+    OutOfCpu {
         /// The limit.
         limit: Duration,
         /// Where it was, outermost first.
@@ -106,6 +115,7 @@ impl Fault {
         match self {
             Self::Trapped { frames, .. }
             | Self::TimedOut { frames, .. }
+            | Self::OutOfCpu { frames, .. }
             | Self::OutOfMemory { frames, .. }
             | Self::OutOfTables { frames, .. }
             | Self::OutOfStack { frames, .. } => frames,
@@ -124,6 +134,7 @@ impl Fault {
             Self::Trapped { .. } => Ending::Trapped,
             Self::Declined => Ending::Declined,
             Self::TimedOut { .. } => Ending::TimedOut,
+            Self::OutOfCpu { .. } => Ending::OutOfCpu,
             Self::OutOfMemory { .. } => Ending::OutOfMemory,
             Self::OutOfStack { .. } => Ending::OutOfStack,
             Self::OutOfTables { .. } => Ending::OutOfTables,
@@ -137,6 +148,9 @@ impl Fault {
         let frames = frames(error);
         if error.downcast_ref::<DeadlinePassed>().is_some() {
             return Self::TimedOut { limit: limits.timeout, frames };
+        }
+        if let Some(Spent(limit)) = error.downcast_ref() {
+            return Self::OutOfCpu { limit: *limit, frames };
         }
         match error.downcast_ref() {
             Some(Exceeded::Memory(limit)) => return Self::OutOfMemory { limit: *limit, frames },

@@ -16,6 +16,7 @@ use wasmtime::{
 
 use super::{
     RequestInfo, Shared,
+    cpu::Cpu,
     fault::Fault,
     limits::Limits,
     state::{State, store, within},
@@ -96,7 +97,7 @@ impl Instances {
         info: Option<RequestInfo>,
         call: impl AsyncFnOnce(&Instance, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, Fault> {
-        let deadline = since + limits.timeout;
+        let (deadline, cpu) = (since + limits.timeout, Cpu::new(limits.cpu));
         let Shared { ticker, turns, .. } = &*self.shared;
         let is_request = info.is_some();
         let tape = info.as_ref().map(|info| info.tape.clone()).unwrap_or_default();
@@ -106,13 +107,13 @@ impl Instances {
         }
         let mut live = match kept {
             Some(mut live) => {
-                live.begin(limits, info, deadline);
+                live.begin(limits, info, deadline, &cpu);
                 live
             }
             None => {
-                let mut store = store(self.pre.engine(), limits, &self.grants, info, deadline);
-                let started =
-                    within(ticker, turns, &self.metrics, deadline, self.pre.instantiate_async(&mut store)).await;
+                let mut store = store(self.pre.engine(), limits, &self.grants, info, deadline, &cpu);
+                let instantiating = self.pre.instantiate_async(&mut store);
+                let started = within(ticker, turns, &self.metrics, deadline, &cpu, instantiating).await;
                 let instance = started.map_err(|error| {
                     store.data_mut().flush();
                     Fault::classify_start(&error, store.data_mut().log.take_panic(), limits)
@@ -122,7 +123,7 @@ impl Instances {
             }
         };
         tape.begins(live.served);
-        let ran = within(ticker, turns, &self.metrics, deadline, call(&live.instance, &mut live.store)).await;
+        let ran = within(ticker, turns, &self.metrics, deadline, &cpu, call(&live.instance, &mut live.store)).await;
         let state = live.store.data_mut();
         state.flush();
         tape.used(state.limiter.memory());
@@ -174,8 +175,8 @@ impl Instances {
 
 impl Live {
     /// Nothing of the last request is left but what the guest itself has kept.
-    fn begin(&mut self, limits: &Limits, info: Option<RequestInfo>, deadline: Instant) {
-        self.store.data_mut().begin(limits, info, deadline);
+    fn begin(&mut self, limits: &Limits, info: Option<RequestInfo>, deadline: Instant, cpu: &Cpu) {
+        self.store.data_mut().begin(limits, info, deadline, cpu);
         self.store.set_hostcall_fuel(limits.result.0);
         // Without it, the guest would yield at once: a tick or more has passed.
         self.store.set_epoch_deadline(1);

@@ -92,6 +92,20 @@ async fn each_request_has_its_own_deadline() {
 }
 
 #[tokio::test]
+async fn each_request_has_its_own_cpu_time() {
+    // Long enough to be looked at by the clock that interrupts guests.
+    let compute = "(loop $again
+        (i32.store (i32.const 2300) (i32.add (i32.load (i32.const 2300)) (i32.const 1)))
+        (br_if $again (i32.rem_u (i32.load (i32.const 2300)) (i32.const 10000000))))";
+    let minute = Duration::from_secs(60);
+    let program = counting(compute, Limits { reuse: 9, cpu: Some(minute), ..wide() });
+    assert_eq!(count(&program).await, "1");
+    // The first has used all that it may.
+    program.instances().waiting(|state| state.cpu.used(minute));
+    assert_eq!(count(&program).await, "2");
+}
+
+#[tokio::test]
 async fn each_request_has_its_own_context_and_log() {
     let line = "(call $write (i32.const 2) (i32.const 2200) (i32.const 100))";
     let metrics = Metrics::default();

@@ -40,6 +40,8 @@ pub(super) const GRACE: Duration = Duration::from_millis(100);
 pub struct Limits {
     /// Wall-clock time from the start of the handler.
     pub timeout: Duration,
+    /// Time that it computes, waiting not counted; `None` leaves it to `timeout`.
+    pub cpu: Option<Duration>,
     /// Linear memory, counted over all memories of the instance.
     pub memory: Bytes,
     /// Elements of tables, counted over all tables of the instance.
@@ -66,6 +68,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             timeout: DEFAULT_TIMEOUT,
+            cpu: None,
             memory: DEFAULT_MEMORY,
             tables: DEFAULT_TABLES,
             instances: DEFAULT_INSTANCES,
@@ -95,6 +98,10 @@ impl Limits {
         let day = Duration::from_secs(86_400);
         Self {
             timeout: settings.take_within("limits.timeout", self.timeout, Duration::from_millis(1)..=day),
+            cpu: match settings.take_within("limits.cpu", Duration::ZERO, Duration::ZERO..=day) {
+                Duration::ZERO => self.cpu,
+                given => Some(given),
+            },
             memory: settings.take_within("limits.memory", self.memory, Bytes(64 << 10)..=Bytes(MAX_MEMORY)),
             tables: settings.take_within("limits.tables", self.tables, 0..=MAX_TABLES),
             instances: settings.take_within("limits.instances", self.instances, 1..=MAX_INSTANCES),

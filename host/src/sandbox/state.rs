@@ -9,6 +9,7 @@ use wasmtime::{
 
 use super::{
     bindings::{client, config, keyvalue, log, request_info, trace, types},
+    cpu::Cpu,
     engine::Ticker,
     fault::DeadlinePassed,
     limits::{Limiter, Limits},
@@ -27,6 +28,7 @@ pub(super) struct State {
     pub(super) limiter: Limiter,
     pub(super) log: Log,
     pub(super) asked: Asked,
+    pub(super) cpu: Cpu,
     trace: Trace,
     grants: Arc<Grants>,
     wasi: Wasi,
@@ -47,11 +49,12 @@ impl View for State {
 
 impl State {
     /// Makes ready for a request in an instance that has answered another.
-    pub(super) fn begin(&mut self, limits: &Limits, mut info: Option<RequestInfo>, deadline: Instant) {
+    pub(super) fn begin(&mut self, limits: &Limits, mut info: Option<RequestInfo>, deadline: Instant, cpu: &Cpu) {
         let tape = tape(info.as_ref());
         self.log.begin(limits.log, tape.clone());
         self.trace = traced(&mut info);
         self.asked = Asked::new(info, deadline);
+        self.cpu = cpu.clone();
         self.wasi.begin(self.asked.session(), tape);
     }
 
@@ -90,29 +93,30 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     Ok(linker)
 }
 
-/// Makes a store whose guest stops within a tick of `deadline`.
+/// Makes a store whose guest stops within a tick of `deadline`, or of the end of its CPU time.
 pub(super) fn store(
     engine: &Engine,
     limits: &Limits,
     grants: &Arc<Grants>,
     mut info: Option<RequestInfo>,
     deadline: Instant,
+    cpu: &Cpu,
 ) -> Store<State> {
     let (tape, trace) = (tape(info.as_ref()), traced(&mut info));
     let asked = Asked::new(info, deadline);
     let wasi = Wasi::new(asked.session()).taped(tape.clone());
     let (limiter, log) = (Limiter::new(limits), Log::new(limits.log, grants).taped(tape));
-    let state = State { limiter, log, asked, trace, grants: Arc::clone(grants), wasi };
+    let state = State { limiter, log, asked, cpu: cpu.clone(), trace, grants: Arc::clone(grants), wasi };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(limits.result.0);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|context| {
-        if Instant::now() >= context.data().asked.deadline() {
-            Err(wasmtime::Error::new(DeadlinePassed))
-        } else {
-            Ok(UpdateDeadline::Yield(1))
+        let state = context.data();
+        if Instant::now() >= state.asked.deadline() {
+            return Err(wasmtime::Error::new(DeadlinePassed));
         }
+        state.cpu.check().map(|()| UpdateDeadline::Yield(1)).map_err(wasmtime::Error::new)
     });
     store
 }
@@ -135,14 +139,17 @@ pub(super) async fn within<T>(
     turns: &Turns,
     metrics: &Handler,
     deadline: Instant,
+    cpu: &Cpu,
     run: impl Future<Output = wasmtime::Result<T>>,
 ) -> wasmtime::Result<T> {
     let _ticking = ticker.tick();
     // What a guest computes takes real time. A wait takes the runtime's, which tests set forward.
     let left = deadline.saturating_duration_since(Instant::now());
-    match tokio::time::timeout(left + super::limits::GRACE, turns.run(deadline, |took| metrics.computed(took), run))
-        .await
-    {
+    let computed = |took| {
+        metrics.computed(took);
+        cpu.used(took);
+    };
+    match tokio::time::timeout(left + super::limits::GRACE, turns.run(deadline, computed, run)).await {
         Ok(result) => result,
         Err(_) => Err(wasmtime::Error::new(DeadlinePassed)),
     }
@@ -162,7 +169,7 @@ mod tests {
         let handler = crate::metrics::Metrics::default().handler("a");
         let deadline = Instant::now() + Duration::from_millis(20);
         let blocked = std::future::pending::<wasmtime::Result<()>>();
-        let error = within(&ticker, &turns, &handler, deadline, blocked).await.unwrap_err();
+        let error = within(&ticker, &turns, &handler, deadline, &Cpu::new(None), blocked).await.unwrap_err();
         assert!(error.downcast_ref::<DeadlinePassed>().is_some(), "{error:?}");
         assert!(Instant::now() >= deadline);
     }

@@ -70,6 +70,18 @@ async fn an_endless_loop_in_describe_or_start_ends_as_well() {
     assert!(matches!(fault, Fault::TimedOut { .. }), "{fault:?}");
 }
 
+#[tokio::test]
+async fn an_endless_loop_ends_with_its_cpu_time_long_before_its_deadline() {
+    let limits = Limits { cpu: Some(Duration::from_millis(20)), ..wide() };
+    let fault = run_with(&guest(LOOP), limits.clone()).await.unwrap_err();
+    assert_eq!(fault.to_string(), "the handler used more than 20ms of CPU time (limits.cpu)");
+    assert!(fault.frames().iter().any(|frame| frame.contains("handle")), "{fault:?}");
+    // What it computes before it is asked counts.
+    let start = "(func $start (loop $again (br $again))) (start $start)";
+    let fault = run_with(&guest_with(DESCRIBE, ECHO, start), limits).await.unwrap_err();
+    assert!(matches!(fault, Fault::OutOfCpu { .. }), "{fault:?}");
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn a_busy_guest_leaves_its_thread_to_others() {
     let (endless, echo) = (program(LOOP, wide()), program(ECHO, tight()));

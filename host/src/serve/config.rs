@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{catalog::Policy, dispatch, settings::Settings};
+use crate::{catalog::Policy, dispatch, fair::extra, settings::Settings};
 
 /// Requests at once: the reference's `executor_thread_pool_size`.
 const DEFAULT_MAX_IN_FLIGHT: u16 = 64;
@@ -17,6 +17,13 @@ const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(25);
 /// How often a request is begun. Less than the 20 deliveries after which a quorum queue of RabbitMQ 4 drops a message,
 /// so that it is us who answer the caller; and enough for a day of rolling restarts.
 const DEFAULT_MAX_ATTEMPTS: u32 = 10;
+
+/// Requests in line. A flood of so many callers at once delays nobody else; each takes its message's memory, of which there is a
+/// bound for all.
+const DEFAULT_WAITING: u16 = 1024;
+
+/// The most requests in line: what the broker is asked for at once stays within AMQP's 16 bits.
+const MAX_WAITING: u16 = 16_384;
 
 /// The most that can be asked for; whoever wants more wants no bound.
 const MAX_ATTEMPTS: u32 = 1000;
@@ -36,6 +43,23 @@ pub struct Config {
     pub server: String,
     /// Where dead letters go, if anywhere.
     pub dead_letters: Option<DeadLetters>,
+    /// Whose turn it is.
+    pub fair: Fair,
+}
+
+/// How requests that wait take turns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fair {
+    /// How many may be taken from the broker to wait in line, beyond `max_in_flight`; 0 leaves all of them in their queue.
+    pub waiting: u16,
+    /// The entry of the context that tells callers apart; `None` is by their reply queues.
+    pub by: Option<String>,
+}
+
+impl Default for Fair {
+    fn default() -> Self {
+        Self { waiting: DEFAULT_WAITING, by: None }
+    }
 }
 
 /// Where dead letters go.
@@ -56,6 +80,7 @@ impl Default for Config {
             max_attempts: DEFAULT_MAX_ATTEMPTS,
             server: String::new(),
             dead_letters: None,
+            fair: Fair::default(),
         }
     }
 }
@@ -76,6 +101,19 @@ impl Config {
             max_attempts: settings.take_within("delivery.max_attempts", default.max_attempts, 0..=MAX_ATTEMPTS),
             server: String::new(),
             dead_letters: DeadLetters::read(settings),
+            fair: Fair {
+                waiting: settings.take_within("fair.waiting", DEFAULT_WAITING, 0..=MAX_WAITING),
+                by: settings.take_optional("fair.by"),
+            },
+        }
+    }
+
+    /// How many are taken from a queue at once: a few more than run, to see whether there are others among those who wait.
+    #[must_use]
+    pub fn window(&self) -> u16 {
+        match self.fair.waiting {
+            0 => self.max_in_flight,
+            _ => self.max_in_flight.saturating_add(extra(self.max_in_flight)),
         }
     }
 }

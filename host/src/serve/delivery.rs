@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::duplicates::{Claim, Duplicates, Running};
 use crate::{
+    fair::Seat,
     journal::Entry,
     lending::{Lending, Slot, Standing},
     metrics::InFlight,
@@ -126,8 +127,11 @@ impl Claimed {
     }
 
     /// What of it is lent while the request waits for others.
-    pub(super) fn standing(&self, lending: &Lending) -> Option<Arc<Standing>> {
-        let standing = Standing::new(lending.clone(), Arc::clone(self.held.permit()?));
+    pub(super) fn standing(&self, lending: &Lending, seat: Option<Arc<Seat>>) -> Option<Arc<Standing>> {
+        let mut standing = Standing::new(lending.clone(), Arc::clone(self.held.permit()?));
+        if let Some(seat) = seat {
+            standing = standing.seated(seat);
+        }
         Some(Arc::new(standing.telling(self.entry.progress().clone())))
     }
 

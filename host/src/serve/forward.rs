@@ -250,7 +250,7 @@ fn shown(forwarding: &Forwarding, message: &Message) -> String {
 
 /// When a message expires; `Some(None)` is never, `None` is by now. How long it has waited in our queue is known where the broker
 /// notes when messages come; else it is counted from its delivery.
-fn expires(message: &Message, since: Instant) -> Option<Option<Instant>> {
+pub(super) fn expires(message: &Message, since: Instant) -> Option<Option<Instant>> {
     let Some(expiration) = message.expiration else { return Some(None) };
     let left = expiration.checked_sub(since.elapsed()).filter(|left| !left.is_zero())?;
     let by_clock = match message.headers.get(PUBLISHED) {

@@ -18,6 +18,7 @@ use crate::{
     catalog::Catalog,
     client::{Client, Error, Invocation, Provenance, Target},
     envelope::{Context, Text},
+    journal::report::State,
     testing::{ECHO, LOOP, catalog, tight, wide},
     transport::{Destination, Disposition, Message, Subscription, memory::Broker},
 };
@@ -96,7 +97,7 @@ impl Service {
             exchange: "nova".into(),
             topics: vec!["t".into()],
             server: "s".into(),
-            prefetch: config.max_in_flight,
+            prefetch: config.window(),
             queue_prefix: String::new(),
         };
         let deliveries = with.transport.listen(subscription).await.unwrap();
@@ -151,12 +152,19 @@ async fn a_message_that_cannot_be_decoded_disturbs_nobody() {
 
 #[tokio::test]
 async fn no_more_requests_run_than_are_allowed() {
-    let service = Service::start(catalog(LOOP, wide()), 2, LONG).await;
-    for _ in 0..5 {
-        service.client.cast(invocation("m"), LONG).await.unwrap();
+    for (waiting, taken) in [(0, 2), (1024, 5)] {
+        let fair = Fair { waiting, by: None };
+        let config = Config { max_in_flight: 2, grace_period: LONG, fair, ..Config::default() };
+        let service = Service::with(catalog(LOOP, wide()), config).await;
+        for _ in 0..5 {
+            service.client.cast(invocation("m"), LONG).await.unwrap();
+        }
+        service.running(taken).await;
+        let states: Vec<_> = service.journal.journal().requests.into_iter().map(|request| request.state).collect();
+        assert_eq!(states.iter().filter(|state| **state == State::Running).count(), 2, "{states:?}");
+        assert_eq!((states.len(), service.broker.waiting("t")), (taken, Some(5 - taken)));
+        service.crash().await;
     }
-    service.running(2).await;
-    assert_eq!((service.broker.unsettled("t"), service.broker.waiting("t")), (Some(2), Some(3)));
 }
 
 // Two threads: on one, a guest that loops lets timers fire only now and then.

@@ -175,7 +175,7 @@ mod tests {
         fn new() -> Self {
             Self {
                 permits: Arc::new(Semaphore::new(2)),
-                unconfirmed: Unconfirmed::new(Lending::of(2), Metrics::default()),
+                unconfirmed: Unconfirmed::new(Lending::of(2, 0), Metrics::default()),
             }
         }
 
@@ -214,7 +214,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_finds_as_many_lent_as_may_be_lends_when_one_of_them_is_told() {
         let scene = Scene {
-            unconfirmed: Unconfirmed::new(Lending::new(Lent { by_callers: 0, unconfirmed: 1 }), Metrics::default()),
+            unconfirmed: Unconfirmed::new(
+                Lending::new(Lent { by_callers: 0, unconfirmed: 1, in_line: 0 }),
+                Metrics::default(),
+            ),
             ..Scene::new()
         };
         let (ill, first, second) = (queue("ill"), scene.permit(), scene.permit());

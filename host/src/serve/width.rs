@@ -28,7 +28,8 @@ pub(super) struct Width {
     lent: watch::Receiver<Lent>,
     /// The most that may be lent.
     most: Lent,
-    is_wide: bool,
+    /// How much more is taken now.
+    wide: u16,
     /// Since when so few are lent that less would do.
     few_since: Option<Instant>,
 }
@@ -36,7 +37,7 @@ pub(super) struct Width {
 impl Width {
     /// Of a service that takes so many of a queue at once.
     pub(super) fn new(prefetch: u16, lending: &Lending) -> Self {
-        Self { prefetch, lent: lending.lent(), most: lending.most(), is_wide: false, few_since: None }
+        Self { prefetch, lent: lending.lent(), most: lending.most(), wide: 0, few_since: None }
     }
 
     /// A permit and a delivery, with the width kept meanwhile.
@@ -52,7 +53,12 @@ impl Width {
     ) -> Option<(Arc<Slot>, Delivery)> {
         loop {
             let lent = *self.lent.borrow_and_update();
+            let before = self.wide;
             if let Some(more) = self.change(lent, Instant::now()) {
+                if before > 0 && more > 0 {
+                    // What is taken beyond the prefetch cannot be changed, only ended and begun again.
+                    deliveries.widen(0).await;
+                }
                 deliveries.widen(more).await;
             }
             let narrow = async {
@@ -74,19 +80,23 @@ impl Width {
     /// How much more is to be taken from now on, where that changes; 0 is no more.
     fn change(&mut self, lent: Lent, now: Instant) -> Option<u16> {
         let (sum, prefetch) = (u32::from(lent.sum()), u32::from(self.prefetch));
-        if !self.is_wide {
-            self.is_wide = sum > 0 && 2 * sum >= prefetch;
-            let more = match lent.unconfirmed {
-                0 => self.most.by_callers,
-                _ => self.most.sum(),
-            };
-            return self.is_wide.then_some(more);
+        // Who waits in line has shown that there are more than can run, and others may be behind them.
+        let in_line = if lent.in_line > 0 { self.most.in_line } else { 0 };
+        let unconfirmed = if lent.unconfirmed > 0 { self.most.unconfirmed } else { 0 };
+        let more = self.most.by_callers.saturating_add(unconfirmed).saturating_add(in_line);
+        let is_wide = self.wide > 0;
+        if in_line > 0 && self.wide < in_line || !is_wide && sum > 0 && 2 * sum >= prefetch {
+            self.wide = more;
+            return Some(more);
         }
-        let is_few = sum == 0 || 4 * sum < prefetch;
+        if !is_wide {
+            return None;
+        }
+        let is_few = sum == 0 || lent.in_line == 0 && 4 * sum < prefetch;
         let since = is_few.then(|| self.few_since.unwrap_or(now));
         self.few_since = since;
         if since.is_some_and(|since| now >= since + NARROW_AFTER) {
-            (self.is_wide, self.few_since) = (false, None);
+            (self.wide, self.few_since) = (0, None);
             return Some(0);
         }
         None
@@ -112,10 +122,10 @@ mod tests {
 
     #[test]
     fn more_is_taken_where_many_wait_and_less_only_after_few_have_waited_for_long() {
-        let most = Lent { by_callers: 64, unconfirmed: 100 };
+        let most = Lent { by_callers: 64, unconfirmed: 100, in_line: 1000 };
         let mut width = Width::new(8, &Lending::new(most));
         let (start, second) = (Instant::now(), Duration::from_secs(1));
-        let lent = |by_callers, unconfirmed| Lent { by_callers, unconfirmed };
+        let lent = |by_callers, unconfirmed| Lent { by_callers, unconfirmed, in_line: 0 };
         assert_eq!(width.change(lent(3, 0), start), None);
         assert_eq!(width.change(lent(4, 0), start), Some(64));
         // Up and down, again and again, changes nothing.
@@ -129,5 +139,8 @@ mod tests {
         assert_eq!(width.change(lent(0, 0), few + NARROW_AFTER), Some(0));
         assert_eq!(width.change(lent(0, 0), few + 2 * NARROW_AFTER), None);
         assert_eq!(width.change(lent(0, 4), few + 2 * NARROW_AFTER), Some(164), "as many as may be unconfirmed, too");
+        let one_waits = Lent { by_callers: 0, unconfirmed: 0, in_line: 1 };
+        assert_eq!(width.change(one_waits, few + 2 * NARROW_AFTER), Some(1064), "and now those in line");
+        assert_eq!(width.change(one_waits, few + 9 * NARROW_AFTER), None);
     }
 }

@@ -26,8 +26,9 @@ use super::{
 use crate::{
     catalog::Policy,
     compression::Error::Corrupt,
-    dispatch::{Outcome, Refusal, Resolved, resolve},
+    dispatch::{Outcome, Refusal, Resolved, handler, resolve},
     envelope::{self, ReplyTo, Request},
+    fair::Seat,
     journal::{Entry, report::State},
     metrics::ReplyFate,
     printable::printable,
@@ -156,9 +157,19 @@ impl Corridor {
     ) -> Result<Worked, Refusal> {
         #[cfg(test)]
         crate::testing::panic_where_asked(&request);
+        // Found out before it waits, and again after: what is loaded meanwhile serves it.
+        let seat = match handler(&self.catalog.get(), &request) {
+            Some(handler) => match self.seat(handler.into(), &request, claimed).await {
+                Ok(seat) => Some(Arc::new(seat)),
+                Err(worked) => return Ok(worked),
+            },
+            None => None,
+        };
         let mut resolved = resolve(&self.catalog, self.dispatch, request)?;
         let watched = resolved.watched();
-        let Some(generation) = resolved.handler() else { return Ok(self.attempt(resolved, claimed, notes).await) };
+        let Some(generation) = resolved.handler() else {
+            return Ok(self.attempt(resolved, claimed, notes, seat).await);
+        };
         let digest = generation.program.digest().short();
         claimed.entry.progress().found(&generation.name, digest, generation.number);
         if self.dead_letters.is_some() {
@@ -168,7 +179,10 @@ impl Corridor {
         let metrics = generation.program.metrics().clone();
         let running = metrics.start(resolved.method());
         let started = Instant::now();
-        let worked = self.attempt(resolved, claimed, notes).await;
+        let worked = self.attempt(resolved, claimed, notes, seat.clone()).await;
+        if let Some(seat) = seat {
+            seat.release();
+        }
         if let Worked::Outcome(outcome) = &worked {
             notes.span.set("nova_host.limit", outcome.limit().map(|limit| Value::from(limit.as_str())));
             running.end(outcome.ending(), outcome.limit());
@@ -180,7 +194,13 @@ impl Corridor {
     }
 
     /// Runs the request as its policy says.
-    async fn attempt(&self, mut resolved: Resolved, claimed: &mut Claimed, notes: &mut Notes) -> Worked {
+    async fn attempt(
+        &self,
+        mut resolved: Resolved,
+        claimed: &mut Claimed,
+        notes: &mut Notes,
+        seat: Option<Arc<Seat>>,
+    ) -> Worked {
         let policy = resolved.policy();
         let attempts = claimed.message.attempts;
         // What is acknowledged before it starts is never delivered again for having been started.
@@ -197,7 +217,7 @@ impl Corridor {
             // Decoded, it is not needed any more, and may be large.
             claimed.message.body = Bytes::new();
         }
-        let Some(standing) = claimed.standing(&self.lending) else { return Worked::GivenBack };
+        let Some(standing) = claimed.standing(&self.lending, seat) else { return Worked::GivenBack };
         let taping = self.begins_recording(&mut resolved);
         let mut admitted = match resolved.admit(&self.capabilities, &standing, &notes.span, taping.tape()).await {
             Ok(admitted) => admitted,

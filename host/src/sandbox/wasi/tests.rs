@@ -201,6 +201,19 @@ async fn a_guest_sleeps_without_a_thread_and_not_beyond_its_deadline() {
     }
 }
 
+#[tokio::test]
+async fn a_guest_that_sleeps_uses_no_cpu_time() {
+    let second = Duration::from_secs(1);
+    let limits = Limits { cpu: Some(second), ..wide() };
+    // It computes a little after it has slept, so that it would be stopped there.
+    let compute = "(loop $again (global.set $n (i32.add (global.get $n) (i32.const 1)))
+        (br_if $again (i32.lt_u (global.get $n) (i32.const 10000000))))";
+    let nanoseconds = (2 * second).as_nanos();
+    let body = format!("(call $block (call $after (i64.const {nanoseconds}))) {compute} (i32.const 3)");
+    let sleeping = component(POLL, &SLEEP, "", &body);
+    assert_eq!(returned(run_with(&sleeping, limits).await), "3");
+}
+
 /// Attacks the host's memory: each handle is an entry of its tables.
 #[tokio::test]
 async fn handles_have_a_limit_and_those_that_are_dropped_do_not_count() {
