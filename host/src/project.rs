@@ -11,6 +11,7 @@ mod component;
 mod go;
 mod javascript;
 mod new;
+mod oslo;
 mod python;
 mod rust;
 mod tool;
