@@ -3,7 +3,7 @@
 //! Before it: `guest-sdk/python/oslo/`. After it: [`super::python`] writes them beside the project, where endpoint classes import them.
 
 /// Their files, by their names under `guest-sdk/python/`.
-pub(super) const PACKAGES: [(&str, &str); 28] = [
+pub(super) const PACKAGES: [(&str, &str); 29] = [
     ("oslo/oslo_config/__init__.py", include_str!("../../../guest-sdk/python/oslo/oslo_config/__init__.py")),
     ("oslo/oslo_config/cfg.py", include_str!("../../../guest-sdk/python/oslo/oslo_config/cfg.py")),
     ("oslo/oslo_config/types.py", include_str!("../../../guest-sdk/python/oslo/oslo_config/types.py")),
@@ -30,6 +30,7 @@ pub(super) const PACKAGES: [(&str, &str); 28] = [
         include_str!("../../../guest-sdk/python/oslo/oslo_messaging/rpc/transport.py"),
     ),
     ("oslo/oslo_messaging/serializer.py", include_str!("../../../guest-sdk/python/oslo/oslo_messaging/serializer.py")),
+    ("oslo/oslo_messaging/server.py", include_str!("../../../guest-sdk/python/oslo/oslo_messaging/server.py")),
     ("oslo/oslo_messaging/target.py", include_str!("../../../guest-sdk/python/oslo/oslo_messaging/target.py")),
     ("oslo/oslo_messaging/transport.py", include_str!("../../../guest-sdk/python/oslo/oslo_messaging/transport.py")),
     (

@@ -4,11 +4,13 @@ An option `workers` is the value `workers`; one of the group `conductor` is `"co
 command lines. An option that is not there has its default. Names with `-` are those with `_`, as everywhere.
 """
 
+import collections.abc
+
 from nova_guest import config
 from oslo_config import types
 
 __all__ = [
-    "BoolOpt", "CONF", "ConfigFileValueError", "ConfigOpts", "DeprecatedOpt", "DictOpt", "DuplicateOptError", "Error",
+    "BoolOpt", "CONF", "ConfigFileValueError", "ConfigOpts", "ConfigSourceValueError", "DeprecatedOpt", "DictOpt", "DuplicateOptError", "Error",
     "FloatOpt", "HostAddressOpt", "HostnameOpt", "IPOpt", "IntOpt", "ListOpt", "MultiStrOpt", "NoSuchGroupError",
     "NoSuchOptError", "Opt", "OptGroup", "PortOpt", "RequiredOptError", "StrOpt", "URIOpt",
 ]
@@ -50,7 +52,11 @@ class RequiredOptError(Error):
                          f' "{name}" into [config] of the manifest')
 
 
-class ConfigFileValueError(Error, ValueError):
+class ConfigSourceValueError(Error, ValueError):
+    """The base of the next."""
+
+
+class ConfigFileValueError(ConfigSourceValueError):
     """The manifest's value is none of the option's."""
 
 
@@ -196,8 +202,13 @@ class OptGroup:
         self.help = help
 
 
-class _Options:
+class _Options(collections.abc.Mapping):
     """Options by their names, as attributes and as items."""
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other):
+        return self is other
 
     def __init__(self, group=None):
         self._group = group
@@ -235,6 +246,9 @@ class _Options:
 
     def __iter__(self):
         return iter(self._opts)
+
+    def __len__(self):
+        return sum(1 for _ in self)
 
 
 class ConfigOpts(_Options):

@@ -17,7 +17,7 @@ def string(choices=None, max_length=None, ignore_case=False):
             # With what each means, where they are pairs.
             choice = choice[0] if isinstance(choice, tuple) else choice
             if choice == value or (ignore_case and str(choice).lower() == value.lower()):
-                return choice
+                return value
         raise ValueError(f"Valid values are {list(choices)}, but found {value!r}")
 
     return convert

@@ -13,9 +13,22 @@ _NAMES = (
     "service_project_name", "service_project_domain_id", "service_project_domain_name",
 )
 
-#: Names that services have had before.
-_OLDER = {"user": "user_id", "tenant": "project_id", "domain": "domain_id", "user_domain": "user_domain_id",
-          "project_domain": "project_domain_id"}
+#: What the dict calls otherwise.
+_SHORTER = {
+    "user": "user_id", "domain": "domain_id", "user_domain": "user_domain_id", "project_domain": "project_domain_id",
+}
+
+#: What the dict has.
+_SENT = (
+    "project_id", "system_scope", "read_only", "show_deleted", "auth_token", "request_id", "global_request_id",
+    "resource_uuid", "roles", "is_admin_project",
+)
+
+#: What is read of a dict, and what it is where the dict has it not.
+_READ = {name: None for name in (
+    "auth_token", "project_id", "request_id", "global_request_id", "resource_uuid", "roles", "user_name", "project_name",
+    "domain_name", "user_domain_name", "project_domain_name", "system_scope",
+)} | {"is_admin": False, "read_only": False, "show_deleted": False, "is_admin_project": True}
 
 _current = None
 
@@ -65,14 +78,6 @@ class RequestContext:
         global _current
         _current = self
 
-    @property
-    def user_idt(self):
-        """Who asks, in a line."""
-        return self.user_idt_format.format(
-            user=self.user_id or "-", project_id=self.project_id or "-", domain=self.domain_id or "-",
-            user_domain=self.user_domain_id or "-", p_domain=self.project_domain_id or "-",
-        )
-
     def to_policy_values(self):
         """What policies look at."""
         names = (
@@ -84,29 +89,34 @@ class RequestContext:
 
     def to_dict(self):
         """As it goes over the wire."""
-        names = (
-            "project_id", "system_scope", "is_admin", "read_only", "show_deleted", "auth_token", "request_id",
-            "global_request_id", "resource_uuid", "roles", "is_admin_project",
+        identity = self.user_idt_format.format(
+            user=self.user_id or "-", project_id=self.project_id or "-", domain=self.domain_id or "-",
+            user_domain=self.user_domain_id or "-", p_domain=self.project_domain_id or "-",
         )
-        older = {old: getattr(self, name) for old, name in _OLDER.items() if old != "tenant"}
-        return older | {name: getattr(self, name) for name in names} | {"user_identity": self.user_idt}
+        shorter = {short: getattr(self, name) for short, name in _SHORTER.items()}
+        own = {"project": self.project_id, "is_admin": self.is_admin, "user_identity": identity}
+        return shorter | {name: getattr(self, name) for name in _SENT} | own
 
     def get_logging_values(self):
         """What log lines may show."""
-        names = (
-            "user_name", "project_name", "domain_name", "user_domain_name", "project_domain_name", "user_id",
-            "project_id", "domain_id", "user_domain_id", "project_domain_id", "system_scope", "request_id",
-            "global_request_id", "resource_uuid",
-        )
-        return {name: getattr(self, name) for name in names} | {"user_identity": self.user_idt}
+        names = ("user_name", "project_name", "domain_name", "user_domain_name", "project_domain_name")
+        values = {name: getattr(self, name) for name in names} | self.to_dict()
+        values["auth_token"] = "***" if self.auth_token else None
+        values.pop("auth_token_info", None)
+        return values
+
+    @property
+    def global_id(self):
+        """The request's id among all services, or in this one."""
+        return self.global_request_id or self.request_id
 
     @classmethod
     def from_dict(cls, values, **kwargs):
         """One of what came over the wire."""
-        for old, name in _OLDER.items():
-            if name not in values and old in values:
-                kwargs.setdefault(name, values[old])
-        for name in (*_NAMES, "is_admin", "roles", "service_roles", *cls.FROM_DICT_EXTRA_KEYS):
-            if name in values:
-                kwargs.setdefault(name, values[name])
+        for short, name in _SHORTER.items():
+            kwargs.setdefault(name, values.get(short))
+        for name, default in _READ.items():
+            kwargs.setdefault(name, values.get(name, default))
+        for name in cls.FROM_DICT_EXTRA_KEYS:
+            kwargs.setdefault(name, values.get(name))
         return cls(**kwargs)

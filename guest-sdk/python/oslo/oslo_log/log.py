@@ -13,17 +13,29 @@ INFO, DEBUG, NOTSET = logging.INFO, logging.DEBUG, logging.NOTSET
 TRACE = DEBUG - 5
 
 
+def _about(kwargs):
+    """What a line is about, as oslo.log writes it before the line."""
+    instance, resource = kwargs.get("instance"), kwargs.get("resource")
+    # Percent signs are those of the line's own format.
+    if instance or kwargs.get("instance_uuid"):
+        uuid = kwargs.get("instance_uuid")
+        try:
+            uuid = instance["uuid"] if instance else uuid
+        except (KeyError, TypeError):
+            return str(instance).replace("%", "%%")
+        return f"[instance: {uuid}] ".replace("%", "%%")
+    if not isinstance(resource, dict):
+        return ""
+    name = resource.get("name") or f"{resource.get('type')}-{resource.get('id')}"
+    return f"[{name}] ".replace("%", "%%")
+
+
 class KeywordArgumentAdapter(logging.LoggerAdapter):
     """A logger that takes other keywords, such as `resource` or `instance`, and leaves them out of the line."""
 
     def process(self, msg, kwargs):
         own = {name: kwargs[name] for name in ("exc_info", "stack_info", "stacklevel") if name in kwargs}
-        resource = kwargs.get("resource")
-        if resource:
-            # As oslo.log writes it.
-            kind, name = next(iter(resource.items())) if "type" not in resource else (resource["type"], resource.get("id"))
-            msg = f"[{kind} {name}] {msg}"
-        return msg, own
+        return f"{_about(kwargs)}{msg}", own
 
     def trace(self, msg, *args, **kwargs):
         """Below DEBUG."""

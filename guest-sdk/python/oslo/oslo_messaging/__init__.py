@@ -5,7 +5,6 @@ far as the manifest grants it. So nothing here opens a connection, starts a thre
 have to, raises an error that says so. Names, arguments and exceptions are those of oslo.messaging 18.
 """
 
-from oslo_messaging import serializer as _serializer
 from oslo_messaging.exceptions import (
     ConfigurationError, InvalidTarget, MessageDeliveryFailure, MessageUndeliverable, MessagingException, MessagingTimeout,
 )
@@ -15,13 +14,14 @@ from oslo_messaging.rpc import (
     expected_exceptions, expose, get_rpc_client, get_rpc_server, get_rpc_transport,
 )
 from oslo_messaging.serializer import JsonPayloadSerializer, NoOpSerializer, Serializer
+from oslo_messaging.server import MessagingServerError
 from oslo_messaging.target import Target
 from oslo_messaging.transport import TransportOptions, set_transport_defaults
 
 __all__ = [
     "ClientSendError", "ConfigurationError", "DefaultRPCAccessPolicy", "ExpectedException", "ExplicitRPCAccessPolicy",
     "InvalidTarget", "JsonPayloadSerializer", "LegacyRPCAccessPolicy", "MessageDeliveryFailure", "MessageUndeliverable",
-    "MessagingException", "MessagingTimeout", "NoOpSerializer", "NoSuchMethod", "RPCAccessPolicyBase", "RPCClient",
+    "MessagingException", "MessagingServerError", "MessagingTimeout", "NoOpSerializer", "NoSuchMethod", "RPCAccessPolicyBase", "RPCClient",
     "RPCDispatcherError", "RPCVersionCapError", "RemoteError", "Serializer", "Target", "TransportOptions",
     "UnsupportedVersion", "expected_exceptions", "expose", "get_rpc_client", "get_rpc_server", "get_rpc_transport",
     "set_transport_defaults",

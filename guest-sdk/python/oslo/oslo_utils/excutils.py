@@ -4,7 +4,7 @@ import functools
 import logging
 import sys
 
-__all__ = ["CausedByException", "raise_with_cause", "save_and_reraise_exception"]
+__all__ = ["CausedByException", "exception_filter", "raise_with_cause", "save_and_reraise_exception"]
 
 
 class save_and_reraise_exception:
@@ -21,8 +21,9 @@ class save_and_reraise_exception:
 
     def force_reraise(self):
         """Raises it now."""
-        if self.value is not None:
-            raise self.value
+        if self.value is None:
+            raise RuntimeError("There is no (currently) captured exception to force the reraising of")
+        raise self.value
 
     def __exit__(self, exc_type, exc_val, exc_tb):
         if exc_type is not None:
@@ -48,17 +49,22 @@ def raise_with_cause(exc_cls, message, *args, **kwargs):
     raise exc_cls(message, *args, cause=cause, **kwargs) from cause
 
 
-def exception_filter(function):
-    """A decorator of what says which exceptions are ignored: its result is a context."""
+class exception_filter:
+    """A decorator of what says which exceptions are ignored: its result is a context, or is called with an exception."""
 
-    class _Filter:
-        def __init__(self, *args):
-            self._args = args
+    def __init__(self, should_ignore_ex):
+        self._ignores = should_ignore_ex
+        functools.update_wrapper(self, should_ignore_ex)
 
-        def __enter__(self):
-            return self
+    def __get__(self, obj, owner):
+        return type(self)(self._ignores.__get__(obj, owner))
 
-        def __exit__(self, exc_type, exc_val, exc_tb):
-            return exc_val is not None and bool(function(*self._args, exc_val))
+    def __enter__(self):
+        return self
 
-    return functools.wraps(function)(lambda *args: _Filter(*args))
+    def __exit__(self, exc_type, exc_val, exc_tb):
+        return exc_val is not None and self._ignores(exc_val)
+
+    def __call__(self, ex):
+        if not self._ignores(ex):
+            raise ex

@@ -6,9 +6,12 @@ import time
 from nova_guest._primitive import TIME_FORMAT as PERFECT_TIME_FORMAT
 
 __all__ = [
-    "PERFECT_TIME_FORMAT", "delta_seconds", "is_newer_than", "is_older_than", "isotime", "normalize_time", "now",
-    "parse_isotime", "parse_strtime", "utcnow", "utcnow_ts",
+    "PERFECT_TIME_FORMAT", "delta_seconds", "is_newer_than", "is_older_than", "is_soon", "isotime", "marshall_now",
+    "normalize_time", "now", "parse_isotime", "parse_strtime", "unmarshall_time", "utcnow", "utcnow_ts",
 ]
+
+
+_PARTS = ("day", "month", "year", "hour", "minute", "second", "microsecond")
 
 
 def now():
@@ -36,7 +39,10 @@ def isotime(at=None):
 
 def parse_isotime(timestr):
     """A time with its zone, which is UTC where there is none."""
-    time = datetime.datetime.fromisoformat(timestr)
+    try:
+        time = datetime.datetime.fromisoformat(timestr)
+    except (TypeError, ValueError):
+        raise ValueError(f"Unable to parse date string {timestr!r}") from None
     return time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)
 
 
@@ -68,3 +74,26 @@ def is_newer_than(after, seconds):
 def delta_seconds(before, after):
     """Seconds from one to the other."""
     return (after - before).total_seconds()
+
+
+def is_soon(dt, window):
+    """Whether a time comes within these seconds, or has been."""
+    return normalize_time(dt) <= utcnow() + datetime.timedelta(seconds=window)
+
+
+def marshall_now(now=None):
+    """A time as a dict."""
+    now = now or utcnow()
+    told = {name: getattr(now, name) for name in _PARTS}
+    if now.tzinfo:
+        told["tzname"] = now.tzinfo.tzname(None)
+    return told
+
+
+def unmarshall_time(tyme):
+    """A time of a dict. Its zone is UTC or none: the sandbox has no tables of others."""
+    zone = tyme.get("tzname")
+    if zone not in (None, "UTC", "UTC+00:00"):
+        raise ValueError(f"the sandbox has no tables of time zones, and knows nothing of {zone}")
+    parts = {name: tyme[name] for name in _PARTS} | {"second": min(tyme["second"], 59)}
+    return datetime.datetime(**parts, tzinfo=datetime.timezone.utc if zone else None)

@@ -3,6 +3,8 @@
 import abc
 import sys
 
+from oslo_messaging.server import MessagingServerError
+
 __all__ = [
     "DefaultRPCAccessPolicy", "ExpectedException", "ExplicitRPCAccessPolicy", "LegacyRPCAccessPolicy", "NoSuchMethod",
     "RPCAccessPolicyBase", "RPCDispatcherError", "UnsupportedVersion",
@@ -16,7 +18,7 @@ class ExpectedException(Exception):
         self.exc_info = sys.exc_info()
 
 
-class RPCDispatcherError(Exception):
+class RPCDispatcherError(MessagingServerError):
     """The base of what is wrong with a request."""
 
 
