@@ -6,6 +6,7 @@
 //! ignores; [`wit`] does that. There is a file for each language; [`tool`] runs their tools, [`component`] makes
 //! components of the core modules that some of them leave.
 
+mod bring;
 mod c;
 mod component;
 mod go;
@@ -22,6 +23,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use bring::{Brought, Endpoints, bring};
 pub use new::create;
 use wit::World;
 

@@ -39,13 +39,15 @@ class _Public:
 
 
 def serve(endpoints, *, serializer=None, access_policy=None) -> None:
-    """Serves objects, in this order: of two that offer a method in one version, the first has it.
+    """Serves objects, in this order: of those that have a method in a version that fits, the first answers.
 
     `serializer` turns arguments, results and the context into what the methods take and back, as oslo.messaging's do.
     `access_policy` is a class like `oslo_messaging.ExplicitRPCAccessPolicy`; without one, what begins with `_` is not served.
     """
     serializer = _Plain() if serializer is None else serializer
     policy = (_Public if access_policy is None else access_policy)()
+    #: (namespace, method) → versions and functions, in the order of the objects.
+    offered = {}
     for endpoint in endpoints:
         if isinstance(endpoint, type):
             raise TypeError(f"{endpoint.__name__} is a class: endpoints are objects, such as {endpoint.__name__}()")
@@ -55,8 +57,32 @@ def serve(endpoints, *, serializer=None, access_policy=None) -> None:
         target = getattr(endpoint, "target", None)
         version = getattr(target, "version", None) or "1.0"
         for namespace in getattr(target, "accepted_namespaces", [getattr(target, "namespace", None)]):
-            # An entry of its own, whatever else has its namespace and version: the order is that of the objects.
-            nova._endpoints[namespace, version, len(nova._endpoints)] = methods
+            own = {}
+            for name, function in methods.items():
+                those = offered.setdefault((namespace, name), [])
+                # The host takes a method once for a version.
+                if version not in [other for other, _ in those]:
+                    own[name] = _first(those)
+                those.append((version, function))
+            if own:
+                # An entry of its own, whatever else has its namespace and version.
+                nova._endpoints[namespace, version, len(nova._endpoints)] = own
+
+
+def _first(those):
+    """Runs the first of some functions whose version fits, as oslo.messaging does. The host has chosen the highest."""
+
+    def serve(**arguments):
+        asked = _numbers(nova._request.version)
+        fits = [function for version, function in those if _numbers(version)[0] == asked[0] and _numbers(version) >= asked]
+        return fits[0](**arguments)
+
+    serve.default = _primitive.to_primitive
+    return serve
+
+
+def _numbers(version):
+    return tuple([int(number) for number in version.split(".")])
 
 
 def _methods(endpoint, policy, serializer):
@@ -84,7 +110,6 @@ def _served(method, serializer):
             raise expected from None
         return serializer.serialize_entity(ctxt, result)
 
-    serve.default = _primitive.to_primitive
     return serve
 
 
