@@ -23,6 +23,7 @@ mod connection;
 mod contract;
 mod delivery;
 mod diagnostics;
+mod endpoints;
 mod faults;
 mod forward;
 mod health;

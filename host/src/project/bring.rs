@@ -120,9 +120,8 @@ fn ask(asked: &Asked<'_>) -> Result<Brought> {
         let last = words.lines().last().map(|line| printable(line, MAX_LINE)).unwrap_or_default();
         return Err(failed(done.status.to_string(), last));
     }
-    let brought: Brought = serde_json::from_slice(&done.stdout).map_err(|error| {
-        failed(done.status.to_string(), error.to_string())
-    })?;
+    let brought: Brought =
+        serde_json::from_slice(&done.stdout).map_err(|error| failed(done.status.to_string(), error.to_string()))?;
     match &brought.refused {
         Some(refused) => Err(Error::Project(printable(refused, MAX_LINE))),
         None => Ok(brought),

@@ -22,13 +22,19 @@ NO_SOCKETS = "the sandbox has no sockets: nova.rpc and nova.http ask others"
 NO_PROCESSES = "the sandbox has no processes"
 NOT_BUILT_IN = "the sandbox's Python does not have it"
 STANDARD = {
-    "asyncio": NO_THREADS, "concurrent": NO_THREADS, "queue": None, "sched": None, "threading": NO_THREADS, "_thread": NO_THREADS,
-    "multiprocessing": NO_PROCESSES, "subprocess": NO_PROCESSES, "pty": NO_PROCESSES, "signal": NO_PROCESSES,
-    "ftplib": NO_SOCKETS, "http": NO_SOCKETS, "imaplib": NO_SOCKETS, "poplib": NO_SOCKETS, "select": NO_SOCKETS,
-    "selectors": NO_SOCKETS, "smtplib": NO_SOCKETS, "socket": NO_SOCKETS, "socketserver": NO_SOCKETS, "xmlrpc": NO_SOCKETS,
+    **dict.fromkeys(("asyncio", "concurrent", "threading", "_thread"), NO_THREADS),
+    **dict.fromkeys(("multiprocessing", "subprocess", "signal"), NO_PROCESSES),
+    **dict.fromkeys(
+        ("ftplib", "http", "imaplib", "poplib", "select", "selectors", "smtplib", "socket", "socketserver", "xmlrpc"), NO_SOCKETS
+    ),
+    **dict.fromkeys(
+        ("bz2", "ctypes", "curses", "fcntl", "grp", "lzma", "mmap", "pty", "pwd", "readline", "resource", "ssl",
+         "syslog", "termios", "tkinter", "tty", "turtle"),
+        NOT_BUILT_IN,
+    ),
 }
 #: Where a submodule is another matter than its package.
-FINE = {"http.HTTPStatus", "urllib.parse", "xmlrpc.client.Fault"}
+FINE = {"http.HTTPStatus"}
 
 #: Packages of others that cannot work in a sandbox.
 OTHERS = {
@@ -62,7 +68,7 @@ class Bringing:
         """Reports an import or a use, once for each name."""
         if name not in self.told:
             self.told.add(name)
-            self.report.append(f"{module.path}:{line}: {name}: {words}")
+            self.report.append((module.path, line, f"{name}: {words}"))
 
     def need(self, module, name, where=None):
         """A name of a module is used."""
@@ -208,7 +214,9 @@ class Bringing:
             return
         if top in sys.stdlib_module_names:
             words = STANDARD.get(base, STANDARD.get(top, ""))
-            if words and full not in FINE and base not in FINE:
+            if base == "urllib" and names == ["request"] or base == "urllib.request":
+                words = NO_SOCKETS
+            if words and full not in FINE:
                 self.tell(*where, base, words)
             elif inner:
                 self.inner.setdefault(base, None)
@@ -303,7 +311,7 @@ def bring(asked):
     if bringing.options:
         names = ", ".join(sorted(bringing.options))
         manifest += f"\n# Options that they read: {names}. One of a group is \"GROUP.NAME\".\n# [config]\n"
-    return {"files": files, "report": report, "cannot": bringing.report, "manifest": manifest}
+    return {"files": files, "report": report, "cannot": [f"{path}:{line}: {words}" for path, line, words in sorted(bringing.report)], "manifest": manifest}
 
 
 def give_up(*_):

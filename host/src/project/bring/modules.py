@@ -29,7 +29,10 @@ def root_of(node):
 
 def is_typing_only(node):
     """Whether this is an `if` of what is read by type checkers alone."""
-    return isinstance(node, ast.If) and root_of(node.test)[0] in ("TYPE_CHECKING", "typing", "t")
+    if not isinstance(node, ast.If):
+        return False
+    root, chain = root_of(node.test)
+    return "TYPE_CHECKING" in (root, *chain)
 
 
 def is_main(node):
@@ -131,7 +134,8 @@ class Module:
             self.body = ast.parse(text).body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             line = getattr(error, "lineno", None)
-            raise Refused(f"{path}{f':{line}' if line else ''}: Python cannot read it: {error}") from None
+            reason = getattr(error, "msg", None) or type(error).__name__
+            raise Refused(f"{path}{f':{line}' if line else ''}: Python cannot read it: {reason}") from None
         self.lines = text.splitlines(keepends=True)
         self.binders, self.changers = {}, {}
         #: Statements that stay, by their number, and of imports which names.
@@ -168,12 +172,14 @@ class Module:
         return [self.body[number] for number in sorted(self.kept)]
 
     def left_out(self):
-        """What does not stay, in words: names with their lines."""
+        """What does not stay, in words: names with their lines, and the lines of what has none."""
         told = []
         for number, node in enumerate(self.body):
             names = _targets(node) - self.kept.get(number, set()) if number in self.kept else _targets(node)
             if names and (number not in self.kept or isinstance(node, (ast.Import, ast.ImportFrom))):
                 told.append(f"{', '.join(sorted(names))} ({node.lineno})")
+            elif number not in self.kept and not self._is_docstring(number) and not is_main(node):
+                told.append(f"line {node.lineno}")
         return told
 
     def text(self):
