@@ -155,7 +155,7 @@ impl Story {
 
 #[test]
 fn endpoint_classes_are_chosen_and_answer_as_oslos_dispatcher_has_it() {
-    let story = Story::begin();
+    let mut story = Story::begin();
     let orders = Some("orders");
     let chair = json!({"article": "chair"});
     // Arguments, options, the context, and values that JSON has no words for.
@@ -213,7 +213,7 @@ fn endpoint_classes_ask_others_through_their_rpc_api_classes() {
 
 #[test]
 fn endpoint_classes_of_real_projects_answer_their_own_clients() {
-    let story = Story::begin();
+    let mut story = Story::begin();
     // nova's, asked by nova's own client of it.
     let base: Value = serde_json::from_str(python("venv-nova", "baseapi.py", &[&story.vhost.url(), "host-1"]).trim())
         .expect("it prints JSON");

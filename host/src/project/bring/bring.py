@@ -269,7 +269,7 @@ def app(classes, inner):
         names.add(own)
         lines.append(f"from {module} import {name}{f' as {own}' if own != name else ''}\n")
         given = ", ".join([f"{one}=None" for one in must])
-        made.append(f"    {own}({given}),{'  # TODO: what it is made with' if must else ''}\n")
+        made.append(f"    {own}({given}),{'  # Write down what it is made with.' if must else ''}\n")
     if inner:
         lines.append("\n# Imported when methods run, when there are no files: they are read now.\n")
         lines += [f"import {name}  # noqa: F401\n" for name in sorted(inner)]
