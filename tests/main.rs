@@ -23,6 +23,7 @@ mod connection;
 mod contract;
 mod delivery;
 mod diagnostics;
+mod endpoints;
 mod fair;
 mod faults;
 mod forward;

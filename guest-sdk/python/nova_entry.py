@@ -1,15 +1,15 @@
 """Joins a dynamic project's `app` to the world `nova:rpc/dynamic`."""
 
-import nova  # First: it marks the constants of `errno`, which the app may copy.
+import nova_guest as nova  # First: it marks the constants of `errno`, which the app may copy.
 import app
 from componentize_py_types import Err
-from nova import _failures
+from nova_guest import _failures
 from wit_world import exports
 
 types = nova._imported("nova_rpc_types", "types")
 
 _ENDPOINTS = [
-    types.Endpoint(namespace, version, list(methods)) for (namespace, version), methods in nova._offer(app).items()
+    types.Endpoint(namespace, version, list(methods)) for (namespace, version, *_), methods in nova._offer(app).items()
 ]
 
 

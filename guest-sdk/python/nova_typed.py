@@ -5,8 +5,8 @@ import sys
 import app
 
 # What does not import it cannot raise it, and its world may lack what it imports.
-if "nova" in sys.modules:
-    from nova import _declined
+if "nova_guest" in sys.modules:
+    from nova_guest import _declined
 
     _declined.allow(app)
 

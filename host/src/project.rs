@@ -6,11 +6,13 @@
 //! ignores; [`wit`] does that. There is a file for each language; [`tool`] runs their tools, [`component`] makes
 //! components of the core modules that some of them leave.
 
+mod bring;
 mod c;
 mod component;
 mod go;
 mod javascript;
 mod new;
+mod oslo;
 mod python;
 mod rust;
 mod tool;
@@ -21,6 +23,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use bring::{Brought, Endpoints, bring};
 pub use new::create;
 use wit::World;
 

@@ -66,6 +66,23 @@ const WIT: &str = include_str!("templates/greeter.wit");
 ///
 /// [`Error::Project`] where it is there, or its name cannot be a package's in every language.
 pub fn create(directory: &Path, language: Language, typed: bool) -> Result<()> {
+    let name = name(directory)?;
+    folder(directory)?;
+    let (templates, class) = if typed { (TYPED, "RuntimeError") } else { (DYNAMIC, "ValueError") };
+    for (_, files) in templates.iter().filter(|(of, _)| *of == language) {
+        for (file, text) in *files {
+            write(&directory.join(file), text.replace("NAME", name))?;
+        }
+    }
+    write(&directory.join(format!("{name}.toml")), MANIFEST.replace("CLASS", class))?;
+    if typed {
+        write(&directory.join("wit/greeter.wit"), WIT)?;
+    }
+    Ok(())
+}
+
+/// The name of a project that is to be in this folder, which must not be there.
+pub(super) fn name(directory: &Path) -> Result<&str> {
     let name = directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(letters) || name.ends_with('-') {
@@ -76,17 +93,11 @@ pub fn create(directory: &Path, language: Language, typed: bool) -> Result<()> {
     if directory.exists() {
         return Err(Error::Project(format!("{} is there already", directory.display())));
     }
+    Ok(name)
+}
+
+/// Makes the folder of a project, with what every project has.
+pub(super) fn folder(directory: &Path) -> Result<()> {
     fs::create_dir_all(directory).map_err(at(directory))?;
-    let (templates, class) = if typed { (TYPED, "RuntimeError") } else { (DYNAMIC, "ValueError") };
-    for (_, files) in templates.iter().filter(|(of, _)| *of == language) {
-        for (file, text) in *files {
-            write(&directory.join(file), text.replace("NAME", name))?;
-        }
-    }
-    write(&directory.join(format!("{name}.toml")), MANIFEST.replace("CLASS", class))?;
-    write(&directory.join(".gitignore"), IGNORED)?;
-    if typed {
-        write(&directory.join("wit/greeter.wit"), WIT)?;
-    }
-    Ok(())
+    write(&directory.join(".gitignore"), IGNORED)
 }

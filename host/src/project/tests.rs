@@ -95,7 +95,7 @@ fn the_program_carries_every_sdk_as_a_whole() {
         let part = rust::SDK.iter().filter_map(|(name, text)| Some((name.strip_prefix(folder)?, *text)));
         carries(&format!("guest-sdk/{folder}"), &part.collect::<Vec<_>>(), &[]);
     }
-    carries("guest-sdk/python", &python::SDK, &[]);
+    carries("guest-sdk/python", &[python::SDK.as_slice(), &oslo::PACKAGES].concat(), &[]);
     carries("guest-sdk/js", &javascript::SDK, &["entry.js"]);
     carries("guest-sdk/c", &c::SDK, &[]);
     let go: Vec<_> = go::SDK

@@ -99,7 +99,8 @@ pub(super) fn prepare(directory: &Path, grants: Option<&Grants>) -> Result<World
     if typed {
         copy(&own, &folder, "wit")?;
     } else {
-        let traces = grants.is_none() || names(directory, &["nova", TRACE])?;
+        let names = |package| names(directory, &[package, TRACE]);
+        let traces = grants.is_none() || names("nova")? || names("nova_guest")?;
         write(&ours.join("project.wit"), dynamic(grants, traces))?;
     }
     // Whoever brings WASI along has all of it.

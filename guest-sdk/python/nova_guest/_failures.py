@@ -9,8 +9,8 @@ import json
 import sys
 import traceback
 
-import nova
-from nova import _errno
+import nova_guest as nova
+from nova_guest import _errno
 
 #: Bytes of a message; the rest is cut. All of a failure has to fit into `limits.result`, which is 16 MiB by default.
 _MESSAGE = 2 << 20
@@ -29,6 +29,9 @@ _LEVELS = 500
 
 #: Python's frames while words are asked for: of those whose words never end, the trap would be next.
 _FRAMES = 200
+
+#: What oslo.messaging's clients add to class and module of an exception that came from another service.
+_REMOTE = "_Remote"
 
 #: What stands for words that cannot be had, as in Python's own tracebacks.
 _NO_WORDS = "<exception str() failed>"
@@ -102,7 +105,11 @@ def _class(error):
     # The bases are asked for a name if it has none.
     named = next((base for base in kind.__mro__ if _name(base)), Exception)
     module = _tried(lambda: _module(named), None)
-    return nova._words(_name(named)), nova._words(module) if isinstance(module, str) and module else "<unknown>"
+    name = _name(named)
+    if isinstance(module, str) and module.endswith(_REMOTE) and name.endswith(_REMOTE):
+        # What another service raised goes on to the caller under its own name.
+        name, module = name.removesuffix(_REMOTE), module.removesuffix(_REMOTE)
+    return nova._words(name), nova._words(module) if isinstance(module, str) and module else "<unknown>"
 
 
 def _cut(words):

@@ -11,7 +11,7 @@ import functools
 import types
 import typing
 
-import nova
+import nova_guest as nova
 from wit_world import exports
 
 #: What stands for a value of the types that bindings name as Python does. A text of one letter is a `char` as well.

@@ -1,0 +1,1 @@
+"""What endpoints take of oslo.config: options, read from the manifest."""

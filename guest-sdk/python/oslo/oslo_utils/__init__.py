@@ -1,0 +1,1 @@
+"""What endpoints take of oslo.utils."""
