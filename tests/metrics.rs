@@ -128,13 +128,14 @@ fn a_queue_that_has_gone_is_looked_at_without_harm_to_the_others_and_to_who_cons
 fn what_the_broker_does_not_confirm_is_counted_and_grows_old() {
     let broker = Broker::private();
     let vhost = broker.vhost();
-    let host = serve(&vhost, "host-1", "metrics.listen = \"127.0.0.1:0\"\nlimits.timeout = \"15s\"");
+    // The alarm has to be there before the first reply: on a busy machine the command for it takes 20 seconds.
+    let host = serve(&vhost, "host-1", "metrics.listen = \"127.0.0.1:0\"\nlimits.timeout = \"45s\"");
     let client = OsloClient::start(&vhost.url());
     // The broker blocks a connection when it has read something from it: one reply is, and the others are not.
     // So they end one after the other.
     let running = "nova_host_requests_running{handler=\"calculator\"}";
     let calls = [1.0, 2.0, 3.0].map(|number| {
-        let call = client.start_call(json!({"topic": "conductor", "method": "loop_forever"}));
+        let call = client.start_call(json!({"topic": "conductor", "method": "loop_forever", "timeout": 300}));
         eventually("a request that runs", || (value(&host.metrics(), running) == Some(number)).then_some(()));
         std::thread::sleep(Duration::from_millis(300));
         call

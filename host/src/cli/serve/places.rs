@@ -96,6 +96,10 @@ fn written(config: &Config) -> Vec<PathBuf> {
     for directory in &made {
         DirBuilder::new().recursive(true).mode(0o700).create(directory).ok();
     }
+    if let Some(names) = &config.rabbit.queue_names {
+        DirBuilder::new().mode(0o700).create(&names.directory).ok();
+        made.push(names.directory.clone());
+    }
     if let Place::Path(file) = &config.capability.keyvalue {
         OpenOptions::new()
             .create(true)
