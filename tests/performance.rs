@@ -36,6 +36,7 @@ fn what_is_measured_can_be_measured() {
     page.fill("in flight", || scale::in_flight(size));
     page.fill("recording", || recording::cost(1, turn));
     page.fill("replay", || recording::rate(3));
+    page.fill("shadow", || shadow::cost(1, turn));
     let text = page.finish();
     assert!(!text.contains("{{"), "{text}");
     std::fs::write(repository().join("target/performance.md"), text).expect("target/ is writable");
@@ -62,5 +63,6 @@ fn at_length() {
     page.fill("in flight", || scale::in_flight(size));
     page.fill("recording", || recording::cost(9, turn));
     page.fill("replay", || recording::rate(2000));
+    page.fill("shadow", || shadow::cost(9, turn));
     std::fs::write(repository().join("docs/performance.md"), page.finish()).expect("docs/ is writable");
 }
