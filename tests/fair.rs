@@ -15,7 +15,7 @@ fn host(vhost: &Vhost, directory: &Scratch, more: &str) -> Serve {
     }
     Serve::with_config(&format!(
         "transport_url = \"{}\"\nserver = \"host-1\"\nhandlers.directory = \"{}\"\nlimits.timeout = \"600s\"\n\
-         max_in_flight = 8\ngrace_period = \"0s\"\nmetrics.listen = \"127.0.0.1:0\"\n{more}\n",
+         max_in_flight = 8\nfair.waiting = 1024\ngrace_period = \"0s\"\nmetrics.listen = \"127.0.0.1:0\"\n{more}\n",
         vhost.url(),
         directory.path().display()
     ))

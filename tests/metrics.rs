@@ -47,7 +47,7 @@ fn value(text: &str, series: &str) -> Option<f64> {
 #[test]
 fn prometheus_learns_who_computes_what_waits_and_how_long_it_has_waited() {
     let vhost = Broker::shared().vhost();
-    let more = "metrics.listen = \"127.0.0.1:0\"\nlimits.timeout = \"600s\"\nmax_in_flight = 2\nfair.waiting = 0\ngrace_period = \"1s\"";
+    let more = "metrics.listen = \"127.0.0.1:0\"\nlimits.timeout = \"600s\"\nmax_in_flight = 2\ngrace_period = \"1s\"";
     let mut host = serve(&vhost, "host-1", more);
     let text = host.metrics();
     assert_eq!((value(&text, "nova_host_permits"), value(&text, "nova_host_permits_free")), (Some(2.0), Some(2.0)));

@@ -210,11 +210,6 @@ fn the_prefetch_is_the_less_of_two_bounds() {
     }
     vhost.eventually("conductor", |queue| (queue.ready, queue.unacknowledged) == (7, 3));
     drop(host);
-    // Those that would wait in line are not taken either.
-    let _host = serve(
-        &vhost,
-        "host-1",
-        "max_in_flight = 2\nfair.waiting = 0\nlimits.timeout = \"600s\"\ngrace_period = \"0s\"",
-    );
+    let _host = serve(&vhost, "host-1", "max_in_flight = 2\nlimits.timeout = \"600s\"\ngrace_period = \"0s\"");
     vhost.eventually("conductor", |queue| (queue.ready, queue.unacknowledged) == (8, 2));
 }

@@ -73,7 +73,7 @@ fn how_long_a_neighbour_waits_beside_a_flood_is_measured() {
     }
     directory.write("calculator.toml", "[limits]\ntimeout = \"1s\"\n");
     let host = Serve::with_config(&format!(
-        "transport_url = \"{}\"\nhandlers.directory = \"{}\"\nlog = \"info,handler=off,nova_host::serve=off\"\nmetrics.listen = \"127.0.0.1:0\"\n",
+        "transport_url = \"{}\"\nhandlers.directory = \"{}\"\nlog = \"info,handler=off,nova_host::serve=off\"\nmetrics.listen = \"127.0.0.1:0\"\nfair.waiting = 1024\n",
         vhost.url(),
         directory.path().display()
     ));

@@ -18,9 +18,9 @@ const DEFAULT_GRACE_PERIOD: Duration = Duration::from_secs(25);
 /// so that it is us who answer the caller; and enough for a day of rolling restarts.
 const DEFAULT_MAX_ATTEMPTS: u32 = 10;
 
-/// Requests in line. A flood of so many callers at once delays nobody else; each takes its message's memory, of which there is a
-/// bound for all.
-const DEFAULT_WAITING: u16 = 1024;
+/// Requests in line: none, so that everything stays in the queue, in its order. ADR 35 says what has to be done before it can be
+/// another number.
+const DEFAULT_WAITING: u16 = 0;
 
 /// The most requests in line: what the broker is asked for at once stays within AMQP's 16 bits.
 const MAX_WAITING: u16 = 16_384;
