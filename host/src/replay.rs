@@ -71,6 +71,13 @@ impl Comparison {
         self.verdict() == Verdict::Same
     }
 
+    /// What has changed in the result, but for the lines of an exception's traceback: another build has others.
+    pub fn changed_but_for_lines(&self) -> impl Iterator<Item = &Change> {
+        let is_exception = matches!(self.expected, Ended::Failed(_));
+        let is_line = move |path: &str| is_exception && (path == "/tb" || path.starts_with("/tb/"));
+        self.changed.iter().filter(move |change| !is_line(&change.path))
+    }
+
     /// What is to be said of it in a word.
     #[must_use]
     pub fn verdict(&self) -> Verdict {

@@ -43,6 +43,9 @@ const NEW_PATIENCE: Duration = Duration::from_secs(5);
 /// How many times as long as the old version the new one may take before it is ended.
 const NEW_FACTOR: u32 = 20;
 
+/// How many times as long as the old version is clearly too long, where there is no more time.
+const CLEARLY: u32 = 4;
+
 /// Bytes of a recording: what a host keeps of one request (`record.request_bytes`), and what stands around it.
 const MAX_TEXT: usize = 40 << 20;
 
@@ -177,7 +180,8 @@ impl Stage<'_> {
         let say = |gate, what: &str| Finding::of(gate, &id, &method, what);
         let is_demanded = self.demands.recordings.is_some();
         let run = self.run(1, &recording, wanted.min(left)).await;
-        if run.is_none() && left < wanted {
+        // What has had several times the serving version's time is slow, and not only late.
+        if run.is_none() && left < wanted && left < known.took.saturating_mul(CLEARLY) {
             rehearsal.left += 1;
             return;
         }
@@ -239,9 +243,9 @@ fn passed_over(handler: &str, id: &str, error: &str) {
     tracing::warn!(handler, recording = id, "a recording is passed over: it {error}");
 }
 
-/// Whether a run is the one that was recorded, but for lines of the log.
+/// Whether a run is the one that was recorded, but for lines of the log and of tracebacks.
 fn is_same(comparison: &Comparison) -> bool {
-    let is_but_for_words = comparison.differences.is_empty() && comparison.changed.is_empty();
+    let is_but_for_words = comparison.differences.is_empty() && comparison.changed_but_for_lines().next().is_none();
     comparison.is_same() || (comparison.verdict() == Verdict::Differs && is_but_for_words)
 }
 

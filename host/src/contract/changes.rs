@@ -20,11 +20,13 @@ pub fn breaking(old: &[Served<'_>], new: &[Served<'_>]) -> Vec<String> {
             let place = format!("{}: {method}", endpoint.name());
             match answering(endpoint, method, new) {
                 None => breaks.push(format!("{place} is no longer served")),
-                Some(served) => {
-                    if let (Some(was), Some(is)) = (endpoint.method(method), served.method(method)) {
+                Some(served) => match (endpoint.method(method), served.method(method)) {
+                    (Some(was), Some(is)) => {
                         breaks.extend(compare(was, is).into_iter().map(|change| format!("{place}{change}")));
                     }
-                }
+                    (Some(_), None) => breaks.push(format!("{place}: its types are not known any more")),
+                    (None, _) => {}
+                },
             }
         }
     }

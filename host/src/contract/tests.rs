@@ -86,6 +86,15 @@ fn what_breaks_callers_is_named_with_its_place() {
 }
 
 #[test]
+fn a_version_without_types_says_nothing_of_what_fits() {
+    let old = api("1.5.0", "f: func(a: u8);");
+    let [typed] = &served(&old)[..] else { panic!("one endpoint") };
+    let dynamic = [Served { types: None, ..typed.clone() }];
+    assert_eq!(changes::breaking(&served(&old), &dynamic), ["1.5: f: its types are not known any more"]);
+    assert_eq!(changes::breaking(&dynamic, &served(&old)), [""; 0]);
+}
+
+#[test]
 fn a_version_that_does_not_cover_the_old_one_breaks_everybody() {
     let (old, lower, major) = (api("1.5.0", "f: func();"), api("1.4.9", "f: func();"), api("2.0.0", "f: func();"));
     for new in [&lower, &major] {

@@ -173,14 +173,15 @@ impl Demands {
     }
 
     /// What holds for a version: what the one that serves demands of it, what it demands of itself, and what an operator does.
-    /// A version cannot lift what the serving one demands: where that demands recordings, it says what may differ in them, with the
-    /// operator; otherwise the new one does.
+    /// A version cannot lift what others demand of it: where the serving one or the operator demands recordings, those two say what may
+    /// differ in them; otherwise the new one does.
     #[must_use]
     pub fn together(serving: &Self, new: &Self, asked: &Self) -> Self {
         let all = [serving, new, asked];
         let any = |of: fn(&Self) -> bool| all.into_iter().any(of);
         let least = |of: fn(&Self) -> Option<Factor>| all.into_iter().filter_map(of).reduce(Factor::stricter);
-        let ignored = if serving.recordings.is_some() { &serving.ignored } else { &new.ignored };
+        let are_demanded = serving.rehearsals().is_some() || asked.rehearsals().is_some();
+        let ignored = if are_demanded { &serving.ignored } else { &new.ignored };
         Self {
             interface: any(|one| one.interface),
             imports: any(|one| one.imports),

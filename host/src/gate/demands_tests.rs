@@ -79,6 +79,11 @@ fn the_strictest_demand_holds_and_a_version_lifts_nothing_of_what_serves() {
     assert_eq!(Demands::together(&serving, &nothing, &nothing), serving);
     // Where the serving version demands no recordings, the new one says what may differ.
     assert_eq!(Demands::together(&nothing, &new, &asked).ignored, Ignored::parse(&["/new", "/asked"]).unwrap());
+    // An operator's demand is not lifted either.
+    for words in ["recordings", "latency", "memory"] {
+        let asked = demands(&[words], &["/asked"]);
+        assert_eq!(Demands::together(&nothing, &new, &asked).ignored, asked.ignored, "{words}");
+    }
 }
 
 #[test]

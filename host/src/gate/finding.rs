@@ -77,7 +77,7 @@ impl fmt::Display for Refusal {
 /// What a run has done otherwise than was recorded, in words.
 #[must_use]
 pub fn told(comparison: &Comparison) -> String {
-    let mut words: Vec<String> = comparison.changed.iter().map(|change| format!("result {change}")).collect();
+    let mut words: Vec<String> = comparison.changed_but_for_lines().map(|change| format!("result {change}")).collect();
     if comparison.verdict() == Verdict::Failed {
         let (expected, ended) = (comparison.expected.kind(), &comparison.ended);
         words.insert(0, format!("expected {expected}, got {}", ended.comparable()));

@@ -57,12 +57,7 @@ pub fn judge(comparison: &Comparison, noise: &BTreeSet<String>, names: &Names) -
         Verdict::Failed => vec![of_ends()],
         Verdict::Differs if comparison.changed.is_empty() => vec![of_ends()],
         Verdict::Differs => {
-            // Another build has other lines.
-            let is_traceback = |change: &&Change| {
-                matches!(comparison.expected, Ended::Failed(_))
-                    && (change.path == "/tb" || change.path.starts_with("/tb/"))
-            };
-            let changed = comparison.changed.iter().filter(|change| !is_traceback(change));
+            let changed = comparison.changed_but_for_lines();
             let places: BTreeSet<Place> = changed.map(|change| of_change(change, names)).collect();
             places.into_iter().filter(|place| !noise.contains(&place.at)).collect()
         }

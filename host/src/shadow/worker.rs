@@ -87,7 +87,8 @@ impl Worker {
     async fn judged(&self, run: &Run, names: &Names) -> Option<Judged> {
         let compared = replay_at(&self.candidate, &run.recording, run.endpoint, &self.ignored).await;
         let judged = judge(&compared, &BTreeSet::new(), names);
-        let live = self.live.as_ref().filter(|_| judged.verdict != Verdict::Same);
+        // Up to where it failed it did the same: that is no noise.
+        let live = self.live.as_ref().filter(|_| !matches!(judged.verdict, Verdict::Same | Verdict::Failed));
         let Some(live) = live else { return Some(judged) };
         let other = at_another_time(&run.recording);
         let itself = replay_at(live, &other, other.request.endpoint, &self.ignored).await;

@@ -107,7 +107,11 @@ impl Keeper {
         let (name, number) = (generation.name.clone(), generation.number);
         let mut state = self.lock();
         // An operator may have aborted it while it was compiled.
-        state.coming.remove(&name).filter(|it| it.as_ptr() == Arc::as_ptr(coming)).ok_or(Error::Overtaken)?;
+        if !state.coming.get(&name).is_some_and(|it| it.as_ptr() == Arc::as_ptr(coming)) {
+            // If there is one, it is another's, which has begun since.
+            return Err(Error::Overtaken);
+        }
+        state.coming.remove(&name);
         let nothing = || Error::NothingBeside { name: name.clone() };
         let shelf = state.shelves.get_mut(&name).ok_or_else(nothing)?;
         let beside = shelf.serving.as_ref().ok_or_else(nothing)?.number;

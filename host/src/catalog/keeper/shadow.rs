@@ -105,7 +105,11 @@ impl Keeper {
         let (name, generation) = (candidate.name.clone(), candidate.number);
         let mut state = self.lock();
         // An operator may have aborted it while it was compiled.
-        state.shadows_coming.remove(&name).filter(|it| it.ptr_eq(coming)).ok_or(Error::Overtaken)?;
+        if !state.shadows_coming.get(&name).is_some_and(|it| it.ptr_eq(coming)) {
+            // If there is one, it is another's, which has begun since.
+            return Err(Error::Overtaken);
+        }
+        state.shadows_coming.remove(&name);
         let nothing = || Error::NothingBeside { name: name.clone() };
         let shelf = state.shelves.get_mut(&name).ok_or_else(nothing)?;
         if shelf.serving.as_ref().ok_or_else(nothing)?.number != beside {

@@ -258,6 +258,23 @@ async fn a_canary_that_is_still_compiled_is_aborted_and_keeps_a_rollback_off() {
     assert!(matches!(story.keeper.abort("a"), Err(Error::NothingTried { .. })));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_aborts_a_canary_that_is_still_compiled_can_begin_another_at_once() {
+    let story = Arc::new(Story::begin(&[("a.wasm", &answering("1"))]).await);
+    let begin = |wasm: Vec<u8>| {
+        let story = Arc::clone(&story);
+        tokio::spawn(async move { story.canary(&wasm, "50%").await })
+    };
+    let first = begin(slow("2"));
+    while story.keeper.lock().trying.is_none() {
+        tokio::task::yield_now().await;
+    }
+    story.keeper.abort("a").unwrap();
+    let second = begin(answering("3"));
+    assert!(matches!(first.await.unwrap(), Err(Error::Overtaken)));
+    on_trial(second.await.unwrap());
+}
+
 #[tokio::test]
 async fn a_method_that_was_called_during_the_trial_may_be_dropped_by_force() {
     let story = Story::begin(&[("a.wasm", &answering("1"))]).await;

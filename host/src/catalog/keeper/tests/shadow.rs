@@ -64,3 +64,20 @@ async fn a_shadow_that_is_still_compiled_is_aborted_or_overtaken_and_hinders_no_
         assert!(ended.is_err() && story.keeper.current.shadows.is_empty(), "{ended:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_aborts_a_shadow_that_is_still_compiled_can_begin_another_at_once() {
+    let story = Arc::new(Story::begin(&[("a.wasm", &answering("1"))]).await);
+    let begin = |wasm: Vec<u8>| {
+        let story = Arc::clone(&story);
+        tokio::spawn(async move { story.shadow(&wasm, "50%").await })
+    };
+    let first = begin(slow("2"));
+    while story.keeper.lock().trying.is_none() {
+        tokio::task::yield_now().await;
+    }
+    story.keeper.abort("a").unwrap();
+    let second = begin(answering("3"));
+    assert!(matches!(first.await.unwrap(), Err(Error::Overtaken)));
+    assert!(matches!(second.await.unwrap(), Ok(Change::Shadowed { .. })));
+}
