@@ -68,8 +68,12 @@ pub(crate) fn explained(error: io::Error) -> io::Error {
         return error;
     }
     let advice = "a running host reads and writes only where its configuration says; name the directory in confinement.read \
-                  (or confinement.write), and restart the host";
-    io::Error::new(error.kind(), format!("{error}; {advice}"))
+                  (or confinement.write), and restart the host, also where a directory was replaced";
+    let root = match rustix::process::geteuid().is_root() {
+        true => "; root has no power over others' files here: give them to root, or run the host as their owner",
+        false => "",
+    };
+    io::Error::new(error.kind(), format!("{error}; {advice}{root}"))
 }
 
 impl Confined {

@@ -24,6 +24,9 @@ type Calls = BTreeMap<i64, Vec<SeccompRule>>;
 /// Flags of clone(2) that make namespaces: `CLONE_NEWNS`, `CGROUP`, `UTS`, `IPC`, `USER`, `PID` and `NET`.
 const NAMESPACES: u64 = 0x7e02_0000;
 
+/// Modes of files that give the privileges of their owner or group to who runs them: `S_ISUID` and `S_ISGID`.
+const PRIVILEGES: u64 = 0o6000;
+
 /// Filters for the process that serves.
 ///
 /// # Errors
@@ -37,6 +40,12 @@ pub(super) fn serving() -> Result<(), String> {
         allowed.insert(libc::SYS_socket, families.into_iter().map(family).collect::<Result<_, _>>()?);
         allowed.insert(libc::SYS_socketpair, vec![family(libc::AF_UNIX)?]);
         allowed.insert(libc::SYS_clone, vec![first(SeccompCmpOp::MaskedEq(NAMESPACES), 0)?]);
+        // Limits of others are nobody's to set, and files get no mode that gives privileges: Landlock does not look at either.
+        allowed.insert(libc::SYS_prlimit64, vec![first(SeccompCmpOp::Eq, 0)?]);
+        allowed.insert(libc::SYS_fchmod, vec![argument(1, SeccompCmpOp::MaskedEq(PRIVILEGES), 0)?]);
+        allowed.insert(libc::SYS_fchmodat, vec![argument(2, SeccompCmpOp::MaskedEq(PRIVILEGES), 0)?]);
+        #[cfg(target_arch = "x86_64")]
+        allowed.insert(libc::SYS_chmod, vec![argument(1, SeccompCmpOp::MaskedEq(PRIVILEGES), 0)?]);
         Ok(allowed)
     };
     allowed().and_then(|allowed| install(allowed, all(&[lists::FATAL]))).map_err(|error| error.to_string())
@@ -52,6 +61,9 @@ pub(super) fn compiling() -> Result<(), String> {
         let mut allowed = all(&[lists::COMPUTING]);
         let thread = u64::try_from(libc::CLONE_THREAD)?;
         allowed.insert(libc::SYS_clone, vec![first(SeccompCmpOp::MaskedEq(thread), thread)?]);
+        allowed.insert(libc::SYS_prlimit64, vec![first(SeccompCmpOp::Eq, 0)?]);
+        // To end itself.
+        allowed.insert(libc::SYS_tgkill, vec![first(SeccompCmpOp::Eq, std::process::id().into())?]);
         Ok(allowed)
     };
     let fatal = all(&[lists::FATAL, lists::FATAL_TO_A_COMPILER]);
@@ -76,7 +88,12 @@ fn all(lists: &[&[i64]]) -> Calls {
 
 /// A condition for the first argument.
 fn first(operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, Error> {
-    let condition = SeccompCondition::new(0, SeccompCmpArgLen::Qword, operator, value)?;
+    argument(0, operator, value)
+}
+
+/// A condition for an argument, by its position.
+fn argument(position: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, Error> {
+    let condition = SeccompCondition::new(position, SeccompCmpArgLen::Qword, operator, value)?;
     Ok(SeccompRule::new(vec![condition])?)
 }
 

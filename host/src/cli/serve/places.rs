@@ -16,7 +16,7 @@ use crate::{
 
 /// What libraries read: names of hosts and services, certificates, time zones, libraries that are loaded when they are first
 /// needed, and what the kernel says of processes, memory and limits.
-const SYSTEM: [&str; 28] = [
+const SYSTEM: [&str; 30] = [
     "/etc/ca-certificates",
     "/etc/crypto-policies",
     "/etc/gai.conf",
@@ -43,7 +43,9 @@ const SYSTEM: [&str; 28] = [
     "/usr/lib",
     "/usr/lib64",
     "/usr/local/lib",
+    "/usr/local/share/ca-certificates",
     "/usr/share",
+    "/var/lib/ca-certificates",
     "/var/lib/sss",
 ];
 
@@ -67,6 +69,8 @@ pub(super) fn places(config: &Config) -> Places {
     for path in named.chain(config.trace.as_ref().and_then(|trace| trace.ca_file()).map(Path::to_owned)) {
         replaceable(&path, &mut read);
     }
+    // Where a link leads, programs that know the network put another file (NetworkManager, resolvconf).
+    NAMES.iter().for_each(|name| replaceable(Path::new(name), &mut read));
     let handlers = &config.handlers.directory;
     secrets(handlers).iter().chain(&links(handlers)).for_each(|path| replaceable(path, &mut read));
     read.extend(config.confinement.read.iter().cloned());
@@ -157,7 +161,8 @@ fn present(path: &Path) -> PathBuf {
 /// Handlers' files that are elsewhere, and are here as symbolic links.
 fn links(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(|path| path.is_symlink()).filter_map(|path| fs::canonicalize(path).ok()).collect()
+    let is_ours = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "wasm" || ending == "toml");
+    entries.filter(|path| is_ours(path) && path.is_symlink()).filter_map(|path| fs::canonicalize(path).ok()).collect()
 }
 
 /// Files that handlers' manifests name, as values of their configuration.

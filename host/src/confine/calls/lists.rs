@@ -59,11 +59,9 @@ pub(super) const COMPUTING: &[i64] = &[
     SYS_rt_sigaction,
     SYS_rt_sigpending,
     SYS_rt_sigprocmask,
-    SYS_rt_sigqueueinfo,
     SYS_rt_sigreturn,
     SYS_rt_sigsuspend,
     SYS_rt_sigtimedwait,
-    SYS_rt_tgsigqueueinfo,
     SYS_sigaltstack,
     // What is open.
     SYS_close,
@@ -129,8 +127,6 @@ pub(super) const SERVING: &[i64] = &[
     SYS_fchdir,
     SYS_fchmod,
     SYS_fchmodat,
-    SYS_fchown,
-    SYS_fchownat,
     SYS_fdatasync,
     SYS_fgetxattr,
     SYS_flistxattr,
@@ -165,10 +161,8 @@ pub(super) const SERVING: &[i64] = &[
     SYS_sync_file_range,
     SYS_syncfs,
     SYS_tee,
-    SYS_truncate,
     SYS_umask,
     SYS_unlinkat,
-    SYS_utimensat,
     SYS_msync,
     SYS_ioctl,
     SYS_memfd_create,
@@ -220,6 +214,8 @@ pub(super) const SERVING: &[i64] = &[
     SYS_wait4,
     SYS_waitid,
     // Itself.
+    SYS_rt_sigqueueinfo,
+    SYS_rt_tgsigqueueinfo,
     SYS_getpriority,
     SYS_setpriority,
     SYS_sched_get_priority_max,
@@ -238,8 +234,6 @@ pub(super) const SERVING: &[i64] = &[
     SYS_access,
     #[cfg(target_arch = "x86_64")]
     SYS_chmod,
-    #[cfg(target_arch = "x86_64")]
-    SYS_chown,
     #[cfg(target_arch = "x86_64")]
     SYS_creat,
     #[cfg(target_arch = "x86_64")]
@@ -276,10 +270,6 @@ pub(super) const SERVING: &[i64] = &[
     SYS_symlink,
     #[cfg(target_arch = "x86_64")]
     SYS_unlink,
-    #[cfg(target_arch = "x86_64")]
-    SYS_utime,
-    #[cfg(target_arch = "x86_64")]
-    SYS_utimes,
     #[cfg(target_arch = "x86_64")]
     SYS_vfork,
 ];
