@@ -107,7 +107,7 @@ impl Keeper {
         let (name, number) = (generation.name.clone(), generation.number);
         let mut state = self.lock();
         // An operator may have aborted it while it was compiled.
-        if !state.coming.get(&name).is_some_and(|it| it.as_ptr() == Arc::as_ptr(coming)) {
+        if state.coming.get(&name).is_none_or(|it| it.as_ptr() != Arc::as_ptr(coming)) {
             // If there is one, it is another's, which has begun since.
             return Err(Error::Overtaken);
         }

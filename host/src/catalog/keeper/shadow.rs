@@ -105,7 +105,7 @@ impl Keeper {
         let (name, generation) = (candidate.name.clone(), candidate.number);
         let mut state = self.lock();
         // An operator may have aborted it while it was compiled.
-        if !state.shadows_coming.get(&name).is_some_and(|it| it.ptr_eq(coming)) {
+        if state.shadows_coming.get(&name).is_none_or(|it| !it.ptr_eq(coming)) {
             // If there is one, it is another's, which has begun since.
             return Err(Error::Overtaken);
         }
