@@ -42,6 +42,12 @@ fn what_is_measured_can_be_measured() {
     std::fs::write(repository().join("target/performance.md"), text).expect("target/ is writable");
 }
 
+#[test]
+#[ignore = "measures; cargo test --release -p nova-host --test e2e -- --ignored --nocapture performance::what_a_shadow"]
+fn what_a_shadow_costs_those_who_are_answered_is_measured() {
+    println!("{}", shadow::cost(9, Duration::from_secs(1)));
+}
+
 fn at_length() {
     let mut page = Page::read();
     page.fill("languages", || languages::run(usize::MAX, 400));
