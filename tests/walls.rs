@@ -47,9 +47,25 @@ fn scratch() -> Scratch {
     scratch
 }
 
-/// Holds what a serving process is told against one that is not confined, which shows that the try is a try.
+/// Whether this kernel's Landlock is of this version or a later one: files are 1, ports 4, signals 6. Debian 12's is 2.
+#[expect(unsafe_code, reason = "the standard library does not have it")]
+fn has_landlock(version: i64) -> bool {
+    const VERSION: u32 = 1;
+    // SAFETY: with this flag the kernel looks at nothing else (landlock_create_ruleset(2)).
+    let there = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0_usize, VERSION) };
+    if there < version {
+        eprintln!("not tried: this kernel's Landlock is {there}, and it takes {version}");
+    }
+    there >= version
+}
+
+/// Holds what a serving process is told against one that is not confined, which shows that the try is a try. Where the kernel has no
+/// Landlock of this version, nothing is tried.
 #[track_caller]
-fn refused(what: &str, expected: &str) {
+fn refused(what: &str, landlock: i64, expected: &str) {
+    if !has_landlock(landlock) {
+        return;
+    }
     let scratch = scratch();
     let free = said(&attempt(what, "free", scratch.path()));
     assert_eq!(free, "done", "{what} in a process that is not confined");
@@ -68,10 +84,10 @@ fn fatal(what: &str, kind: &str, number: i64) {
 
 #[test]
 fn no_file_is_opened_but_those_of_the_configuration() {
-    refused("open", "Permission denied (os error 13)");
-    refused("write", "Permission denied (os error 13)");
-    refused("remove", "Permission denied (os error 13)");
-    refused("write-where-it-reads", "Permission denied (os error 13)");
+    refused("open", 1, "Permission denied (os error 13)");
+    refused("write", 1, "Permission denied (os error 13)");
+    refused("remove", 1, "Permission denied (os error 13)");
+    refused("write-where-it-reads", 1, "Permission denied (os error 13)");
     let scratch = scratch();
     for allowed in ["own-files", "read-own"] {
         assert_eq!(said(&attempt(allowed, "serving", scratch.path())), "done", "{allowed}");
@@ -80,14 +96,14 @@ fn no_file_is_opened_but_those_of_the_configuration() {
 
 #[test]
 fn no_program_is_run_but_our_own() {
-    refused("exec", "Permission denied (os error 13)");
+    refused("exec", 1, "Permission denied (os error 13)");
     let scratch = scratch();
     assert_eq!(said(&attempt("exec-ourselves", "serving", scratch.path())), "done");
 }
 
 #[test]
 fn no_port_is_listened_on_but_those_of_the_configuration() {
-    refused("listen", "Permission denied (os error 13)");
+    refused("listen", 4, "Permission denied (os error 13)");
 }
 
 #[test]
@@ -111,7 +127,7 @@ fn no_namespace_is_made_and_no_other_process_is_read() {
 
 #[test]
 fn a_process_outside_gets_no_signal() {
-    refused("signal", "Operation not permitted (os error 1)");
+    refused("signal", 6, "Operation not permitted (os error 1)");
 }
 
 #[test]
@@ -298,6 +314,9 @@ fn call(what: &str) -> io::Result<()> {
 
 #[test]
 fn a_running_host_is_lent_files_that_it_cannot_open_and_says_what_to_do_about_others() {
+    if !has_landlock(1) {
+        return;
+    }
     let scratch = Scratch::new();
     let elsewhere = Scratch::new();
     let file = elsewhere.path().join("calculator.wasm");
