@@ -43,7 +43,8 @@ pub(super) fn give_up(binds_low: bool) -> io::Result<()> {
         // Who is no root may not, and has none; a kernel that does not know the capability has none either.
         prctl(libc::PR_CAPBSET_DROP, capability).ok();
     }
-    prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong)?;
+    // Those that are not permitted any more are not ambient either; a kernel may not know the word.
+    prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong).ok();
     keep(if binds_low { 1 << NET_BIND_SERVICE } else { 0 })
 }
 
