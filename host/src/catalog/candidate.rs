@@ -32,8 +32,7 @@ pub(super) struct Candidate {
 }
 
 /// All of them, by the handler's name. Clones are the same.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Candidates(InForce<BTreeMap<String, Candidate>>);
+pub(super) type Candidates = InForce<BTreeMap<String, Candidate>>;
 
 /// A version on trial, as the keeper knows it.
 #[derive(Debug)]
@@ -144,31 +143,6 @@ impl Trial {
     }
 }
 
-impl Candidates {
-    /// From now on, requests meet this one.
-    pub(super) fn put(&self, name: &str, candidate: Candidate) {
-        self.change(|all| drop(all.insert(name.to_owned(), candidate)));
-    }
-
-    /// From now on, the version that serves has all requests.
-    pub(super) fn remove(&self, name: &str) {
-        self.change(|all| drop(all.remove(name)));
-    }
-
-    #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.get().is_empty()
-    }
-
-    fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Candidate>)) {
-        self.0.change(|all| {
-            let mut all = all.clone();
-            change(&mut all);
-            all
-        });
-    }
-}
-
 impl Candidate {
     /// What tells its requests from those of other candidates, and from those that are forwarded by a share. Hosts that try the same
     /// component choose the same requests.
@@ -188,7 +162,7 @@ impl Current {
         request: &Request,
         (version, method): (&str, &str),
     ) -> Chosen {
-        let candidates = self.candidates.0.get();
+        let candidates = self.candidates.get();
         let candidate = candidates.get(&generation.name).filter(|candidate| candidate.beside == generation.number);
         let Some(candidate) = candidate else { return Chosen { generation, endpoint, watched: None } };
         let namespace = request.namespace.text();

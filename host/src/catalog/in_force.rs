@@ -2,7 +2,10 @@
 //!
 //! Before it: [`super::keeper`] has a new one. After it: each request looks at what there is at its moment.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 /// What is in force. Clones are the same.
 #[derive(Debug, Default)]
@@ -33,5 +36,26 @@ impl<T> InForce<T> {
         drop(current);
         // Whatever it frees is freed without the lock.
         drop(old);
+    }
+}
+
+/// One for each handler that has one, by its name.
+impl<V: Clone> InForce<BTreeMap<String, V>> {
+    /// From now on, the handler has this one.
+    pub(super) fn put(&self, name: &str, value: V) {
+        self.change(|all| {
+            let mut all = all.clone();
+            all.insert(name.to_owned(), value);
+            all
+        });
+    }
+
+    /// From now on, the handler has none.
+    pub(super) fn remove(&self, name: &str) {
+        self.change(|all| {
+            let mut all = all.clone();
+            all.remove(name);
+            all
+        });
     }
 }

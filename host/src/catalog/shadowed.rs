@@ -32,8 +32,7 @@ pub(super) struct Shadowed {
 }
 
 /// All of them, by the handler's name. Clones are the same.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Shadows(InForce<BTreeMap<String, Shadowed>>);
+pub(super) type Shadows = InForce<BTreeMap<String, Shadowed>>;
 
 /// A shadow, as the keeper knows it. Dropped, its worker ends.
 #[derive(Debug)]
@@ -113,31 +112,6 @@ impl Shadow {
     }
 }
 
-impl Shadows {
-    /// From now on, requests meet this one.
-    pub(super) fn put(&self, name: &str, shadowed: Shadowed) {
-        self.change(|all| drop(all.insert(name.to_owned(), shadowed)));
-    }
-
-    /// From now on, requests meet none.
-    pub(super) fn remove(&self, name: &str) {
-        self.change(|all| drop(all.remove(name)));
-    }
-
-    #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.get().is_empty()
-    }
-
-    fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Shadowed>)) {
-        self.0.change(|all| {
-            let mut all = all.clone();
-            change(&mut all);
-            all
-        });
-    }
-}
-
 impl Current {
     /// Says whether a request that this generation answers is to be compared, and where.
     #[must_use]
@@ -147,7 +121,7 @@ impl Current {
         request: &Request,
         (version, method): (&str, &str),
     ) -> Option<Wanted> {
-        let shadows = self.shadows.0.get();
+        let shadows = self.shadows.get();
         let shadow = shadows.get(&generation.name).filter(|shadow| shadow.beside == generation.number)?;
         let namespace = request.namespace.text();
         let endpoint = shadow.generation.endpoint(namespace, version, method)?;

@@ -147,7 +147,7 @@ async fn a_trial_ends_with_whatever_else_comes_into_force_and_not_by_accident() 
     story.offer("b", answering_with("b", METHOD_N)).await.unwrap();
     assert!(!story.play(100, new, Ending::Replied).is_empty());
     story.keeper.remove("a").unwrap();
-    assert!(story.keeper.current.candidates.is_empty());
+    assert!(story.keeper.current.candidates.get().is_empty());
     assert!(matches!(story.keeper.promote("a", false), Err(Error::Unknown { .. })));
 }
 
@@ -196,7 +196,7 @@ async fn what_could_not_serve_all_requests_is_not_tried_on_some() {
         assert!(error.contains(expected) && story.refusal("a") == Some(error.clone()), "{error}");
     }
     assert!(matches!(story.canary(&answering("1"), "50%").await.unwrap(), Change::Unchanged { .. }));
-    assert!(story.keeper.current.candidates.is_empty());
+    assert!(story.keeper.current.candidates.get().is_empty());
     let elsewhere = tempfile::tempdir().unwrap();
     fs::write(elsewhere.path().join("c.wasm"), answering("c")).unwrap();
     let policy = Policy::read(&Wishes::default()).unwrap();
@@ -254,7 +254,7 @@ async fn a_canary_that_is_still_compiled_is_aborted_and_keeps_a_rollback_off() {
     assert!(matches!(story.keeper.rollback("a"), Err(Error::OnTrial { .. })));
     story.keeper.abort("a").unwrap();
     let ended = beginning.await.unwrap();
-    assert!(ended.is_err() && story.keeper.current.candidates.is_empty(), "{ended:?}");
+    assert!(ended.is_err() && story.keeper.current.candidates.get().is_empty(), "{ended:?}");
     assert!(matches!(story.keeper.abort("a"), Err(Error::NothingTried { .. })));
 }
 

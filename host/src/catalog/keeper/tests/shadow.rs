@@ -40,7 +40,7 @@ async fn a_shadow_sees_its_share_always_the_same_requests_and_none_of_another_ge
     assert_eq!(share(), first);
     assert!(story.keeper.judge().is_empty());
     story.add("a", &answering("3"), false).await.unwrap();
-    assert!(share().is_empty() && story.keeper.current.shadows.is_empty());
+    assert!(share().is_empty() && story.keeper.current.shadows.get().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,7 +61,7 @@ async fn a_shadow_that_is_still_compiled_is_aborted_or_overtaken_and_hinders_no_
         }
         ends(&story.keeper).unwrap();
         let ended = beginning.await.unwrap();
-        assert!(ended.is_err() && story.keeper.current.shadows.is_empty(), "{ended:?}");
+        assert!(ended.is_err() && story.keeper.current.shadows.get().is_empty(), "{ended:?}");
     }
 }
 
