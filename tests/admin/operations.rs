@@ -155,6 +155,25 @@ fn a_canary_begins_pauses_goes_on_and_ends_over_http() {
 }
 
 #[test]
+fn a_shadow_begins_and_ends_over_http() {
+    let story = Story::begin();
+    let wasm = story.alice().with("Content-Type", "application/wasm");
+    let path = "/api/v1/handlers/a/shadow?share=25%25&noise=true&ignore=/at,/**/host&until=1000";
+    assert_eq!(wasm.ask("POST", path, &answering("2")).succeeds()["answer"], "shadowed");
+    let shadow = || story.alice().get("/api/v1/handlers").succeeds()["handlers"][0]["shadow"].clone();
+    let running = shadow();
+    assert_eq!(
+        (&running["stage"], &running["share"], &running["noise"]),
+        (&json!("running"), &json!("25%"), &json!(true))
+    );
+    assert_eq!((&running["ignore"], &running["until"]), (&json!(["/at", "/**/host"]), &json!(1000)));
+    wasm.ask("POST", "/api/v1/handlers/a/shadow", &answering("3")).fails(422);
+    assert_eq!(story.alice().ask("POST", "/api/v1/handlers/a/abort", b"").succeeds()["answer"], "shadow-ended");
+    assert_eq!(shadow()["stage"], "aborted");
+    assert_eq!(story.alice().get("/api/v1/handlers").succeeds()["handlers"][0]["serving"]["generation"], 1);
+}
+
+#[test]
 fn what_is_changed_over_http_is_seen_on_the_control_socket() {
     let story = Story::begin();
     let api = story.alice();
